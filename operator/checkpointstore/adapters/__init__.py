@@ -1,0 +1,1 @@
+"""The edges: one function is one round-trip to one product, and raises nothing but kernel.errors."""

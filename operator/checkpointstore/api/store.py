@@ -1,0 +1,106 @@
+"""Kind CheckpointStore, version v1alpha1: its spec is the sum of the rooms' fragments."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from pydantic import Field, ValidationError
+
+from ..features.network_policy import NetworkPolicy
+from ..features.pooler import Pooler
+from ..features.schema.slice import Schema
+from ..kernel.errors import Refused
+from ..kernel.fragment import Fragment
+from ..kernel.naming import DOMAIN, NAME_LIMIT
+from ..providers.spec import Postgres
+
+GROUP = DOMAIN
+VERSION = "v1alpha1"
+KIND = "CheckpointStore"
+PLURAL = "checkpointstores"
+
+
+class ReclaimPolicy(StrEnum):
+    RETAIN = "Retain"
+    DELETE = "Delete"
+
+
+class Reclaim(Fragment):
+    """What becomes of data when the store is deleted."""
+
+    volumes: ReclaimPolicy = ReclaimPolicy.RETAIN
+    """Volumes of the instances: Retain keeps them, Delete removes them with the store."""
+
+
+class Bootstrap(Fragment):
+    """Where the first data comes from. Read until Initialized."""
+
+    adopt: bool = False
+    """Take over volumes that an earlier store of this name left behind."""
+
+
+class StoreSpec(Fragment):
+    """What a store shall be. An empty spec gives a working store of one instance."""
+
+    postgres: Postgres = Postgres()
+    """The PostgreSQL that holds the checkpoints."""
+    schema_: Schema = Field(default=Schema(), alias="schema")
+    """The tables that the operator makes and keeps."""
+    pooler: Pooler = Pooler()
+    """The connection pooler that applications talk to."""
+    bootstrap: Bootstrap = Bootstrap()
+    """Where the first data comes from."""
+    reclaim_policy: Reclaim = Reclaim()
+    """What becomes of data when the store is deleted."""
+    network_policy: NetworkPolicy = NetworkPolicy()
+    """Which clients may connect."""
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """One CheckpointStore as read from the API server."""
+
+    name: str
+    namespace: str
+    uid: str
+    generation: int
+    created: datetime
+    deleting: bool
+    annotations: Mapping[str, str]
+    spec: StoreSpec
+    status: Mapping[str, Any]
+    body: Mapping[str, Any]
+    """The whole object, for those who must point at it."""
+
+
+def parse(body: Mapping[str, Any]) -> Store:
+    """The store in a body of the API server.
+
+    Raises Refused("InvalidSpec") naming each field's path and what is wrong with it, never its value.
+    """
+    meta = body["metadata"]
+    try:
+        spec = StoreSpec.model_validate(body.get("spec") or {})
+    except ValidationError as error:
+        raise Refused("InvalidSpec", "; ".join(_complaint(item) for item in error.errors())) from None
+    if len(meta["name"]) > NAME_LIMIT:
+        raise Refused("InvalidSpec", f"metadata.name: at most {NAME_LIMIT} characters")
+    return Store(
+        name=meta["name"],
+        namespace=meta["namespace"],
+        uid=meta["uid"],
+        generation=int(meta.get("generation", 0)),
+        created=datetime.fromisoformat(meta["creationTimestamp"]),
+        deleting="deletionTimestamp" in meta,
+        annotations=meta.get("annotations") or {},
+        spec=spec,
+        status=body.get("status") or {},
+        body=body,
+    )
+
+
+def _complaint(error: Any) -> str:
+    path = ".".join(("spec", *(str(part) for part in error["loc"])))
+    return f"{path}: {str(error['msg']).removeprefix('Value error, ')}"

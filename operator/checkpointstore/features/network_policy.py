@@ -1,0 +1,63 @@
+"""Who may knock: ingress-only NetworkPolicies, so that nothing a store needs to reach is ever cut off."""
+
+from typing import Any
+
+from pydantic import Field
+
+from ..kernel.action import Manifest
+from ..kernel.compute import Open
+from ..kernel.contribution import Contribution
+from ..kernel.env import Env
+from ..kernel.fragment import Fragment
+from ..kernel.naming import STORE_LABEL, selector
+
+COMPONENT = "network-policy"
+
+
+class NetworkPolicy(Fragment):
+    """Which clients may connect."""
+
+    from_: list[Open] = Field(default_factory=list, alias="from")
+    """NetworkPolicy peers that may connect to the pooler and to `-rw`; everybody in the cluster when empty."""
+
+
+def contribute(spec: NetworkPolicy, env: Env) -> Contribution:
+    return Contribution(desired=(_pooler(spec, env), _postgres(spec, env)))
+
+
+def _clients(spec: NetworkPolicy, env: Env, port: int) -> dict[str, Any]:
+    rule: dict[str, Any] = {"ports": [{"port": port, "protocol": "TCP"}]}
+    if spec.from_:
+        rule["from"] = [*spec.from_, _own(env)]
+    return rule
+
+
+def _own(env: Env) -> dict[str, Any]:
+    return {"podSelector": {"matchLabels": {STORE_LABEL: env.name}}}
+
+
+def _pooler(spec: NetworkPolicy, env: Env) -> Manifest:
+    return _policy(env, "pooler", [_clients(spec, env, 5432), _open(9127)])
+
+
+def _postgres(spec: NetworkPolicy, env: Env) -> Manifest:
+    own = {"from": [_own(env)], "ports": [{"port": port, "protocol": "TCP"} for port in (8008, 8432)]}
+    return _policy(env, "postgres", [_clients(spec, env, 5432), own, _open(9187)])
+
+
+def _open(port: int) -> dict[str, Any]:
+    return {"ports": [{"port": port, "protocol": "TCP"}]}
+
+
+def _policy(env: Env, component: str, ingress: list[dict[str, Any]]) -> Manifest:
+    return env.object(
+        "networking.k8s.io/v1",
+        "NetworkPolicy",
+        f"{env.name}-{component}",
+        COMPONENT,
+        spec={
+            "podSelector": {"matchLabels": selector(env.name, component)},
+            "policyTypes": ["Ingress"],
+            "ingress": ingress,
+        },
+    )

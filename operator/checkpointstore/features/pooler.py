@@ -1,0 +1,261 @@
+"""PgBouncer in front of the primary: within the server's connection budget, drained before it goes."""
+
+import hashlib
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from pydantic import Field
+
+from ..kernel.action import Manifest
+from ..kernel.compute import Resources, Scheduling, placement
+from ..kernel.condition import POOLER_AVAILABLE, Condition, changing, true, waiting
+from ..kernel.contribution import Contribution, Database
+from ..kernel.env import Env
+from ..kernel.fragment import Fragment
+from ..kernel.naming import labels, selector
+from ..kernel.observed import Observed, SecretFact
+from ..kernel.pki import hosts, leaf
+from ..kernel.pod import CONTAINER_SECURITY, POD_SECURITY, config_volume, mount, scratch, secret_volume
+
+COMPONENT = "pooler"
+PORT = 5432
+EXPORTER_PORT = 9127
+TLS = "/etc/pgbouncer-tls"
+CONFIG = "/etc/pgbouncer"
+SOCKET = "/tmp"
+
+
+class PoolMode(StrEnum):
+    TRANSACTION = "Transaction"
+    SESSION = "Session"
+
+
+class Pooler(Fragment):
+    """The connection pooler that applications talk to."""
+
+    pool_mode: PoolMode = PoolMode.TRANSACTION
+    """Transaction: a server connection is lent for one transaction. Session: for the client's whole connection."""
+    instances: int = Field(default=2, ge=1, le=20)
+    """Number of pooler pods."""
+    resources: Resources = Resources(requests={"cpu": "50m", "memory": "64Mi"}, limits={"memory": "256Mi"})
+    """Requests and limits of the pgbouncer container."""
+
+
+def contribute(spec: Pooler, env: Env, observed: Observed, database: Database, now: datetime) -> Contribution:
+    names = env.names
+    settings = config(spec, env, database)
+    tls = observed.secrets.get(names.pooler_tls)
+    live = observed.get("Deployment", names.pooler)
+    ready, updated = _count(live)
+    return Contribution(
+        desired=(
+            settings,
+            # Pods name the certificate they were started with, so they come after it.
+            *((deployment(spec, env, _revision(settings, tls)),) if tls else ()),
+            service(env),
+            disruption_budget(env),
+        ),
+        actions=leaf(env, observed, now, names.pooler_tls, "pooler", hosts(env, names.pooler)),
+        conditions=(_available(spec, ready, updated),),
+        status={"pooler": {"instances": spec.instances, "readyInstances": ready}},
+    )
+
+
+def _count(live: Manifest | None) -> tuple[int, bool]:
+    """Ready pods, and whether all of the newest revision are up."""
+    status = (live or {}).get("status", {})
+    wanted = (live or {}).get("spec", {}).get("replicas")
+    settled = (
+        live is not None
+        and status.get("observedGeneration") == live["metadata"].get("generation")
+        and status.get("updatedReplicas") == wanted == status.get("replicas") == status.get("readyReplicas")
+    )
+    return int(status.get("readyReplicas", 0)), settled
+
+
+def _available(spec: Pooler, ready: int, updated: bool) -> Condition:
+    text = f"{ready} of {spec.instances} pooler pods are ready"
+    if ready == 0:
+        return waiting(POOLER_AVAILABLE, "NoPoolerReady", text)
+    return true(POOLER_AVAILABLE, "Available", text) if updated else changing(POOLER_AVAILABLE, "RollingOut", text)
+
+
+def _revision(settings: Manifest, tls: SecretFact) -> str:
+    certificate = tls.certificate.fingerprint if tls.certificate else ""
+    return hashlib.sha256(("".join(settings["data"].values()) + certificate).encode()).hexdigest()[:16]
+
+
+def server_connections(database: Database, instances: int) -> int:
+    """Server connections of one pod, such that all pods of an old and a new revision together fit the server."""
+    return max(1, (database.max_connections - database.reserved_connections) // (2 * instances))
+
+
+def config(spec: Pooler, env: Env, database: Database) -> Manifest:
+    size = server_connections(database, spec.instances)
+    settings: dict[str, Any] = {
+        "listen_addr": "0.0.0.0",
+        "listen_port": PORT,
+        "unix_socket_dir": SOCKET,
+        "pool_mode": spec.pool_mode.value.lower(),
+        # Savers prepare every statement; without this one client would run another's (measured: 0 of 200 right).
+        "max_prepared_statements": 200,
+        "max_client_conn": 2000,
+        "default_pool_size": size,
+        "max_db_connections": size,
+        "auth_type": "hba",
+        "auth_hba_file": f"{CONFIG}/hba.conf",
+        "auth_ident_file": f"{CONFIG}/ident.conf",
+        "auth_file": f"{CONFIG}/userlist.txt",
+        "auth_user": "pooler",
+        "auth_dbname": database.database,
+        "auth_query": "SELECT uname, phash FROM pooler.user_lookup($1)",
+        "admin_users": "console",
+        "stats_users": "monitoring",
+        "ignore_startup_parameters": "extra_float_digits",
+        "client_tls_sslmode": "require",
+        "client_tls_ca_file": f"{TLS}/ca.crt",
+        "client_tls_cert_file": f"{TLS}/tls.crt",
+        "client_tls_key_file": f"{TLS}/tls.key",
+        "client_tls_protocols": "secure",
+        "server_tls_sslmode": "verify-full",
+        "server_tls_ca_file": f"{TLS}/ca.crt",
+        "server_tls_cert_file": f"{TLS}/tls.crt",
+        "server_tls_key_file": f"{TLS}/tls.key",
+        "server_tls_protocols": "secure",
+        # A dead primary is noticed in 3 s and its successor tried every second; clients wait meanwhile.
+        "server_login_retry": 1,
+        "server_connect_timeout": 3,
+        "tcp_keepalive": 1,
+        "tcp_keepidle": 1,
+        "tcp_keepintvl": 1,
+        "tcp_keepcnt": 3,
+        "tcp_user_timeout": 3000,
+        "dns_max_ttl": 5,
+        "query_wait_timeout": 60,
+        "client_login_timeout": 30,
+        "log_connections": 0,
+        "log_disconnections": 0,
+        "logfile": "",
+    }
+    lines = [
+        "[databases]",
+        f"{database.database} = host={database.host} port={database.port}",
+        "[pgbouncer]",
+        *(f"{name} = {value}" for name, value in settings.items() if value != ""),
+    ]
+    data = {
+        "pgbouncer.ini": "\n".join(lines) + "\n",
+        "hba.conf": "\n".join(
+            (
+                "hostssl pgbouncer console 0.0.0.0/0 cert map=console",
+                "hostssl pgbouncer console ::/0 cert map=console",
+                "local pgbouncer monitoring peer map=exporter",
+                f"hostssl {database.database} all 0.0.0.0/0 scram-sha-256",
+                f"hostssl {database.database} all ::/0 scram-sha-256",
+                "",
+            )
+        ),
+        "ident.conf": "console postgres console\nexporter nonroot monitoring\n",
+        # Names that may log in without a password entry: both only by certificate or by being the same process user.
+        "userlist.txt": '"console" ""\n"monitoring" ""\n',
+    }
+    return env.object("v1", "ConfigMap", env.names.pooler, COMPONENT, data=data)
+
+
+def deployment(spec: Pooler, env: Env, revision: str) -> Manifest:
+    own = selector(env.name, COMPONENT)
+    pod: dict[str, Any] = {
+        "automountServiceAccountToken": False,
+        "securityContext": POD_SECURITY,
+        # The pause in preStop, then the longest transaction that a client may still finish.
+        "terminationGracePeriodSeconds": 60,
+        "containers": [_pgbouncer(spec, env), _exporter(env)],
+        "volumes": [
+            config_volume("config", env.names.pooler),
+            secret_volume("tls", env.names.pooler_tls),
+            scratch("tmp"),
+        ],
+        **placement(Scheduling(), own),
+    }
+    if env.images.pull_secrets:
+        pod["imagePullSecrets"] = [{"name": name} for name in env.images.pull_secrets]
+    return env.object(
+        "apps/v1",
+        "Deployment",
+        env.names.pooler,
+        COMPONENT,
+        spec={
+            "replicas": spec.instances,
+            # All new pods first: a client that is let go must not land on another old pod.
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "100%", "maxUnavailable": 0}},
+            "selector": {"matchLabels": own},
+            "template": {
+                "metadata": {
+                    "labels": labels(env.name, COMPONENT),
+                    "annotations": {"checkpointstore.dev/revision": revision},
+                },
+                "spec": pod,
+            },
+        },
+    )
+
+
+def _pgbouncer(spec: Pooler, env: Env) -> dict[str, Any]:
+    return {
+        "name": "pgbouncer",
+        "image": env.images.pgbouncer,
+        "command": ["pgbouncer", f"{CONFIG}/pgbouncer.ini"],
+        "ports": [{"name": "postgresql", "containerPort": PORT}],
+        "resources": spec.resources.manifest(),
+        "securityContext": CONTAINER_SECURITY,
+        "readinessProbe": {"tcpSocket": {"port": PORT}, "periodSeconds": 1, "failureThreshold": 1},
+        # The endpoint is gone everywhere before SIGINT, the image's stop signal, lets clients go between transactions.
+        "lifecycle": {"preStop": {"sleep": {"seconds": 3}}},
+        "volumeMounts": [
+            mount("config", CONFIG, read_only=True),
+            mount("tls", TLS, read_only=True),
+            mount("tmp", SOCKET),
+        ],
+    }
+
+
+def _exporter(env: Env) -> dict[str, Any]:
+    return {
+        "name": "exporter",
+        "image": env.images.pgbouncer,
+        "command": ["prometheus-pgbouncer-exporter", f"--web.listen-address=:{EXPORTER_PORT}"],
+        "env": [
+            {
+                "name": "PGBOUNCER_EXPORTER_CONNECTION_STRING",
+                "value": f"postgres://monitoring@:{PORT}/pgbouncer?host={SOCKET}&sslmode=disable",
+            }
+        ],
+        "ports": [{"name": "metrics", "containerPort": EXPORTER_PORT}],
+        "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"memory": "64Mi"}},
+        "securityContext": CONTAINER_SECURITY,
+        "volumeMounts": [mount("tmp", SOCKET)],
+    }
+
+
+def service(env: Env) -> Manifest:
+    return env.object(
+        "v1",
+        "Service",
+        env.names.pooler,
+        COMPONENT,
+        spec={
+            "selector": selector(env.name, COMPONENT),
+            "ports": [{"name": "postgresql", "port": PORT, "targetPort": PORT}],
+        },
+    )
+
+
+def disruption_budget(env: Env) -> Manifest:
+    return env.object(
+        "policy/v1",
+        "PodDisruptionBudget",
+        env.names.pooler,
+        COMPONENT,
+        spec={"maxUnavailable": 1, "selector": {"matchLabels": selector(env.name, COMPONENT)}},
+    )

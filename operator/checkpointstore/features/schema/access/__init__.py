@@ -1,0 +1,1 @@
+"""Who may do what in the database: the roles, and what they are granted."""

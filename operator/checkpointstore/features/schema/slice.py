@@ -1,0 +1,179 @@
+"""`spec.schema`: one Job, named by its inputs, that makes roles and tables; its result is read from its pod."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from pydantic import Field
+
+from ...kernel.action import Action, Delete, Emit, GeneratePassword, Manifest, Ref
+from ...kernel.condition import SCHEMA_APPLIED, Condition, broken, true, waiting
+from ...kernel.contribution import Contribution, Database
+from ...kernel.env import Env
+from ...kernel.fragment import Fragment
+from ...kernel.naming import labels
+from ...kernel.observed import Observed
+from ...kernel.pod import CONTAINER_SECURITY, POD_SECURITY, mount, scratch, secret_volume
+from .langgraph import VERSION as LANGGRAPH_VERSION
+from .request import Module, Provider, Request
+
+COMPONENT = "schema"
+REFUSED = 64
+RETRY_AFTER = timedelta(minutes=2)
+FIRST_USER = "app_a"
+
+
+VERSIONS = {Module.LANGGRAPH: LANGGRAPH_VERSION}
+
+
+class Schema(Fragment):
+    """Which tables the operator makes and keeps."""
+
+    modules: list[Module] = Field(
+        default=[Module.LANGGRAPH], min_length=1, json_schema_extra={"x-kubernetes-list-type": "set"}
+    )
+    """Table sets by name. LangGraph: what langgraph-checkpoint-postgres reads and writes. Removing one drops none."""
+
+
+def contribute(
+    spec: Schema, env: Env, observed: Observed, database: Database, now: datetime
+) -> tuple[Contribution, bool]:
+    """The contribution, and whether the schema stands for the present credentials."""
+    credentials = observed.secrets.get(env.names.credentials)
+    if credentials is None:
+        secret = env.object("v1", "Secret", env.names.credentials, COMPONENT, type="kubernetes.io/basic-auth")
+        return Contribution(
+            actions=(GeneratePassword(secret, FIRST_USER),),
+            conditions=(waiting(SCHEMA_APPLIED, "CredentialsPending", "The application's password is being made"),),
+        ), False
+    request = _request(spec, env, database)
+    name = f"{env.names.schema}-{_digest(request, credentials.version)}"
+    live = observed.get("Job", name)
+    outcome = _result(observed, name)
+    condition, actions, again = _judge(name, live, outcome, now)
+    stands = _finished(live, "Complete") is not None
+    return Contribution(
+        desired=() if any(isinstance(action, Delete) for action in actions) else (_job(env, name, request),),
+        actions=actions,
+        conditions=(condition,),
+        status=_status(outcome),
+        again=again,
+    ), stands
+
+
+def _status(outcome: Mapping[str, Any]) -> dict[str, Any]:
+    """What the Job found: the modules that stand, and the server's version."""
+    if not outcome.get("modules"):
+        return {}
+    return {"schema": {"modules": outcome["modules"]}, "postgres": {"version": outcome.get("serverVersion", "")}}
+
+
+def _request(spec: Schema, env: Env, database: Database) -> Request:
+    return Request(
+        store=f"{env.namespace}/{env.name}",
+        provider=Provider.PATRONI,
+        host=database.host,
+        port=database.port,
+        database=database.database,
+        modules=tuple(spec.modules),
+    )
+
+
+def _digest(request: Request, credentials: str) -> str:
+    """Names a Job by everything that makes its result: the request, the modules' versions, the credentials."""
+    versions = {module.value: VERSIONS[module] for module in request.modules}
+    text = json.dumps([request.model_dump(mode="json"), versions, credentials], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+
+def _judge(
+    name: str, live: Manifest | None, outcome: Mapping[str, Any], now: datetime
+) -> tuple[Condition, tuple[Action, ...], timedelta | None]:
+    if _finished(live, "Complete"):
+        return true(SCHEMA_APPLIED, "Applied", "Tables, indexes and roles stand"), (), None
+    failed = _finished(live, "Failed")
+    if live is None or failed is None:
+        return waiting(SCHEMA_APPLIED, "Applying", "The schema Job is running"), (), None
+    message = str(outcome.get("message") or f"Job {name} failed: see its pod's log")
+    reason = str(outcome.get("reason") or "JobFailed")
+    due = datetime.fromisoformat(failed) + RETRY_AFTER
+    if due > now:
+        return broken(SCHEMA_APPLIED, reason, message), (), due - now
+    return (
+        broken(SCHEMA_APPLIED, reason, message),
+        (Emit("Normal", "SchemaRetried", f"Trying the schema again: {message}"), Delete(Ref("Job", name))),
+        None,
+    )
+
+
+def _finished(job: Manifest | None, type_: str) -> str | None:
+    """When the Job reached the condition `type_` (RFC 3339), or None."""
+    for item in (job or {}).get("status", {}).get("conditions", ()):
+        if item.get("type") == type_ and item.get("status") == "True":
+            return str(item.get("lastTransitionTime"))
+    return None
+
+
+def _result(observed: Observed, job: str) -> dict[str, Any]:
+    """What the Job's newest pod wrote as its termination message."""
+    pods = [
+        pod
+        for pod in observed.all("Pod", COMPONENT)
+        if pod["metadata"]["labels"].get("batch.kubernetes.io/job-name") == job
+    ]
+    for pod in sorted(pods, key=lambda pod: str(pod["metadata"].get("creationTimestamp", "")), reverse=True):
+        for status in pod.get("status", {}).get("containerStatuses", ()):
+            message = status.get("state", {}).get("terminated", {}).get("message")
+            try:
+                value = json.loads(message) if message else {}
+            except ValueError:
+                continue
+            if isinstance(value, dict) and value:
+                return value
+    return {}
+
+
+def _job(env: Env, name: str, request: Request) -> Manifest:
+    container = {
+        "name": "schema",
+        "image": env.images.operator,
+        "args": ["job", "schema"],
+        "env": [
+            {"name": "CHECKPOINTSTORE_JOB", "value": request.model_dump_json(by_alias=True, exclude_defaults=True)},
+            {"name": "HOME", "value": "/tmp"},
+        ],
+        "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}},
+        "securityContext": CONTAINER_SECURITY,
+        "volumeMounts": [
+            mount("admin", "/etc/checkpointstore/admin", read_only=True),
+            mount("application", "/etc/checkpointstore/application", read_only=True),
+            mount("tmp", "/tmp"),
+        ],
+    }
+    pod: dict[str, Any] = {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "securityContext": POD_SECURITY,
+        "containers": [container],
+        "volumes": [
+            secret_volume("admin", env.names.admin_tls),
+            secret_volume("application", env.names.credentials),
+            scratch("tmp"),
+        ],
+    }
+    if env.images.pull_secrets:
+        pod["imagePullSecrets"] = [{"name": secret} for secret in env.images.pull_secrets]
+    refused = {"action": "FailJob", "onExitCodes": {"operator": "In", "values": [REFUSED]}}
+    return env.object(
+        "batch/v1",
+        "Job",
+        name,
+        COMPONENT,
+        spec={
+            "backoffLimit": 6,
+            "podFailurePolicy": {"rules": [refused]},
+            "template": {"metadata": {"labels": labels(env.name, COMPONENT)}, "spec": pod},
+        },
+    )

@@ -1,0 +1,10 @@
+"""A Job's log: one line of JSON an event, to standard error; names of steps and never their SQL."""
+
+import json
+import sys
+from datetime import UTC, datetime
+
+
+def write(event: str, **facts: str | int | float) -> None:
+    line = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **facts}
+    print(json.dumps(line), file=sys.stderr, flush=True)

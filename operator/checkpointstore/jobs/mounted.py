@@ -1,0 +1,63 @@
+"""The Secrets a Job finds mounted, a file a key."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from ..adapters.postgres import Target
+from ..features.schema.request import Provider, Request
+from ..kernel.errors import Refused
+
+ADMIN = "CHECKPOINTSTORE_ADMIN_DIR"
+APPLICATION = "CHECKPOINTSTORE_APPLICATION_DIR"
+
+
+def admin(environ: Mapping[str, str], request: Request) -> Target:
+    """How the Job logs in: by certificate to our own server, by the user's Secret to an external one."""
+    folder = Path(environ.get(ADMIN, "/etc/checkpointstore/admin"))
+    if request.provider is Provider.PATRONI:
+        return Target(
+            {
+                "host": request.host,
+                "port": str(request.port),
+                "user": "postgres",
+                "sslmode": "verify-full",
+                "sslrootcert": str(_existing(folder / "ca.crt")),
+                "sslcert": str(_existing(folder / "tls.crt")),
+                "sslkey": str(_existing(folder / "tls.key")),
+            },
+            superuser=True,
+        )
+    authority = folder / "ca.crt"
+    options = {
+        "host": _read(folder / "host"),
+        "port": _read(folder / "port"),
+        "dbname": _read(folder / "dbname"),
+        "user": _read(folder / "username"),
+        "password": _read(folder / "password"),
+        "sslmode": "verify-full" if authority.exists() else "require",
+    }
+    if authority.exists():
+        options["sslrootcert"] = str(authority)
+    if (folder / "sslmode").exists():
+        options["sslmode"] = _read(folder / "sslmode")
+    return Target(options)
+
+
+def application(environ: Mapping[str, str]) -> tuple[str, str]:
+    """The login's name and password."""
+    folder = Path(environ.get(APPLICATION, "/etc/checkpointstore/application"))
+    return _read(folder / "username"), _read(folder / "password")
+
+
+def _read(path: Path) -> str:
+    """The file's text without the newline that `kubectl create secret --from-file` brings along."""
+    text = _existing(path).read_text("utf-8").rstrip("\r\n")
+    if not text:
+        raise Refused("SecretIncomplete", f"key {path.name} of the Secret is empty")
+    return text
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise Refused("SecretIncomplete", f"key {path.name} of the Secret is missing")
+    return path

@@ -1,0 +1,92 @@
+"""What a plan may ask the world to do: each action is data, `runtime.execute` is the only place that acts on it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Manifest = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """One object of the store's namespace."""
+
+    kind: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Apply:
+    """Server-Side Apply of a complete manifest; `new` when no object of ours has that name yet."""
+
+    manifest: Manifest
+    new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Delete one object of ours; `force` skips the grace period of a pod on a node that no longer answers."""
+
+    ref: Ref
+    force: bool = False
+    orphan: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class IssueAuthority:
+    """Make a certificate authority's Secret (keys ca.crt, ca.key) unless it exists."""
+
+    secret: Manifest
+    common_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class IssueCertificate:
+    """Make or renew a leaf's Secret (keys tls.crt, tls.key, ca.crt), signed by the authority's Secret.
+
+    The common name is also a PostgreSQL role where the leaf is a client certificate.
+    """
+
+    secret: Manifest
+    authority: str
+    common_name: str
+    dns_names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratePassword:
+    """Make a Secret (keys username, password) with 32 random bytes unless it exists."""
+
+    secret: Manifest
+    username: str
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """Write the binding Secret: `template` is its data, with {username}, {password} and {ca} left open."""
+
+    secret: Manifest
+    template: Mapping[str, str]
+    credentials: str
+    authority: str
+
+
+@dataclass(frozen=True, slots=True)
+class Switchover:
+    """Ask Patroni, through its failover record, to hand the primary over from one member to another."""
+
+    record: str
+    leader: str
+    candidate: str
+
+
+@dataclass(frozen=True, slots=True)
+class Emit:
+    """Tell a person once: an event on the store. `type` is Normal or Warning, `reason` one CamelCase word."""
+
+    type: str
+    reason: str
+    message: str
+
+
+Action = Apply | Delete | IssueAuthority | IssueCertificate | GeneratePassword | Publish | Switchover | Emit

@@ -1,0 +1,95 @@
+"""Manifests as plain data: building blocks, and whether a live object already covers a desired one."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from .action import Manifest, Ref
+from .values import quantity
+
+FIELD_MANAGER = "checkpointstore"
+_LIST_KEYS = ("name", "mountPath", "containerPort", "port", "type", "ip", "uid", "topologyKey", "key")
+_QUANTITIES = ("cpu", "memory", "storage", "ephemeral-storage")
+
+
+def ref(manifest: Mapping[str, Any]) -> Ref:
+    return Ref(manifest["kind"], manifest["metadata"]["name"])
+
+
+def covers(live: Mapping[str, Any], desired: Mapping[str, Any]) -> bool:
+    """Whether applying `desired` to `live` would change nothing: every field that we set stands, and we own no other.
+
+    `live` is the object as the API server returns it, with managedFields; defaults that the server filled in, and
+    fields of other managers, do not count.
+    """
+    return _within(live, desired) and not _left_over(live, desired)
+
+
+def _within(live: Any, desired: Any, key: str = "") -> bool:
+    if isinstance(desired, Mapping):
+        return isinstance(live, Mapping) and all(
+            name in live and _within(live[name], value, name) for name, value in desired.items()
+        )
+    if isinstance(desired, list | tuple):
+        return isinstance(live, list) and _list_within(live, desired)
+    if desired == live:
+        return True
+    return key in _QUANTITIES and live is not None and quantity(live) == quantity(desired)
+
+
+def _list_within(live: Sequence[Any], desired: Sequence[Any]) -> bool:
+    key = _list_key(desired)
+    if key is None:
+        return len(live) == len(desired) and all(_within(a, b) for a, b in zip(live, desired, strict=True))
+    found = {item.get(key): item for item in live if isinstance(item, Mapping)}
+    return all(item[key] in found and _within(found[item[key]], item) for item in desired)
+
+
+def _list_key(items: Sequence[Any]) -> str | None:
+    if not items or not all(isinstance(item, Mapping) for item in items):
+        return None
+    for key in _LIST_KEYS:
+        values = [item.get(key) for item in items]
+        if all(isinstance(value, str | int) for value in values) and len(set(values)) == len(values):
+            return key
+    return None
+
+
+def _left_over(live: Mapping[str, Any], desired: Mapping[str, Any]) -> bool:
+    """Whether managedFields say that we own a field which `desired` no longer sets."""
+    for entry in live.get("metadata", {}).get("managedFields", ()):
+        if entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Apply":
+            return not entry.get("subresource") and _unset(entry.get("fieldsV1", {}), desired)
+    return True
+
+
+def _unset(fields: Mapping[str, Any], desired: Any) -> bool:
+    return any(_missing(path, below, desired) for path, below in fields.items() if path != ".")
+
+
+def _missing(path: str, below: Mapping[str, Any], desired: Any) -> bool:
+    kind, _, name = path.partition(":")
+    if kind == "f":
+        return not isinstance(desired, Mapping) or name not in desired or _unset(below, desired[name])
+    if kind == "k":
+        item = _keyed(desired, name)
+        return item is None or _unset(below, item)
+    return False
+
+
+def _keyed(items: Any, key: str) -> Any:
+    """The list item whose fields equal the JSON object `key`, as the API server names list-map items."""
+    wanted = json.loads(key)
+    if not isinstance(items, list | tuple):
+        return None
+    for item in items:
+        if all(item.get(name, _DEFAULTS.get(name)) == value for name, value in wanted.items()):
+            return item
+    return None
+
+
+_DEFAULTS = {"protocol": "TCP"}
+
+
+def by_ref(manifests: Iterable[Manifest]) -> dict[Ref, Manifest]:
+    return {ref(manifest): manifest for manifest in manifests}

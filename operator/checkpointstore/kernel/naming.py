@@ -1,0 +1,92 @@
+"""Every name that a store's objects have, in one place; all stay DNS-1123 and within 63 characters."""
+
+from dataclasses import dataclass
+
+DOMAIN = "checkpointstore.dev"
+NAME_LIMIT = 40
+STORE_LABEL = f"{DOMAIN}/store"
+MANAGED_BY = "checkpointstore-operator"
+MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The children's names of the store `store` (at most 40 characters)."""
+
+    store: str
+
+    @property
+    def postgres(self) -> str:
+        return self.store
+
+    @property
+    def postgres_config(self) -> str:
+        return f"{self.store}-postgres"
+
+    @property
+    def pods(self) -> str:
+        """The headless Service."""
+        return f"{self.store}-pods"
+
+    @property
+    def rw(self) -> str:
+        """Patroni's scope, and the Service whose Endpoints are Patroni's leader record."""
+        return f"{self.store}-rw"
+
+    @property
+    def ro(self) -> str:
+        return f"{self.store}-ro"
+
+    @property
+    def pooler(self) -> str:
+        return f"{self.store}-pooler"
+
+    @property
+    def schema(self) -> str:
+        return f"{self.store}-schema"
+
+    @property
+    def binding(self) -> str:
+        return f"{self.store}-app"
+
+    @property
+    def credentials(self) -> str:
+        return f"{self.store}-credentials"
+
+    @property
+    def authority(self) -> str:
+        return f"{self.store}-ca"
+
+    @property
+    def postgres_tls(self) -> str:
+        return f"{self.store}-postgres-tls"
+
+    @property
+    def pooler_tls(self) -> str:
+        return f"{self.store}-pooler-tls"
+
+    @property
+    def admin_tls(self) -> str:
+        return f"{self.store}-admin-tls"
+
+    def instance(self, ordinal: int) -> str:
+        return f"{self.store}-{ordinal}"
+
+    def volume(self, ordinal: int) -> str:
+        return f"data-{self.store}-{ordinal}"
+
+
+def labels(store: str, component: str) -> dict[str, str]:
+    return {
+        "app.kubernetes.io/name": "checkpointstore",
+        "app.kubernetes.io/instance": store,
+        "app.kubernetes.io/component": component,
+        "app.kubernetes.io/part-of": "checkpointstore",
+        MANAGED_BY_LABEL: MANAGED_BY,
+        STORE_LABEL: store,
+    }
+
+
+def selector(store: str, component: str) -> dict[str, str]:
+    """The part of `labels` that never changes, for selectors."""
+    return {STORE_LABEL: store, "app.kubernetes.io/component": component}

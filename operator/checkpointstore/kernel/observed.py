@@ -1,0 +1,71 @@
+"""What one look at the cluster found: live objects, and the public side of secrets; never a secret value."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from .action import Manifest, Ref
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """The public facts of one PEM certificate; fingerprints are SHA-256 in hex."""
+
+    common_name: str
+    dns_names: tuple[str, ...]
+    not_after: datetime
+    fingerprint: str
+    issuer_key: str
+    """The hex key identifier of the authority that signed it (its own for an authority)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SecretFact:
+    """A Secret without its values: which keys it has, when it changed, and what its certificate says."""
+
+    name: str
+    version: str
+    keys: frozenset[str]
+    ours: bool
+    username: str = ""
+    certificate: Certificate | None = None
+    intact: bool = True
+    """False when the content is not what its digest annotation says: somebody edited it."""
+    source: str = ""
+    """The digest of what a published Secret was made from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """`objects` holds every live child that carries the store's label and owner; `foreign` what stands in its way."""
+
+    objects: Mapping[Ref, Manifest] = field(default_factory=dict)
+    secrets: Mapping[str, SecretFact] = field(default_factory=dict)
+    foreign: frozenset[Ref] = frozenset()
+    default_storage_class: bool = True
+
+    def get(self, kind: str, name: str) -> Manifest | None:
+        return self.objects.get(Ref(kind, name))
+
+    def all(self, kind: str, component: str | None = None) -> list[Manifest]:
+        """Live children of a kind, by name."""
+        return [
+            self.objects[ref]
+            for ref in sorted(self.objects, key=lambda ref: ref.name)
+            if ref.kind == kind and (component is None or component_of(self.objects[ref]) == component)
+        ]
+
+
+def component_of(manifest: Mapping[str, Any]) -> str:
+    return str(manifest["metadata"].get("labels", {}).get("app.kubernetes.io/component", ""))
+
+
+def pod_ready(pod: Mapping[str, Any]) -> bool:
+    """Whether a pod counts: ready, and not on its way out."""
+    if pod["metadata"].get("deletionTimestamp"):
+        return False
+    return any(
+        item.get("type") == "Ready" and item.get("status") == "True"
+        for item in pod.get("status", {}).get("conditions", ())
+    )

@@ -1,0 +1,35 @@
+"""Pieces of pod specs that every room's pods share: the restricted security context, volumes from secrets."""
+
+from typing import Any
+
+USER = 10001
+CONTAINER_SECURITY: dict[str, Any] = {
+    "allowPrivilegeEscalation": False,
+    "readOnlyRootFilesystem": True,
+    "capabilities": {"drop": ["ALL"]},
+}
+POD_SECURITY: dict[str, Any] = {
+    "runAsNonRoot": True,
+    "runAsUser": USER,
+    "runAsGroup": USER,
+    "fsGroup": USER,
+    "fsGroupChangePolicy": "OnRootMismatch",
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+
+
+def secret_volume(name: str, secret: str) -> dict[str, Any]:
+    # libpq and PostgreSQL refuse a key that others may read; root-owned and group-readable is what both accept.
+    return {"name": name, "secret": {"secretName": secret, "defaultMode": 0o440}}
+
+
+def config_volume(name: str, config: str) -> dict[str, Any]:
+    return {"name": name, "configMap": {"name": config}}
+
+
+def scratch(name: str, size: str = "64Mi") -> dict[str, Any]:
+    return {"name": name, "emptyDir": {"sizeLimit": size}}
+
+
+def mount(name: str, path: str, read_only: bool = False) -> dict[str, Any]:
+    return {"name": name, "mountPath": path, **({"readOnly": True} if read_only else {})}

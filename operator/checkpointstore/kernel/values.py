@@ -1,0 +1,39 @@
+"""Values as Kubernetes and PostgreSQL write them: quantities in, plain numbers out."""
+
+import re
+from decimal import Decimal
+
+MIB = 1024 * 1024
+QUANTITY = r"^([0-9]+([.][0-9]+)?)(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$"
+_FACTOR = {
+    "": Decimal(1),
+    "m": Decimal(1) / 1000,
+    "k": Decimal(10) ** 3,
+    "M": Decimal(10) ** 6,
+    "G": Decimal(10) ** 9,
+    "T": Decimal(10) ** 12,
+    "P": Decimal(10) ** 15,
+    "E": Decimal(10) ** 18,
+    "Ki": Decimal(2) ** 10,
+    "Mi": Decimal(2) ** 20,
+    "Gi": Decimal(2) ** 30,
+    "Ti": Decimal(2) ** 40,
+    "Pi": Decimal(2) ** 50,
+    "Ei": Decimal(2) ** 60,
+}
+
+
+def quantity(text: str | int | float) -> Decimal:
+    """A Kubernetes quantity ("500m", "2Gi", 3) as a number of its base unit (cores, bytes).
+
+    Raises ValueError when it is none.
+    """
+    match = re.match(QUANTITY, str(text))
+    if match is None:
+        raise ValueError(f"{text!r} is not a quantity such as 500m or 2Gi")
+    return Decimal(match[1]) * _FACTOR[match[3] or ""]
+
+
+def mebibytes(text: str | int | float) -> int:
+    """A memory quantity in whole MiB, rounded down."""
+    return int(quantity(text) / MIB)

@@ -1,0 +1,1 @@
+"""PostgreSQL run by Patroni in a StatefulSet: the provider that is built in."""

@@ -1,0 +1,65 @@
+"""Services of the instances, and the account by which Patroni talks to the API server.
+
+Patroni keeps its state in Endpoints objects. The one named like the Service `-rw` is its leader record, so that the
+Service points at whoever holds the leader lock and at nobody else, whether or not the operator runs.
+"""
+
+from typing import Any
+
+from ...kernel.action import Manifest
+from ...kernel.env import Env
+from ...kernel.naming import selector
+from .config import COMPONENT, PORT, ROLE_LABEL, SCOPE_LABEL
+
+_PORTS = [{"name": "postgresql", "port": PORT, "targetPort": PORT}]
+
+
+def services(env: Env) -> tuple[Manifest, ...]:
+    own = selector(env.name, COMPONENT)
+    return (
+        _service(
+            env,
+            env.names.pods,
+            {"clusterIP": "None", "publishNotReadyAddresses": True, "selector": own, "ports": _PORTS},
+        ),
+        _service(env, env.names.rw, {"ports": _PORTS}),
+        _service(env, env.names.ro, {"selector": {**own, ROLE_LABEL: "replica"}, "ports": _PORTS}),
+        # Kubernetes deletes Endpoints that have no Service; these three keep Patroni's, and take them along at the end.
+        *(_service(env, f"{env.names.rw}-{name}", {"clusterIP": "None"}) for name in ("config", "sync", "failover")),
+    )
+
+
+def _service(env: Env, name: str, spec: dict[str, Any]) -> Manifest:
+    manifest = env.object("v1", "Service", name, COMPONENT, spec=spec)
+    if "selector" not in spec:
+        manifest["metadata"]["labels"][SCOPE_LABEL] = env.names.rw
+    return manifest
+
+
+def account(env: Env) -> tuple[Manifest, ...]:
+    """ServiceAccount, Role and RoleBinding: Endpoints by name where Kubernetes can, pods for labels and status."""
+    names = [env.names.rw, *(f"{env.names.rw}-{name}" for name in ("config", "sync", "failover"))]
+    rules = [
+        {"apiGroups": [""], "resources": ["endpoints"], "verbs": ["list", "watch", "create"]},
+        {
+            "apiGroups": [""],
+            "resources": ["endpoints"],
+            "resourceNames": names,
+            "verbs": ["get", "patch", "update", "delete"],
+        },
+        {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch", "patch", "update"]},
+        {"apiGroups": [""], "resources": ["services"], "verbs": ["create"]},
+    ]
+    name = env.names.postgres
+    return (
+        env.object("v1", "ServiceAccount", name, COMPONENT),
+        env.object("rbac.authorization.k8s.io/v1", "Role", name, COMPONENT, rules=rules),
+        env.object(
+            "rbac.authorization.k8s.io/v1",
+            "RoleBinding",
+            name,
+            COMPONENT,
+            roleRef={"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
+            subjects=[{"kind": "ServiceAccount", "name": name, "namespace": env.namespace}],
+        ),
+    )

@@ -1,0 +1,174 @@
+"""The StatefulSet of the instances and its PodDisruptionBudget; the list of containers is fixed for good.
+
+Backups and monitoring switch on inside containers that are always there, so that no feature restarts a database.
+"""
+
+from typing import Any
+
+from ...kernel.action import Manifest
+from ...kernel.compute import placement
+from ...kernel.env import Env
+from ...kernel.naming import labels, selector
+from ...kernel.pod import CONTAINER_SECURITY, POD_SECURITY, config_volume, mount, scratch, secret_volume
+from ..spec import Postgres
+from .config import COMPONENT, DATA, PORT, REST_PORT, SCOPE_LABEL
+from .parameter import SOCKET, TLS
+
+CONFIG = "/etc/patroni"
+EXPORTER_PORT = 9187
+
+
+def statefulset(spec: Postgres, env: Env, delete_volumes: bool) -> Manifest:
+    own = selector(env.name, COMPONENT)
+    return env.object(
+        "apps/v1",
+        "StatefulSet",
+        env.names.postgres,
+        COMPONENT,
+        spec={
+            "serviceName": env.names.pods,
+            "replicas": spec.instances,
+            "podManagementPolicy": "Parallel",
+            "updateStrategy": {"type": "OnDelete"},
+            "selector": {"matchLabels": own},
+            "persistentVolumeClaimRetentionPolicy": {
+                "whenDeleted": "Delete" if delete_volumes else "Retain",
+                "whenScaled": "Retain",
+            },
+            "template": {
+                "metadata": {"labels": {**labels(env.name, COMPONENT), SCOPE_LABEL: env.names.rw}},
+                "spec": _pod(spec, env),
+            },
+            "volumeClaimTemplates": [_volume_claim(spec, env)],
+        },
+    )
+
+
+def _volume_claim(spec: Postgres, env: Env) -> Manifest:
+    claim: dict[str, Any] = {
+        "accessModes": ["ReadWriteOnce"],
+        "resources": {"requests": {"storage": str(spec.storage.size)}},
+    }
+    if spec.storage.storage_class_name is not None:
+        claim["storageClassName"] = spec.storage.storage_class_name
+    return {"metadata": {"name": "data", "labels": labels(env.name, COMPONENT)}, "spec": claim}
+
+
+def _pod(spec: Postgres, env: Env) -> dict[str, Any]:
+    pod: dict[str, Any] = {
+        "serviceAccountName": env.names.postgres,
+        "securityContext": POD_SECURITY,
+        "terminationGracePeriodSeconds": 60,
+        "containers": [_postgres(spec, env), _pgbackrest(env), _exporter(env)],
+        "volumes": [
+            config_volume("config", env.names.postgres_config),
+            secret_volume("tls", env.names.postgres_tls),
+            scratch("socket", "1Mi"),
+            scratch("tmp"),
+            {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": "256Mi"}},
+        ],
+        **placement(spec.scheduling, selector(env.name, COMPONENT)),
+    }
+    if env.images.pull_secrets:
+        pod["imagePullSecrets"] = [{"name": name} for name in env.images.pull_secrets]
+    return pod
+
+
+def _postgres(spec: Postgres, env: Env) -> dict[str, Any]:
+    field = {
+        "POD_IP": "status.podIP",
+        "PATRONI_NAME": "metadata.name",
+        "PATRONI_KUBERNETES_NAMESPACE": "metadata.namespace",
+    }
+    return {
+        "name": "postgres",
+        "image": env.images.postgres,
+        "command": ["patroni", f"{CONFIG}/patroni.yml"],
+        "env": [
+            *({"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in field.items()),
+            {"name": "PATRONI_KUBERNETES_POD_IP", "value": "$(POD_IP)"},
+            {"name": "PATRONI_POSTGRESQL_CONNECT_ADDRESS", "value": f"$(POD_IP):{PORT}"},
+            # A name, not an address: members verify each other's certificate.
+            {
+                "name": "PATRONI_RESTAPI_CONNECT_ADDRESS",
+                "value": f"$(PATRONI_NAME).{env.host(env.names.pods)}:{REST_PORT}",
+            },
+            {"name": "HOME", "value": "/tmp"},
+        ],
+        "ports": [
+            {"name": "postgresql", "containerPort": PORT},
+            {"name": "patroni", "containerPort": REST_PORT},
+        ],
+        "resources": spec.resources.manifest(),
+        "securityContext": CONTAINER_SECURITY,
+        "readinessProbe": _probe("/readiness", period=2, failures=3),
+        # Patroni's own loop, not PostgreSQL: a server that is slow to recover must not be restarted for it.
+        "livenessProbe": _probe("/liveness", period=10, failures=6),
+        "volumeMounts": [
+            mount("data", DATA),
+            mount("config", CONFIG, read_only=True),
+            mount("tls", TLS, read_only=True),
+            mount("socket", SOCKET),
+            mount("tmp", "/tmp"),
+            mount("shm", "/dev/shm"),
+        ],
+    }
+
+
+def _probe(path: str, period: int, failures: int) -> dict[str, Any]:
+    return {
+        "httpGet": {"path": path, "port": REST_PORT, "scheme": "HTTPS"},
+        "periodSeconds": period,
+        "timeoutSeconds": 5,
+        "failureThreshold": failures,
+    }
+
+
+def _pgbackrest(env: Env) -> dict[str, Any]:
+    return {
+        "name": "pgbackrest",
+        "image": env.images.postgres,
+        "command": ["pgbackrest", "server", f"--config={CONFIG}/pgbackrest.conf"],
+        "ports": [{"name": "pgbackrest", "containerPort": 8432}],
+        "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}},
+        "securityContext": CONTAINER_SECURITY,
+        "volumeMounts": [
+            mount("data", DATA),
+            mount("config", CONFIG, read_only=True),
+            mount("tls", TLS, read_only=True),
+            mount("socket", SOCKET),
+            mount("tmp", "/tmp"),
+        ],
+    }
+
+
+def _exporter(env: Env) -> dict[str, Any]:
+    return {
+        "name": "exporter",
+        "image": env.images.postgres,
+        "command": ["prometheus-postgres-exporter", f"--web.listen-address=:{EXPORTER_PORT}"],
+        "env": [
+            {
+                "name": "DATA_SOURCE_NAME",
+                "value": f"host={SOCKET} user=monitoring dbname=postgres sslmode=disable",
+            }
+        ],
+        "ports": [{"name": "metrics", "containerPort": EXPORTER_PORT}],
+        "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}},
+        "securityContext": CONTAINER_SECURITY,
+        "volumeMounts": [mount("socket", SOCKET)],
+    }
+
+
+def disruption_budget(spec: Postgres, env: Env) -> Manifest:
+    """At most one instance may be drained at a time; a lone instance may never be, so that nobody loses it unasked."""
+    return env.object(
+        "policy/v1",
+        "PodDisruptionBudget",
+        env.names.postgres,
+        COMPONENT,
+        spec={
+            "maxUnavailable": 1 if spec.instances > 1 else 0,
+            "selector": {"matchLabels": selector(env.name, COMPONENT)},
+        },
+    )

@@ -1,0 +1,134 @@
+"""`spec.postgres`: the part of the API that says which PostgreSQL a store runs on."""
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import Field, WithJsonSchema, field_validator, model_validator
+
+from ..kernel.compute import Quantity, Resources, Scheduling
+from ..kernel.fragment import Fragment
+from ..kernel.values import quantity
+from .patroni.parameter import OWNED
+
+
+def _rule(rule: str, message: str) -> dict[str, Any]:
+    return {"x-kubernetes-validations": [{"rule": rule, "message": message}]}
+
+
+def _unowned() -> dict[str, Any]:
+    """Rules that refuse each parameter the operator owns by its name; one that walked the map would cost too much."""
+    rules = [
+        {"rule": f"!('{name}' in self)", "message": f"the operator owns {name}; remove it"} for name in sorted(OWNED)
+    ]
+    return {"x-kubernetes-validations": rules}
+
+
+class Provider(StrEnum):
+    PATRONI = "Patroni"
+
+
+class DataDurability(StrEnum):
+    REQUIRED = "Required"
+    PREFERRED = "Preferred"
+
+
+class Synchronous(Fragment):
+    """Synchronous replication: a commit is acknowledged only when standbys have it too."""
+
+    number: int = Field(default=1, ge=1, le=8)
+    """Standbys that must have each commit."""
+    data_durability: DataDurability = DataDurability.REQUIRED
+    """Required stops writes when too few standbys are left; Preferred goes on without them."""
+
+
+class Storage(Fragment):
+    """The volume of each instance."""
+
+    size: Quantity = Field(
+        default="10Gi",
+        json_schema_extra=_rule(
+            "quantity(string(self)).compareTo(quantity(string(oldSelf))) >= 0", "storage cannot shrink"
+        ),
+    )
+    """Size of the volume. It cannot shrink."""
+    storage_class_name: str | None = None
+    """StorageClass of the volume; the cluster's default when absent."""
+
+
+class Images(Fragment):
+    """Images that replace the ones this operator's release pins."""
+
+    postgres: str | None = None
+    """Image of PostgreSQL with Patroni and pgBackRest, as a tag or a digest."""
+    pull_secrets: list[str] = Field(default_factory=list)
+    """Names of the Secrets that pull the images."""
+
+
+class Postgres(Fragment):
+    """The PostgreSQL that holds the checkpoints."""
+
+    provider: Provider = Field(
+        default=Provider.PATRONI, json_schema_extra=_rule("self == oldSelf", "provider is immutable")
+    )
+    """Who runs PostgreSQL: Patroni, built into the operator. Immutable."""
+    version: Annotated[int, WithJsonSchema({"type": "integer", "enum": [17]})] = Field(
+        default=17, json_schema_extra=_rule("self == oldSelf", "version cannot change: no major upgrades yet")
+    )
+    """Major version of PostgreSQL. Immutable."""
+    instances: int = Field(default=1, ge=1, le=9)
+    """Number of instances: one primary, the others standbys. More than one is highly available."""
+    synchronous: Synchronous | None = None
+    """Synchronous replication; asynchronous when absent."""
+    storage: Storage = Field(
+        default=Storage(),
+        json_schema_extra=_rule(
+            "has(self.storageClassName) == has(oldSelf.storageClassName) && "
+            "(!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)",
+            "storageClassName is immutable",
+        ),
+    )
+    """The volume of each instance."""
+    resources: Resources = Resources(requests={"cpu": "100m", "memory": "512Mi"}, limits={"memory": "1Gi"})
+    """Requests and limits of the postgres container; memory settings are computed from them."""
+    parameters: dict[str, str] = Field(default_factory=dict, max_length=100, json_schema_extra=_unowned())
+    """PostgreSQL parameters by name, over the computed ones. What the operator owns is refused."""
+    scheduling: Scheduling = Scheduling()
+    """Where the instances may run."""
+    images: Images = Images()
+    """Images that replace the pinned ones."""
+
+    @field_validator("parameters")
+    @classmethod
+    def _not_owned(cls, value: dict[str, str]) -> dict[str, str]:
+        owned = sorted(name for name in value if name.lower() in OWNED)
+        if owned:
+            raise ValueError(f"the operator owns {', '.join(owned)}; remove it")
+        return value
+
+    @field_validator("version")
+    @classmethod
+    def _known(cls, value: int) -> int:
+        if value != 17:
+            raise ValueError("supported versions: 17")
+        return value
+
+    @model_validator(mode="after")
+    def _enough_standbys(self) -> "Postgres":
+        if self.synchronous and self.synchronous.number >= self.instances:
+            raise ValueError("synchronous.number must be less than instances")
+        return self
+
+
+def rules() -> list[dict[str, Any]]:
+    """CEL rules over several fields of `spec.postgres`: the same as the validators above."""
+    return [
+        {
+            "rule": "!has(self.synchronous) || self.synchronous.number < self.instances",
+            "message": "synchronous.number must be less than instances",
+            "fieldPath": ".synchronous",
+        },
+    ]
+
+
+def storage_bytes(storage: Storage) -> int:
+    return int(quantity(storage.size))

@@ -1,0 +1,195 @@
+"""`plan()` and `status()`: the program. The rooms' contributions in a fixed order, compared with what is there."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from .api.store import ReclaimPolicy, Store
+from .features import authority, binding, network_policy, pooler
+from .features.schema import slice as schema
+from .kernel.action import Action, Apply, Delete, Emit, Manifest
+from .kernel.condition import POOLER_AVAILABLE, READY, STALLED, Condition, Status, broken, fold, written
+from .kernel.contribution import Contribution
+from .kernel.env import Env, Images
+from .kernel.manifest import by_ref, covers
+from .kernel.observed import Observed
+from .providers.patroni import provider as patroni
+
+# Deleted only by their own rules, never because nobody asks for them any more.
+KEPT = frozenset({"PersistentVolumeClaim", "Secret", "Pod", "Endpoints", "EndpointSlice"})
+# Never applied again once they exist: their specs are immutable, and their names carry a digest of their inputs.
+IMMUTABLE = frozenset({"Job"})
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to do now, in order, and what to tell."""
+
+    actions: tuple[Action, ...] = ()
+    parts: tuple[Condition, ...] = ()
+    """The rooms' own conditions."""
+    serving: bool = False
+    status: Mapping[str, Any] = field(default_factory=dict)
+    again: timedelta | None = None
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        return fold(self.parts, self.serving)
+
+
+def plan(store: Store, observed: Observed, images: Images, now: datetime) -> Plan:
+    """Fold the rooms in order; what is desired and not so becomes Apply, what is ours and not desired Delete."""
+    env = _env(store, images)
+    if observed.foreign:
+        return _name_taken(observed)
+    parts, serving = _rooms(store, env, observed, now)
+    desired = [manifest for part in parts for manifest in part.desired]
+    again = [part.again for part in parts if part.again is not None]
+    return Plan(
+        actions=(
+            *(action for part in parts for action in part.actions),
+            *_applied(desired, observed),
+            *_removed(desired, observed, bool(desired)),
+        ),
+        parts=tuple(condition for part in parts for condition in part.conditions),
+        serving=serving,
+        status=_merged(part.status for part in parts),
+        again=min(again, default=None),
+    )
+
+
+def _rooms(store: Store, env: Env, observed: Observed, now: datetime) -> tuple[list[Contribution], bool]:
+    """The order is the way of trust: authority, then the server it certifies, then who is let in."""
+    spec = store.spec
+    postgres, database = patroni.contribute(
+        spec.postgres,
+        env,
+        observed,
+        now,
+        store.status,
+        adopt=spec.bootstrap.adopt,
+        delete_volumes=spec.reclaim_policy.volumes is ReclaimPolicy.DELETE,
+    )
+    if any(condition.stalls for condition in postgres.conditions):
+        return [postgres], False
+    tables, stands = schema.contribute(spec.schema_, env, observed, database, now)
+    pool = pooler.contribute(spec.pooler, env, observed, database, now)
+    bound, readable = binding.contribute(env, observed, database, stands)
+    reachable = any(part.type == POOLER_AVAILABLE and part.status is Status.TRUE for part in pool.conditions)
+    parts = [
+        authority.contribute(env, observed),
+        postgres,
+        tables,
+        pool,
+        bound,
+        network_policy.contribute(spec.network_policy, env),
+    ]
+    return parts, database.serving and reachable and readable
+
+
+def _env(store: Store, images: Images) -> Env:
+    own = store.spec.postgres.images
+    return Env(
+        name=store.name,
+        namespace=store.namespace,
+        uid=store.uid,
+        images=Images(
+            postgres=own.postgres or images.postgres,
+            pgbouncer=images.pgbouncer,
+            operator=images.operator,
+            pull_secrets=(*images.pull_secrets, *own.pull_secrets),
+        ),
+    )
+
+
+def _applied(desired: Iterable[Manifest], observed: Observed) -> Iterable[Action]:
+    for ref, manifest in by_ref(desired).items():
+        live = observed.objects.get(ref)
+        if live is None:
+            yield Apply(manifest, new=True)
+        elif ref.kind not in IMMUTABLE and not covers(live, manifest):
+            yield Apply(manifest, new=False)
+
+
+def _removed(desired: Iterable[Manifest], observed: Observed, settled: bool) -> Iterable[Action]:
+    """What is ours and nobody asks for; nothing at all when the rooms asked for nothing, as they then do not know."""
+    wanted = by_ref(desired)
+    for ref in sorted(observed.objects, key=lambda ref: (ref.kind, ref.name)):
+        live = observed.objects[ref]
+        if settled and ref.kind not in KEPT and ref not in wanted and "deletionTimestamp" not in live["metadata"]:
+            yield Delete(ref)
+
+
+def _name_taken(observed: Observed) -> Plan:
+    taken = ", ".join(sorted(f"{ref.kind}/{ref.name}" for ref in observed.foreign))
+    message = f"Not this store's, and in its way: {taken}. Delete or rename it; the store goes on by itself"
+    return Plan(parts=(broken(READY, "NameTaken", message),), again=timedelta(seconds=30))
+
+
+def rejected(reason: str, message: str) -> Plan:
+    """The plan for a spec that cannot be read: say so and touch nothing."""
+    return Plan(parts=(broken(READY, reason, message),))
+
+
+def refused(intended: Plan, reason: str, message: str) -> Plan:
+    """A plan that the API server would not carry out: what was seen stays true, and a person is told."""
+    return replace(
+        intended,
+        actions=(),
+        parts=(broken(READY, reason, message), *intended.parts),
+        again=timedelta(seconds=30),
+    )
+
+
+def status(previous: Mapping[str, Any], generation: int, outcome: Plan, now: datetime) -> dict[str, Any]:
+    """The whole new `.status`; equal to the previous one when nothing changed."""
+    conditions = written(outcome.conditions, previous.get("conditions", ()), generation, now)
+    return {
+        **_merged((previous, outcome.status)),
+        "observedGeneration": generation,
+        "phase": _phase(outcome.conditions),
+        "conditions": conditions,
+    }
+
+
+def _merged(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Parts of a status laid over each other, the later one winning field by field."""
+    result: dict[str, Any] = {}
+    for part in parts:
+        for key, value in part.items():
+            old = result.get(key)
+            result[key] = {**old, **value} if isinstance(old, dict) and isinstance(value, Mapping) else value
+    return result
+
+
+def news(previous: Mapping[str, Any], current: Mapping[str, Any]) -> tuple[Emit, ...]:
+    """What a person wants to be told of the difference between two statuses."""
+    before, after = _states(previous), _states(current)
+    told: list[Emit] = []
+    if after.get(READY) == "True" and before.get(READY) != "True":
+        told.append(Emit("Normal", "Ready", _message(current, READY)))
+    if before.get(READY) == "True" and after.get(READY) == "False":
+        told.append(Emit("Warning", "NotReady", _message(current, READY)))
+    if after.get(STALLED) == "True" and before.get(STALLED) != "True":
+        told.append(Emit("Warning", "Stalled", _message(current, STALLED)))
+    old, new = (str(item.get("postgres", {}).get("primary", "")) for item in (previous, current))
+    if old and new and old != new:
+        told.append(Emit("Normal", "PrimaryChanged", f"{new} leads now, before it {old}"))
+    return tuple(told)
+
+
+def _states(status: Mapping[str, Any]) -> dict[str, str]:
+    return {item["type"]: item["status"] for item in status.get("conditions", ())}
+
+
+def _message(status: Mapping[str, Any], type_: str) -> str:
+    return next(str(item["message"]) for item in status["conditions"] if item["type"] == type_)
+
+
+def _phase(conditions: Iterable[Condition]) -> str:
+    on = {condition.type for condition in conditions if condition.status is Status.TRUE}
+    for type_, phase in (("Stalled", "Stalled"), ("Reconciling", "Progressing"), ("Ready", "Ready")):
+        if type_ in on:
+            return phase
+    return "Pending"

@@ -1,0 +1,166 @@
+"""The only loop: one actor a store, woken by events, that looks, plans, acts and tells until the store is gone."""
+
+import asyncio
+import datetime as dt
+import logging
+import random
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from .. import reconcile
+from ..adapters.kube import Kube
+from ..api import store as api
+from ..kernel.action import Ref
+from ..kernel.env import Images
+from ..kernel.errors import Refused, StoreError, Unavailable
+from . import metrics
+from .execute import emit, execute
+from .log import PASS, STORE
+from .observe import observe
+
+RESYNC = 300.0
+SETTLE = 0.1
+BACKOFF = (0.5, 30.0)
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    namespace: str
+    name: str
+
+
+class Actors:
+    """The actors of every store this operator serves, by namespace and name."""
+
+    def __init__(self, kube: Kube, images: Images) -> None:
+        self._kube = kube
+        self._images = images
+        self._tasks: dict[Key, asyncio.Task[None]] = {}
+        self._wakes: dict[Key, asyncio.Event] = {}
+        self.last_pass = time.monotonic()
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def wake(self, key: Key) -> None:
+        """Something about the store may have changed: start its actor, or let it look again."""
+        if key not in self._tasks or self._tasks[key].done():
+            self._wakes[key] = asyncio.Event()
+            self._tasks[key] = asyncio.create_task(
+                self._live(key, self._wakes[key]), name=f"{key.namespace}/{key.name}"
+            )
+        self._wakes[key].set()
+
+    def nudge(self, key: Key) -> None:
+        """A child changed: only a store that has an actor cares."""
+        if key in self._wakes:
+            self._wakes[key].set()
+
+    async def stop(self) -> None:
+        for task in self._tasks.values():
+            task.cancel()
+        for task in self._tasks.values():
+            with suppress(asyncio.CancelledError):
+                await task
+        self._tasks.clear()
+
+    async def _live(self, key: Key, woken: asyncio.Event) -> None:
+        STORE.set(f"{key.namespace}/{key.name}")
+        suspects: frozenset[Ref] = frozenset()
+        pause, failures, number = 0.0, 0, 0
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await woken.wait()
+            await asyncio.sleep(min(SETTLE, pause))
+            woken.clear()
+            number += 1
+            PASS.set(str(number))
+            try:
+                result = await self._pass(key, suspects)
+                failures = 0
+            except Exception as error:  # noqa: BLE001 - a fault in one pass must not end the store's only actor
+                failures += 1
+                pause = _backoff(failures)
+                _report(error, pause)
+                continue
+            finally:
+                self.last_pass = time.monotonic()
+            if result is None:
+                del self._tasks[key], self._wakes[key]
+                metrics.forget(key.namespace, key.name)
+                return
+            suspects, again = result
+            pause = again.total_seconds() if again is not None else RESYNC * random.uniform(0.8, 1.2)
+
+    async def _pass(self, key: Key, suspects: frozenset[Ref]) -> tuple[frozenset[Ref], dt.timedelta | None] | None:
+        """One look, one plan, one report; None when the store is gone."""
+        with metrics.PASSES.time():
+            body = await self._kube.get("CheckpointStore", key.namespace, key.name)
+            if body is None or "deletionTimestamp" in body["metadata"]:
+                return None
+            try:
+                store = api.parse(body)
+            except Refused as error:
+                await self._tell(body, reconcile.rejected(error.reason, error.message))
+                return frozenset(), None
+            return await self._converge(store, body, suspects)
+
+    async def _converge(
+        self, store: api.Store, body: Mapping[str, Any], suspects: frozenset[Ref]
+    ) -> tuple[frozenset[Ref], dt.timedelta | None]:
+        now = dt.datetime.now(dt.UTC)
+        observed = await observe(self._kube, store, suspects)
+        plan = reconcile.plan(store, observed, self._images, now)
+        if not store.status:
+            # Ready=False with observedGeneration stands before any work, or kstatus takes the store for done.
+            body = await self._tell(body, plan) or body
+        taken: frozenset[Ref] = frozenset()
+        try:
+            if plan.actions:
+                _log.info("acting", extra={"actions": [type(action).__name__ for action in plan.actions]})
+                taken = await execute(self._kube, store, plan.actions)
+        except Refused as error:
+            metrics.ERRORS.labels(error.reason).inc()
+            plan = reconcile.refused(plan, error.reason, error.message)
+        await self._tell(body, plan)
+        soon = dt.timedelta(seconds=1) if taken else plan.again
+        return (taken or observed.foreign), soon
+
+    async def _tell(self, body: Mapping[str, Any], plan: reconcile.Plan) -> Mapping[str, Any] | None:
+        """At most one status patch, and an event for each piece of news."""
+        previous = body.get("status") or {}
+        generation = int(body["metadata"].get("generation", 0))
+        status = reconcile.status(previous, generation, plan, dt.datetime.now(dt.UTC))
+        meta = body["metadata"]
+        metrics.conditions(meta["namespace"], meta["name"], status["conditions"])
+        if status == previous:
+            return None
+        fresh = await self._kube.merge("CheckpointStore", meta["namespace"], meta["name"], {"status": status}, "status")
+        for item in reconcile.news(previous, status):
+            await emit(self._kube, body, item.type, item.reason, item.message)
+        return fresh
+
+
+def _backoff(failures: int) -> float:
+    first, most = BACKOFF
+    return min(most, first * 2.0 ** min(failures - 1, 10)) * random.uniform(0.8, 1.2)
+
+
+def _report(error: Exception, pause: float) -> None:
+    """Log an error of a pass; what we did not foresee comes with its traceback."""
+    reason = error.reason if isinstance(error, Refused) else type(error).__name__
+    metrics.ERRORS.labels(reason).inc()
+    known = isinstance(error, StoreError)
+    level = logging.WARNING if isinstance(error, Unavailable) else logging.ERROR
+    _log.log(
+        level,
+        "pass failed: %s",
+        error,
+        exc_info=None if known else error,
+        extra={"retry_seconds": round(pause, 1)},
+    )

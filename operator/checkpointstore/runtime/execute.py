@@ -1,0 +1,151 @@
+"""The only place that acts: one `match` over the plan's actions."""
+
+import asyncio
+import base64
+import datetime as dt
+import secrets
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from ..adapters import certificate
+from ..adapters.kube import Kube
+from ..api.store import Store
+from ..kernel.action import (
+    Action,
+    Apply,
+    Delete,
+    Emit,
+    GeneratePassword,
+    IssueAuthority,
+    IssueCertificate,
+    Manifest,
+    Publish,
+    Ref,
+    Switchover,
+)
+from ..kernel.errors import Conflict, Unavailable
+from ..kernel.manifest import ref
+from .observe import DIGEST, digest, owned
+
+COMPONENT = "checkpointstore-operator"
+
+
+async def execute(kube: Kube, store: Store, actions: tuple[Action, ...]) -> frozenset[Ref]:
+    """Carry out a plan: secrets in order, as each may need the one before it, then objects side by side.
+
+    Returns the names that turned out to be another's. Raises StoreError.
+    """
+    taken: set[Ref] = set()
+    for action in actions:
+        if not isinstance(action, Apply):
+            await _step(kube, store, action, taken)
+    applies = [action for action in actions if isinstance(action, Apply)]
+    await asyncio.gather(*(_apply(kube, store, action, taken) for action in applies))
+    return frozenset(taken)
+
+
+async def _step(kube: Kube, store: Store, action: Action, taken: set[Ref]) -> None:
+    match action:
+        case Delete(target, force, orphan):
+            await kube.delete(target.kind, store.namespace, target.name, force=force, orphan=orphan)
+        case IssueAuthority(secret, common_name):
+            pem, key = certificate.authority(common_name)
+            await _create(kube, secret, {"ca.crt": pem, "ca.key": key}, taken)
+        case IssueCertificate():
+            await _issue(kube, store, action)
+        case GeneratePassword(secret, username):
+            password = secrets.token_urlsafe(32)
+            await _create(kube, secret, {"username": username.encode(), "password": password.encode()}, taken)
+        case Publish():
+            await _publish(kube, store, action, taken)
+        case Switchover(record, leader, candidate):
+            patch = {"metadata": {"annotations": {"leader": leader, "member": candidate}}}
+            await kube.merge("Endpoints", store.namespace, record, patch)
+        case Emit(type_, reason, message):
+            await emit(kube, store.body, type_, reason, message)
+
+
+async def _apply(kube: Kube, store: Store, action: Apply, taken: set[Ref]) -> None:
+    target = ref(action.manifest)
+    if action.new and await _anothers(kube, store, target):
+        taken.add(target)
+        return
+    await kube.apply(action.manifest)
+
+
+async def _anothers(kube: Kube, store: Store, target: Ref) -> bool:
+    """Whether an object of that name is not ours. Patroni may have made our Endpoints before us: those are."""
+    live = await kube.get(target.kind, store.namespace, target.name)
+    return live is not None and target.kind != "Endpoints" and not owned(live, store.uid)
+
+
+async def _create(kube: Kube, secret: Manifest, data: Mapping[str, bytes], taken: set[Ref]) -> None:
+    """Create a Secret that is made once; when somebody was faster, the next look says whose it is."""
+    try:
+        await kube.create({**secret, "data": encoded(data)})
+    except Conflict:
+        taken.add(ref(secret))
+
+
+async def _issue(kube: Kube, store: Store, action: IssueCertificate) -> None:
+    ca = await _secret(kube, store, action.authority)
+    pem, key = certificate.leaf(ca["ca.crt"], ca["ca.key"], action.common_name, action.dns_names)
+    await kube.apply({**action.secret, "data": encoded({"tls.crt": pem, "tls.key": key, "ca.crt": ca["ca.crt"]})})
+
+
+async def _publish(kube: Kube, store: Store, action: Publish, taken: set[Ref]) -> None:
+    target = ref(action.secret)
+    if await _anothers(kube, store, target):
+        taken.add(target)
+        return
+    credentials = await _secret(kube, store, action.credentials)
+    authority = await _secret(kube, store, action.authority)
+    plain = {key: credentials[key].decode() for key in ("username", "password")}
+    ca = authority["ca.crt"].decode()
+    data = encoded({key: text.format(ca=ca, **_escaped(plain, text)).encode() for key, text in action.template.items()})
+    meta = action.secret["metadata"]
+    annotations = {**meta["annotations"], DIGEST: digest(data)}
+    await kube.apply({**action.secret, "metadata": {**meta, "annotations": annotations}, "data": data})
+
+
+def _escaped(values: Mapping[str, str], text: str) -> dict[str, str]:
+    return {key: quote(value, safe="") for key, value in values.items()} if "://" in text else dict(values)
+
+
+async def _secret(kube: Kube, store: Store, name: str) -> dict[str, bytes]:
+    live = await kube.get("Secret", store.namespace, name)
+    if live is None:
+        raise Unavailable(f"Secret {name} is not there yet")
+    return {key: base64.b64decode(value) for key, value in (live.get("data") or {}).items()}
+
+
+def encoded(data: Mapping[str, bytes]) -> dict[str, str]:
+    return {key: base64.b64encode(value).decode() for key, value in data.items()}
+
+
+async def emit(kube: Kube, body: Mapping[str, Any], type_: str, reason: str, message: str) -> None:
+    """One event on the store, under the operator's own name."""
+    meta = body["metadata"]
+    now = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    event: dict[str, Any] = {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"generateName": f"{meta['name']}-", "namespace": meta["namespace"]},
+        "involvedObject": {
+            "apiVersion": "checkpointstore.dev/v1alpha1",
+            "kind": "CheckpointStore",
+            "name": meta["name"],
+            "namespace": meta["namespace"],
+            "uid": meta["uid"],
+        },
+        "type": type_,
+        "reason": reason,
+        "message": message[:1000],
+        "source": {"component": COMPONENT},
+        "reportingComponent": COMPONENT,
+        "firstTimestamp": now,
+        "lastTimestamp": now,
+        "count": 1,
+    }
+    await kube.create(event)

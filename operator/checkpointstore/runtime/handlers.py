@@ -1,0 +1,91 @@
+"""Every kopf decorator, on one page: they wake actors and do nothing else."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import kopf
+
+from ..adapters import kube
+from ..api.store import GROUP, PLURAL, VERSION
+from ..kernel.naming import DOMAIN, MANAGED_BY, MANAGED_BY_LABEL, STORE_LABEL
+from . import log, metrics, web
+from .actor import RESYNC, Actors, Key
+from .settings import Settings
+
+CHILDREN = (
+    ("apps", "v1", "statefulsets"),
+    ("apps", "v1", "deployments"),
+    ("", "v1", "services"),
+    ("", "v1", "configmaps"),
+    ("", "v1", "pods"),
+    ("batch", "v1", "jobs"),
+    ("policy", "v1", "poddisruptionbudgets"),
+    ("networking.k8s.io", "v1", "networkpolicies"),
+)
+
+
+def registry(settings: Settings) -> kopf.OperatorRegistry:
+    """The handlers of one operator process."""
+    handlers = kopf.OperatorRegistry()
+
+    @kopf.on.login(registry=handlers)
+    async def _login(**kwargs: Any) -> kopf.ConnectionInfo | None:
+        return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+
+    @kopf.on.startup(registry=handlers)
+    async def _start(memo: kopf.Memo, settings: kopf.OperatorSettings, **_: Any) -> None:
+        _configure(settings)
+        memo.kube = await kube.connect()
+        memo.actors = Actors(memo.kube, images)
+        metrics.REGISTRY.register(metrics.ApiCalls(memo.kube.calls))
+        actors = memo.actors
+        memo.web = await web.serve(
+            healthy=lambda: not len(actors) or time.monotonic() - actors.last_pass < 3 * RESYNC,
+            ready=lambda: True,
+        )
+
+    @kopf.on.cleanup(registry=handlers)
+    async def _stop(memo: kopf.Memo, **_: Any) -> None:
+        await memo.actors.stop()
+        await memo.web.cleanup()
+        await memo.kube.close()
+
+    @kopf.on.event(GROUP, VERSION, PLURAL, registry=handlers)
+    async def _store(*, memo: Any, namespace: str | None, name: str, **_: Any) -> None:
+        memo.actors.wake(Key(str(namespace), name))
+
+    for group, version, plural in CHILDREN:
+
+        @kopf.on.event(group, version, plural, labels={MANAGED_BY_LABEL: MANAGED_BY}, registry=handlers, id=plural)
+        async def _child(*, memo: Any, namespace: str | None, labels: Mapping[str, str], **_: Any) -> None:
+            memo.actors.nudge(Key(str(namespace), labels.get(STORE_LABEL, "")))
+
+    images = settings.images
+    return handlers
+
+
+def _configure(settings: kopf.OperatorSettings) -> None:
+    settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=DOMAIN)
+    settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=DOMAIN)
+    settings.persistence.finalizer = f"{DOMAIN}/finalizer"
+    settings.posting.enabled = False
+    settings.networking.request_timeout = 30
+    settings.scanning.disabled = True
+    for group, version, plural in CHILDREN:
+        resource = f"{plural}.{version}.{group}" if group else f"{plural}.{version}"
+        settings.watching.label_selectors[resource] = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
+
+
+def run(settings: Settings) -> None:
+    """Serve until told to stop."""
+    log.configure(settings.log_level)
+    asyncio.run(
+        kopf.operator(
+            registry=registry(settings),
+            standalone=True,
+            clusterwide=not settings.namespaces,
+            namespaces=settings.namespaces,
+        )
+    )

@@ -1,0 +1,112 @@
+"""One look at one store's part of the cluster; secret values are turned into public facts here and go no further."""
+
+import asyncio
+import base64
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ..adapters import certificate
+from ..adapters.kube import Kube
+from ..api.store import Store
+from ..kernel.action import Manifest, Ref
+from ..kernel.errors import Refused
+from ..kernel.naming import STORE_LABEL, Names
+from ..kernel.observed import Observed, SecretFact
+
+# Made by us with the store as their controller; the rest is made by Kubernetes or Patroni on our behalf.
+OWNED = (
+    "ConfigMap",
+    "Deployment",
+    "Job",
+    "NetworkPolicy",
+    "PodDisruptionBudget",
+    "Role",
+    "RoleBinding",
+    "Service",
+    "ServiceAccount",
+    "StatefulSet",
+)
+FOLLOWING = ("Endpoints", "PersistentVolumeClaim", "Pod")
+DIGEST = "checkpointstore.dev/digest"
+SOURCE = "checkpointstore.dev/source"
+_DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
+
+
+async def observe(kube: Kube, store: Store, suspects: Iterable[Ref]) -> Observed:
+    """Everything the core may know. `suspects` are names that an earlier pass found taken, looked at again."""
+    kinds = (*OWNED, *FOLLOWING)
+    selector = f"{STORE_LABEL}={store.name}"
+    secrets = _secret_names(Names(store.name))
+    lists, values, taken = await asyncio.gather(
+        asyncio.gather(*(kube.all(kind, store.namespace, selector) for kind in kinds)),
+        asyncio.gather(*(kube.get("Secret", store.namespace, name) for name in secrets)),
+        asyncio.gather(*(_taken(kube, store, ref) for ref in suspects)),
+    )
+    objects = {
+        Ref(kind, item["metadata"]["name"]): item
+        for kind, items in zip(kinds, lists, strict=True)
+        for item in items
+        if kind in FOLLOWING or owned(item, store.uid)
+    }
+    facts = [fact(value, store.uid) for value in values if value is not None]
+    foreign = {Ref("Secret", item.name) for item in facts if not item.ours} | {ref for ref in taken if ref}
+    return Observed(
+        objects=objects,
+        secrets={item.name: item for item in facts if item.ours},
+        foreign=frozenset(foreign),
+        default_storage_class=Ref("StatefulSet", store.name) in objects or await _has_default_class(kube),
+    )
+
+
+def _secret_names(names: Names) -> tuple[str, ...]:
+    return (
+        names.authority,
+        names.postgres_tls,
+        names.admin_tls,
+        names.pooler_tls,
+        names.credentials,
+        names.binding,
+    )
+
+
+def owned(item: Mapping[str, Any], uid: str) -> bool:
+    return any(owner.get("uid") == uid for owner in item["metadata"].get("ownerReferences", ()))
+
+
+async def _taken(kube: Kube, store: Store, ref: Ref) -> Ref | None:
+    live = await kube.get(ref.kind, store.namespace, ref.name)
+    return ref if live is not None and not owned(live, store.uid) else None
+
+
+async def _has_default_class(kube: Kube) -> bool:
+    """Whether volumes get a StorageClass by themselves; assumed where we may not ask (a namespaced install)."""
+    try:
+        classes = await kube.all("StorageClass", None)
+    except Refused:
+        return True
+    return any(item["metadata"].get("annotations", {}).get(_DEFAULT_CLASS) == "true" for item in classes)
+
+
+def fact(secret: Manifest, uid: str) -> SecretFact:
+    """The public side of a Secret."""
+    meta = secret["metadata"]
+    data: Mapping[str, str] = secret.get("data") or {}
+    annotations = meta.get("annotations") or {}
+    pem = base64.b64decode(data.get("tls.crt") or data.get("ca.crt") or "")
+    return SecretFact(
+        name=meta["name"],
+        version=meta["resourceVersion"],
+        keys=frozenset(data),
+        ours=owned(secret, uid),
+        username=base64.b64decode(data.get("username", "")).decode(errors="replace"),
+        certificate=certificate.facts(pem) if pem else None,
+        intact=DIGEST not in annotations or annotations[DIGEST] == digest(data),
+        source=annotations.get(SOURCE, ""),
+    )
+
+
+def digest(data: Mapping[str, str]) -> str:
+    """A digest of a Secret's content; safe to show, as each of ours holds 256 random bits."""
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:32]
