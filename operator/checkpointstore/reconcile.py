@@ -9,9 +9,10 @@ from .api.store import ReclaimPolicy, Store
 from .features import authority, binding, network_policy, pooler
 from .features.schema import slice as schema
 from .kernel.action import Action, Apply, Delete, Emit, Manifest
+from .kernel.command import Commands
 from .kernel.condition import POOLER_AVAILABLE, READY, STALLED, Condition, Status, broken, fold, written
 from .kernel.contribution import Contribution
-from .kernel.env import Env, Images
+from .kernel.env import Env, Images, Platform
 from .kernel.manifest import by_ref, covers
 from .kernel.observed import Observed
 from .providers.patroni import provider as patroni
@@ -32,22 +33,26 @@ class Plan:
     serving: bool = False
     status: Mapping[str, Any] = field(default_factory=dict)
     again: timedelta | None = None
+    commands: Commands = field(default_factory=Commands)
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
-        return fold(self.parts, self.serving)
+        return fold(self.parts, self.serving, self.commands.paused)
 
 
-def plan(store: Store, observed: Observed, images: Images, now: datetime) -> Plan:
+def plan(store: Store, observed: Observed, platform: Platform, now: datetime) -> Plan:
     """Fold the rooms in order; what is desired and not so becomes Apply, what is ours and not desired Delete."""
-    env = _env(store, images)
+    env = _env(store, platform)
     if observed.foreign:
         return _name_taken(observed)
-    parts, serving = _rooms(store, env, observed, now)
+    commands = Commands.read(store.annotations)
+    parts, serving = _rooms(store, env, observed, commands, now)
     desired = [manifest for part in parts for manifest in part.desired]
     again = [part.again for part in parts if part.again is not None]
     return Plan(
-        actions=(
+        actions=()
+        if commands.paused
+        else (
             *(action for part in parts for action in part.actions),
             *_applied(desired, observed),
             *_removed(desired, observed, bool(desired)),
@@ -56,10 +61,13 @@ def plan(store: Store, observed: Observed, images: Images, now: datetime) -> Pla
         serving=serving,
         status=_merged(part.status for part in parts),
         again=min(again, default=None),
+        commands=commands,
     )
 
 
-def _rooms(store: Store, env: Env, observed: Observed, now: datetime) -> tuple[list[Contribution], bool]:
+def _rooms(
+    store: Store, env: Env, observed: Observed, commands: Commands, now: datetime
+) -> tuple[list[Contribution], bool]:
     """The order is the way of trust: authority, then the server it certifies, then who is let in."""
     spec = store.spec
     postgres, database = patroni.contribute(
@@ -68,13 +76,14 @@ def _rooms(store: Store, env: Env, observed: Observed, now: datetime) -> tuple[l
         observed,
         now,
         store.status,
+        commands,
         adopt=spec.bootstrap.adopt,
         delete_volumes=spec.reclaim_policy.volumes is ReclaimPolicy.DELETE,
     )
     if any(condition.stalls for condition in postgres.conditions):
         return [postgres], False
-    tables, stands = schema.contribute(spec.schema_, env, observed, database, now)
-    pool = pooler.contribute(spec.pooler, env, observed, database, now)
+    tables, stands = schema.contribute(spec.schema_, env, observed, database, commands, now)
+    pool = pooler.contribute(spec.pooler, env, observed, database, commands, now)
     bound, readable = binding.contribute(env, observed, database, stands)
     reachable = any(part.type == POOLER_AVAILABLE and part.status is Status.TRUE for part in pool.conditions)
     parts = [
@@ -88,18 +97,20 @@ def _rooms(store: Store, env: Env, observed: Observed, now: datetime) -> tuple[l
     return parts, database.serving and reachable and readable
 
 
-def _env(store: Store, images: Images) -> Env:
+def _env(store: Store, platform: Platform) -> Env:
+    pinned = platform.images
     own = store.spec.postgres.images
     return Env(
         name=store.name,
         namespace=store.namespace,
         uid=store.uid,
         images=Images(
-            postgres=own.postgres or images.postgres,
-            pgbouncer=images.pgbouncer,
-            operator=images.operator,
-            pull_secrets=(*images.pull_secrets, *own.pull_secrets),
+            postgres=own.postgres or pinned.postgres,
+            pgbouncer=pinned.pgbouncer,
+            operator=pinned.operator,
+            pull_secrets=(*pinned.pull_secrets, *own.pull_secrets),
         ),
+        cluster_domain=platform.cluster_domain,
     )
 
 
@@ -148,7 +159,7 @@ def status(previous: Mapping[str, Any], generation: int, outcome: Plan, now: dat
     return {
         **_merged((previous, outcome.status)),
         "observedGeneration": generation,
-        "phase": _phase(outcome.conditions),
+        "phase": _phase(outcome),
         "conditions": conditions,
     }
 
@@ -187,8 +198,12 @@ def _message(status: Mapping[str, Any], type_: str) -> str:
     return next(str(item["message"]) for item in status["conditions"] if item["type"] == type_)
 
 
-def _phase(conditions: Iterable[Condition]) -> str:
-    on = {condition.type for condition in conditions if condition.status is Status.TRUE}
+def _phase(outcome: Plan) -> str:
+    if outcome.commands.paused:
+        return "Paused"
+    on = {condition.type for condition in outcome.conditions if condition.status is Status.TRUE}
+    if outcome.commands.hibernate and "Stalled" not in on:
+        return "Hibernated"
     for type_, phase in (("Stalled", "Stalled"), ("Reconciling", "Progressing"), ("Ready", "Ready")):
         if type_ in on:
             return phase

@@ -20,6 +20,7 @@ PATHS: Mapping[str, tuple[str, str]] = {
     "Endpoints": (CORE, "endpoints"),
     "Event": (CORE, "events"),
     "Job": ("apis/batch/v1", "jobs"),
+    "Lease": ("apis/coordination.k8s.io/v1", "leases"),
     "NetworkPolicy": ("apis/networking.k8s.io/v1", "networkpolicies"),
     "PersistentVolumeClaim": (CORE, "persistentvolumeclaims"),
     "Pod": (CORE, "pods"),
@@ -96,6 +97,14 @@ class Kube:
     async def create(self, manifest: Manifest) -> Manifest:
         """Raises Conflict when the name is taken."""
         return await self._request("POST", manifest["kind"], manifest["metadata"]["namespace"], body=manifest)
+
+    async def replace(self, manifest: Manifest) -> Manifest:
+        """Put the whole object; raises Conflict when it has changed since it was read, Unavailable when it is gone."""
+        meta = manifest["metadata"]
+        try:
+            return await self._request("PUT", manifest["kind"], meta["namespace"], meta["name"], body=manifest)
+        except KeyError:
+            raise Unavailable(f"{manifest['kind']} {meta['name']} is gone") from None
 
     async def merge(
         self, kind: str, namespace: str, name: str, patch: Mapping[str, Any], subresource: str = ""

@@ -7,9 +7,10 @@ from typing import Any
 
 from pydantic import Field
 
-from ..kernel.action import Manifest
+from ..kernel.action import Action, Delete, Emit, Manifest, Ref
+from ..kernel.command import Commands
 from ..kernel.compute import Resources, Scheduling, placement
-from ..kernel.condition import POOLER_AVAILABLE, Condition, changing, true, waiting
+from ..kernel.condition import POOLER_AVAILABLE, Condition, Status, changing, true, waiting
 from ..kernel.contribution import Contribution, Database
 from ..kernel.env import Env
 from ..kernel.fragment import Fragment
@@ -42,23 +43,40 @@ class Pooler(Fragment):
     """Requests and limits of the pgbouncer container."""
 
 
-def contribute(spec: Pooler, env: Env, observed: Observed, database: Database, now: datetime) -> Contribution:
+def contribute(
+    spec: Pooler, env: Env, observed: Observed, database: Database, commands: Commands, now: datetime
+) -> Contribution:
     names = env.names
     settings = config(spec, env, database)
     tls = observed.secrets.get(names.pooler_tls)
+    lost = _lost(observed)
+    replicas = 0 if commands.hibernate else spec.instances
     live = observed.get("Deployment", names.pooler)
     ready, updated = _count(live)
     return Contribution(
         desired=(
             settings,
             # Pods name the certificate they were started with, so they come after it.
-            *((deployment(spec, env, _revision(settings, tls)),) if tls else ()),
+            *((deployment(spec, env, _revision(settings, tls), replicas),) if tls else ()),
             service(env),
             disruption_budget(env),
         ),
-        actions=leaf(env, observed, now, names.pooler_tls, "pooler", hosts(env, names.pooler)),
-        conditions=(_available(spec, ready, updated),),
+        actions=(*leaf(env, observed, now, names.pooler_tls, "pooler", hosts(env, names.pooler)), *lost),
+        conditions=(_available(spec, ready, updated, commands.hibernate),),
         status={"pooler": {"instances": spec.instances, "readyInstances": ready}},
+    )
+
+
+def _lost(observed: Observed) -> tuple[Action, ...]:
+    """Pods on nodes that do not answer: deleting one takes it out of the Service at once and makes another."""
+    return tuple(
+        action
+        for pod in observed.all("Pod", COMPONENT)
+        if pod.get("status", {}).get("hostIP") in observed.unreachable and "deletionTimestamp" not in pod["metadata"]
+        for action in (
+            Emit("Warning", "PoolerUnreachable", f"The node of {pod['metadata']['name']} does not answer"),
+            Delete(Ref("Pod", pod["metadata"]["name"])),
+        )
     )
 
 
@@ -74,7 +92,9 @@ def _count(live: Manifest | None) -> tuple[int, bool]:
     return int(status.get("readyReplicas", 0)), settled
 
 
-def _available(spec: Pooler, ready: int, updated: bool) -> Condition:
+def _available(spec: Pooler, ready: int, updated: bool, hibernated: bool) -> Condition:
+    if hibernated:
+        return Condition(POOLER_AVAILABLE, Status.FALSE, "Hibernated", "Hibernated: no pods run")
     text = f"{ready} of {spec.instances} pooler pods are ready"
     if ready == 0:
         return waiting(POOLER_AVAILABLE, "NoPoolerReady", text)
@@ -163,7 +183,7 @@ def config(spec: Pooler, env: Env, database: Database) -> Manifest:
     return env.object("v1", "ConfigMap", env.names.pooler, COMPONENT, data=data)
 
 
-def deployment(spec: Pooler, env: Env, revision: str) -> Manifest:
+def deployment(spec: Pooler, env: Env, revision: str, replicas: int) -> Manifest:
     own = selector(env.name, COMPONENT)
     pod: dict[str, Any] = {
         "automountServiceAccountToken": False,
@@ -186,7 +206,7 @@ def deployment(spec: Pooler, env: Env, revision: str) -> Manifest:
         env.names.pooler,
         COMPONENT,
         spec={
-            "replicas": spec.instances,
+            "replicas": replicas,
             # All new pods first: a client that is let go must not land on another old pod.
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "100%", "maxUnavailable": 0}},
             "selector": {"matchLabels": own},

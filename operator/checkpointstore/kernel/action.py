@@ -72,12 +72,37 @@ class Publish:
 
 
 @dataclass(frozen=True, slots=True)
+class Grow:
+    """Grow volume claims, then delete the StatefulSet without its pods, so that it is made anew with the new size."""
+
+    claims: tuple[str, ...]
+    size: str
+    statefulset: str
+
+
+@dataclass(frozen=True, slots=True)
 class Switchover:
     """Ask Patroni, through its failover record, to hand the primary over from one member to another."""
 
     record: str
     leader: str
     candidate: str
+
+
+@dataclass(frozen=True, slots=True)
+class RotatePassword:
+    """Give a password's Secret another user name and a new password; `rotation` marks the command it answers."""
+
+    secret: str
+    username: str
+    rotation: str
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledge:
+    """Take a command's annotation off the store: it has been carried out."""
+
+    annotation: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,4 +114,16 @@ class Emit:
     message: str
 
 
-Action = Apply | Delete | IssueAuthority | IssueCertificate | GeneratePassword | Publish | Switchover | Emit
+Action = (
+    Apply
+    | Delete
+    | IssueAuthority
+    | IssueCertificate
+    | GeneratePassword
+    | RotatePassword
+    | Publish
+    | Grow
+    | Switchover
+    | Acknowledge
+    | Emit
+)

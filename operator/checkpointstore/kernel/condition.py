@@ -57,11 +57,11 @@ def broken(type_: str, reason: str, message: str) -> Condition:
     return Condition(type_, Status.FALSE, reason, message, stalls=True)
 
 
-def fold(parts: Iterable[Condition], serving: bool) -> tuple[Condition, ...]:
+def fold(parts: Iterable[Condition], serving: bool, paused: bool = False) -> tuple[Condition, ...]:
     """Ready, Reconciling and Stalled as a function of the rooms' conditions, followed by those conditions.
 
     `serving` says whether an application can read and write through the binding now: it alone decides Ready, so that
-    a change in progress on a serving store never reads as an outage.
+    a change in progress on a serving store never reads as an outage. A paused store changes nothing, whatever is due.
     """
     parts = tuple(parts)
     rooms = tuple(part for part in parts if part.type != READY)
@@ -77,10 +77,12 @@ def fold(parts: Iterable[Condition], serving: bool) -> tuple[Condition, ...]:
             cause.reason if cause else "Pending",
             cause.message if cause else "Not serving yet",
         )
+    if paused:
+        busy = None
     reconciling = (
         Condition(RECONCILING, Status.TRUE, busy.reason, busy.message)
         if busy and not stalled
-        else Condition(RECONCILING, Status.FALSE, "Stalled" if stalled else "Converged")
+        else Condition(RECONCILING, Status.FALSE, "Paused" if paused else "Stalled" if stalled else "Converged")
     )
     return (
         ready,

@@ -18,11 +18,20 @@ class Images:
 
 
 @dataclass(frozen=True, slots=True)
+class Platform:
+    """What the operator was installed with."""
+
+    images: Images
+    cluster_domain: str = "cluster.local"
+
+
+@dataclass(frozen=True, slots=True)
 class Env:
     name: str
     namespace: str
     uid: str
     images: Images
+    cluster_domain: str
     names: Names = field(init=False)
 
     def __post_init__(self) -> None:

@@ -32,6 +32,8 @@ class SecretFact:
     certificate: Certificate | None = None
     intact: bool = True
     """False when the content is not what its digest annotation says: somebody edited it."""
+    rotation: str = ""
+    """The rotation command that made its password."""
     source: str = ""
     """The digest of what a published Secret was made from."""
 
@@ -44,6 +46,8 @@ class Observed:
     secrets: Mapping[str, SecretFact] = field(default_factory=dict)
     foreign: frozenset[Ref] = frozenset()
     default_storage_class: bool = True
+    unreachable: frozenset[str] = frozenset()
+    """Addresses of nodes that have stopped answering, though Kubernetes may not know it yet."""
 
     def get(self, kind: str, name: str) -> Manifest | None:
         return self.objects.get(Ref(kind, name))

@@ -47,6 +47,6 @@ def hosts(env: Env, *services: str) -> tuple[str, ...]:
             service,
             f"{service}.{env.namespace}",
             env.host(service),
-            env.host(service) + ".cluster.local",
+            f"{env.host(service)}.{env.cluster_domain}",
         )
     )

@@ -32,6 +32,11 @@ class DataDurability(StrEnum):
     PREFERRED = "Preferred"
 
 
+class UpdateStrategy(StrEnum):
+    UNSUPERVISED = "Unsupervised"
+    SUPERVISED = "Supervised"
+
+
 class Synchronous(Fragment):
     """Synchronous replication: a commit is acknowledged only when standbys have it too."""
 
@@ -92,6 +97,9 @@ class Postgres(Fragment):
     """Requests and limits of the postgres container; memory settings are computed from them."""
     parameters: dict[str, str] = Field(default_factory=dict, max_length=100, json_schema_extra=_unowned())
     """PostgreSQL parameters by name, over the computed ones. What the operator owns is refused."""
+    update_strategy: UpdateStrategy = UpdateStrategy.UNSUPERVISED
+    """Unsupervised: changes that restart an instance are rolled out at once, the primary last after a switchover.
+    Supervised: they wait for the annotation checkpointstore.dev/restart."""
     scheduling: Scheduling = Scheduling()
     """Where the instances may run."""
     images: Images = Images()

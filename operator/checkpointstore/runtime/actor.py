@@ -14,12 +14,13 @@ from .. import reconcile
 from ..adapters.kube import Kube
 from ..api import store as api
 from ..kernel.action import Ref
-from ..kernel.env import Images
+from ..kernel.env import Platform
 from ..kernel.errors import Refused, StoreError, Unavailable
 from . import metrics
 from .execute import emit, execute
 from .log import PASS, STORE
-from .observe import observe
+from .observe import node_addresses, observe
+from .sentinel import Sentinel
 
 RESYNC = 300.0
 SETTLE = 0.1
@@ -32,27 +33,35 @@ class Key:
     namespace: str
     name: str
 
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
 
 class Actors:
     """The actors of every store this operator serves, by namespace and name."""
 
-    def __init__(self, kube: Kube, images: Images) -> None:
+    def __init__(self, kube: Kube, platform: Platform) -> None:
         self._kube = kube
-        self._images = images
+        self._platform = platform
+        self._known: set[Key] = set()
         self._tasks: dict[Key, asyncio.Task[None]] = {}
         self._wakes: dict[Key, asyncio.Event] = {}
+        self._leading = False
+        self.sentinel = Sentinel(lambda store: self.nudge(Key(*store.split("/"))))
         self.last_pass = time.monotonic()
 
-    def __len__(self) -> int:
-        return len(self._tasks)
+    @property
+    def idle(self) -> bool:
+        return not self._tasks
 
     def wake(self, key: Key) -> None:
-        """Something about the store may have changed: start its actor, or let it look again."""
+        """Something about the store may have changed: start its actor if this pod leads, or let it look again."""
+        self._known.add(key)
+        if not self._leading:
+            return
         if key not in self._tasks or self._tasks[key].done():
             self._wakes[key] = asyncio.Event()
-            self._tasks[key] = asyncio.create_task(
-                self._live(key, self._wakes[key]), name=f"{key.namespace}/{key.name}"
-            )
+            self._tasks[key] = asyncio.create_task(self._live(key, self._wakes[key]), name=str(key))
         self._wakes[key].set()
 
     def nudge(self, key: Key) -> None:
@@ -60,16 +69,25 @@ class Actors:
         if key in self._wakes:
             self._wakes[key].set()
 
+    def start(self) -> None:
+        """This pod leads: every store that is known gets its actor."""
+        self._leading = True
+        self.last_pass = time.monotonic()
+        for key in tuple(self._known):
+            self.wake(key)
+
     async def stop(self) -> None:
+        self._leading = False
         for task in self._tasks.values():
             task.cancel()
         for task in self._tasks.values():
             with suppress(asyncio.CancelledError):
                 await task
         self._tasks.clear()
+        self._wakes.clear()
 
     async def _live(self, key: Key, woken: asyncio.Event) -> None:
-        STORE.set(f"{key.namespace}/{key.name}")
+        STORE.set(str(key))
         suspects: frozenset[Ref] = frozenset()
         pause, failures, number = 0.0, 0, 0
         while True:
@@ -91,11 +109,16 @@ class Actors:
             finally:
                 self.last_pass = time.monotonic()
             if result is None:
-                del self._tasks[key], self._wakes[key]
-                metrics.forget(key.namespace, key.name)
+                self._forget(key)
                 return
             suspects, again = result
             pause = again.total_seconds() if again is not None else RESYNC * random.uniform(0.8, 1.2)
+
+    def _forget(self, key: Key) -> None:
+        del self._tasks[key], self._wakes[key]
+        self._known.discard(key)
+        self.sentinel.watch(str(key), ())
+        metrics.forget(key.namespace, key.name)
 
     async def _pass(self, key: Key, suspects: frozenset[Ref]) -> tuple[frozenset[Ref], dt.timedelta | None] | None:
         """One look, one plan, one report; None when the store is gone."""
@@ -114,8 +137,9 @@ class Actors:
         self, store: api.Store, body: Mapping[str, Any], suspects: frozenset[Ref]
     ) -> tuple[frozenset[Ref], dt.timedelta | None]:
         now = dt.datetime.now(dt.UTC)
-        observed = await observe(self._kube, store, suspects)
-        plan = reconcile.plan(store, observed, self._images, now)
+        observed = await observe(self._kube, store, suspects, self.sentinel.gone)
+        self.sentinel.watch(f"{store.namespace}/{store.name}", node_addresses(observed))
+        plan = reconcile.plan(store, observed, self._platform, now)
         if not store.status:
             # Ready=False with observedGeneration stands before any work, or kstatus takes the store for done.
             body = await self._tell(body, plan) or body

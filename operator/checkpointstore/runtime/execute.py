@@ -12,19 +12,23 @@ from ..adapters import certificate
 from ..adapters.kube import Kube
 from ..api.store import Store
 from ..kernel.action import (
+    Acknowledge,
     Action,
     Apply,
     Delete,
     Emit,
     GeneratePassword,
+    Grow,
     IssueAuthority,
     IssueCertificate,
     Manifest,
     Publish,
     Ref,
+    RotatePassword,
     Switchover,
 )
-from ..kernel.errors import Conflict, Unavailable
+from ..kernel.command import ROTATE
+from ..kernel.errors import Conflict, Refused, Unavailable
 from ..kernel.manifest import ref
 from .observe import DIGEST, digest, owned
 
@@ -34,14 +38,22 @@ COMPONENT = "checkpointstore-operator"
 async def execute(kube: Kube, store: Store, actions: tuple[Action, ...]) -> frozenset[Ref]:
     """Carry out a plan: secrets in order, as each may need the one before it, then objects side by side.
 
-    Returns the names that turned out to be another's. Raises StoreError.
+    Returns the names that turned out to be another's. What one action is refused does not keep the others from
+    being done; the first refusal is raised at the end. Raises StoreError.
     """
     taken: set[Ref] = set()
+    refusals: list[Refused] = []
     for action in actions:
         if not isinstance(action, Apply):
-            await _step(kube, store, action, taken)
+            try:
+                await _step(kube, store, action, taken)
+            except Refused as error:
+                refusals.append(error)
     applies = [action for action in actions if isinstance(action, Apply)]
-    await asyncio.gather(*(_apply(kube, store, action, taken) for action in applies))
+    results = await asyncio.gather(*(_apply(kube, store, action, taken) for action in applies), return_exceptions=True)
+    failures = [*refusals, *(result for result in results if isinstance(result, BaseException))]
+    for failure in sorted(failures, key=lambda failure: isinstance(failure, Refused)):
+        raise failure
     return frozenset(taken)
 
 
@@ -62,6 +74,18 @@ async def _step(kube: Kube, store: Store, action: Action, taken: set[Ref]) -> No
         case Switchover(record, leader, candidate):
             patch = {"metadata": {"annotations": {"leader": leader, "member": candidate}}}
             await kube.merge("Endpoints", store.namespace, record, patch)
+        case RotatePassword(secret, username, rotation):
+            data = {"username": username.encode(), "password": secrets.token_urlsafe(32).encode()}
+            change = {"metadata": {"annotations": {ROTATE: rotation}}, "data": encoded(data)}
+            await kube.merge("Secret", store.namespace, secret, change)
+        case Acknowledge(annotation):
+            gone = {"metadata": {"annotations": {annotation: None}}}
+            await kube.merge("CheckpointStore", store.namespace, store.name, gone)
+        case Grow(claims, size, statefulset):
+            grown = {"spec": {"resources": {"requests": {"storage": size}}}}
+            for claim in claims:
+                await kube.merge("PersistentVolumeClaim", store.namespace, claim, grown)
+            await kube.delete("StatefulSet", store.namespace, statefulset, orphan=True)
         case Emit(type_, reason, message):
             await emit(kube, store.body, type_, reason, message)
 

@@ -12,6 +12,7 @@ from ..api.store import GROUP, PLURAL, VERSION
 from ..kernel.naming import DOMAIN, MANAGED_BY, MANAGED_BY_LABEL, STORE_LABEL
 from . import log, metrics, web
 from .actor import RESYNC, Actors, Key
+from .lease import Lease
 from .settings import Settings
 
 CHILDREN = (
@@ -26,7 +27,7 @@ CHILDREN = (
 )
 
 
-def registry(settings: Settings) -> kopf.OperatorRegistry:
+def registry(configured: Settings) -> kopf.OperatorRegistry:
     """The handlers of one operator process."""
     handlers = kopf.OperatorRegistry()
 
@@ -38,17 +39,21 @@ def registry(settings: Settings) -> kopf.OperatorRegistry:
     async def _start(memo: kopf.Memo, settings: kopf.OperatorSettings, **_: Any) -> None:
         _configure(settings)
         memo.kube = await kube.connect()
-        memo.actors = Actors(memo.kube, images)
+        memo.actors = Actors(memo.kube, configured.platform)
+        memo.lease = Lease(memo.kube, configured.own_namespace, configured.own_name)
         metrics.REGISTRY.register(metrics.ApiCalls(memo.kube.calls))
-        actors = memo.actors
-        memo.web = await web.serve(
-            healthy=lambda: not len(actors) or time.monotonic() - actors.last_pass < 3 * RESYNC,
-            ready=lambda: True,
-        )
+        memo.tasks = [
+            asyncio.create_task(memo.lease.keep(memo.actors.start, memo.actors.stop)),
+            asyncio.create_task(memo.actors.sentinel.keep()),
+        ]
+        memo.web = await web.serve(healthy=lambda: _healthy(memo), ready=lambda: memo.lease.answered)
 
     @kopf.on.cleanup(registry=handlers)
     async def _stop(memo: kopf.Memo, **_: Any) -> None:
+        for task in memo.tasks:
+            task.cancel()
         await memo.actors.stop()
+        await memo.lease.release()
         await memo.web.cleanup()
         await memo.kube.close()
 
@@ -62,8 +67,13 @@ def registry(settings: Settings) -> kopf.OperatorRegistry:
         async def _child(*, memo: Any, namespace: str | None, labels: Mapping[str, str], **_: Any) -> None:
             memo.actors.nudge(Key(str(namespace), labels.get(STORE_LABEL, "")))
 
-    images = settings.images
     return handlers
+
+
+def _healthy(memo: Any) -> bool:
+    """Every task lives, and some store was looked at lately: a loop that only turns is not enough."""
+    passing = memo.actors.idle or time.monotonic() - memo.actors.last_pass < 3 * RESYNC
+    return passing and not any(task.done() for task in memo.tasks)
 
 
 def _configure(settings: kopf.OperatorSettings) -> None:

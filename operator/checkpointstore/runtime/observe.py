@@ -11,6 +11,7 @@ from ..adapters import certificate
 from ..adapters.kube import Kube
 from ..api.store import Store
 from ..kernel.action import Manifest, Ref
+from ..kernel.command import ROTATE
 from ..kernel.errors import Refused
 from ..kernel.naming import STORE_LABEL, Names
 from ..kernel.observed import Observed, SecretFact
@@ -34,7 +35,7 @@ SOURCE = "checkpointstore.dev/source"
 _DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 
 
-async def observe(kube: Kube, store: Store, suspects: Iterable[Ref]) -> Observed:
+async def observe(kube: Kube, store: Store, suspects: Iterable[Ref], unreachable: frozenset[str]) -> Observed:
     """Everything the core may know. `suspects` are names that an earlier pass found taken, looked at again."""
     kinds = (*OWNED, *FOLLOWING)
     selector = f"{STORE_LABEL}={store.name}"
@@ -57,7 +58,14 @@ async def observe(kube: Kube, store: Store, suspects: Iterable[Ref]) -> Observed
         secrets={item.name: item for item in facts if item.ours},
         foreign=frozenset(foreign),
         default_storage_class=Ref("StatefulSet", store.name) in objects or await _has_default_class(kube),
+        unreachable=unreachable,
     )
+
+
+def node_addresses(observed: Observed) -> frozenset[str]:
+    """Where the poolers run: the nodes whose loss clients would notice first."""
+    pods = observed.all("Pod", "pooler")
+    return frozenset(host for pod in pods if (host := str(pod.get("status", {}).get("hostIP", ""))))
 
 
 def _secret_names(names: Names) -> tuple[str, ...]:
@@ -103,6 +111,7 @@ def fact(secret: Manifest, uid: str) -> SecretFact:
         username=base64.b64decode(data.get("username", "")).decode(errors="replace"),
         certificate=certificate.facts(pem) if pem else None,
         intact=DIGEST not in annotations or annotations[DIGEST] == digest(data),
+        rotation=annotations.get(ROTATE, ""),
         source=annotations.get(SOURCE, ""),
     )
 

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..kernel.env import Images
+from ..kernel.env import Images, Platform
 from ..kernel.errors import Refused
 
 PREFIX = "CHECKPOINTSTORE_"
@@ -14,7 +14,7 @@ PREFIX = "CHECKPOINTSTORE_"
 class Settings:
     namespaces: tuple[str, ...]
     """Namespaces to serve; every one when empty."""
-    images: Images
+    platform: Platform
     log_level: str
     own_namespace: str
     own_name: str
@@ -24,10 +24,13 @@ def read(environ: Mapping[str, str] = os.environ) -> Settings:
     """Raises Refused("BadEnvironment") naming the variable that is missing."""
     return Settings(
         namespaces=tuple(name for name in environ.get(f"{PREFIX}NAMESPACES", "").split(",") if name),
-        images=Images(
-            postgres=_needed(environ, "IMAGE_POSTGRES"),
-            pgbouncer=_needed(environ, "IMAGE_PGBOUNCER"),
-            operator=_needed(environ, "IMAGE_OPERATOR"),
+        platform=Platform(
+            images=Images(
+                postgres=_needed(environ, "IMAGE_POSTGRES"),
+                pgbouncer=_needed(environ, "IMAGE_PGBOUNCER"),
+                operator=_needed(environ, "IMAGE_OPERATOR"),
+            ),
+            cluster_domain=environ.get(f"{PREFIX}CLUSTER_DOMAIN") or "cluster.local",
         ),
         log_level=environ.get(f"{PREFIX}LOG_LEVEL", "info").upper(),
         own_namespace=environ.get("POD_NAMESPACE", "default"),

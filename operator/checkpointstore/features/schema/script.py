@@ -13,7 +13,7 @@ _SLOT = re.compile(r""":"(?P<identifier>\w+)"|:'(?P<literal>\w+)'""")
 class Script:
     blocks: Mapping[str, str]
 
-    def sql(self, name: str, **values: str) -> str:
+    def sql(self, name: str, /, **values: str) -> str:
         """The block with its slots filled and quoted; a missing block or value is a KeyError."""
         return _SLOT.sub(lambda slot: _quoted(slot, values), self.blocks[name])
 

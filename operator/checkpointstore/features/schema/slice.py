@@ -8,8 +8,9 @@ from typing import Any
 
 from pydantic import Field
 
-from ...kernel.action import Action, Delete, Emit, GeneratePassword, Manifest, Ref
-from ...kernel.condition import SCHEMA_APPLIED, Condition, broken, true, waiting
+from ...kernel.action import Action, Delete, Emit, GeneratePassword, Manifest, Ref, RotatePassword
+from ...kernel.command import Commands
+from ...kernel.condition import SCHEMA_APPLIED, Condition, broken, changing, true, waiting
 from ...kernel.contribution import Contribution, Database
 from ...kernel.env import Env
 from ...kernel.fragment import Fragment
@@ -22,7 +23,7 @@ from .request import Module, Provider, Request
 COMPONENT = "schema"
 REFUSED = 64
 RETRY_AFTER = timedelta(minutes=2)
-FIRST_USER = "app_a"
+FIRST_USER, SECOND_USER = "app_a", "app_b"
 
 
 VERSIONS = {Module.LANGGRAPH: LANGGRAPH_VERSION}
@@ -38,7 +39,7 @@ class Schema(Fragment):
 
 
 def contribute(
-    spec: Schema, env: Env, observed: Observed, database: Database, now: datetime
+    spec: Schema, env: Env, observed: Observed, database: Database, commands: Commands, now: datetime
 ) -> tuple[Contribution, bool]:
     """The contribution, and whether the schema stands for the present credentials."""
     credentials = observed.secrets.get(env.names.credentials)
@@ -48,19 +49,33 @@ def contribute(
             actions=(GeneratePassword(secret, FIRST_USER),),
             conditions=(waiting(SCHEMA_APPLIED, "CredentialsPending", "The application's password is being made"),),
         ), False
+    bound = observed.secrets.get(env.names.binding)
     request = _request(spec, env, database)
     name = f"{env.names.schema}-{_digest(request, credentials.version)}"
     live = observed.get("Job", name)
     outcome = _result(observed, name)
-    condition, actions, again = _judge(name, live, outcome, now)
+    condition, actions, again = _judge(name, live, outcome, now, bound is not None)
     stands = _finished(live, "Complete") is not None
+    rotated = stands and bound is not None and bound.username == credentials.username
+    if rotated and commands.rotate and commands.rotate != credentials.rotation:
+        actions = (*actions, *_rotation(env, credentials.username, commands.rotate))
+    unwanted = any(isinstance(action, Delete) for action in actions) or (commands.hibernate and live is None)
     return Contribution(
-        desired=() if any(isinstance(action, Delete) for action in actions) else (_job(env, name, request),),
+        desired=() if unwanted else (_job(env, name, request),),
         actions=actions,
         conditions=(condition,),
         status=_status(outcome),
         again=again,
     ), stands
+
+
+def _rotation(env: Env, username: str, command: str) -> tuple[Action, ...]:
+    """PostgreSQL keeps one password a role, so two logins take turns; the old one works until the next rotation."""
+    following = SECOND_USER if username == FIRST_USER else FIRST_USER
+    return (
+        Emit("Normal", "CredentialsRotated", f"The application's next login is {following}"),
+        RotatePassword(env.names.credentials, following, command),
+    )
 
 
 def _status(outcome: Mapping[str, Any]) -> dict[str, Any]:
@@ -89,13 +104,14 @@ def _digest(request: Request, credentials: str) -> str:
 
 
 def _judge(
-    name: str, live: Manifest | None, outcome: Mapping[str, Any], now: datetime
+    name: str, live: Manifest | None, outcome: Mapping[str, Any], now: datetime, bound: bool
 ) -> tuple[Condition, tuple[Action, ...], timedelta | None]:
     if _finished(live, "Complete"):
         return true(SCHEMA_APPLIED, "Applied", "Tables, indexes and roles stand"), (), None
     failed = _finished(live, "Failed")
     if live is None or failed is None:
-        return waiting(SCHEMA_APPLIED, "Applying", "The schema Job is running"), (), None
+        say = changing if bound else waiting
+        return say(SCHEMA_APPLIED, "Applying", "The schema Job is running"), (), None
     message = str(outcome.get("message") or f"Job {name} failed: see its pod's log")
     reason = str(outcome.get("reason") or "JobFailed")
     due = datetime.fromisoformat(failed) + RETRY_AFTER

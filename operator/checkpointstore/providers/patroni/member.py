@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ...kernel.command import RESTART
 from ...kernel.env import Env
 from ...kernel.observed import Observed, pod_ready
 from .config import COMPONENT
@@ -19,6 +20,8 @@ class Member:
     timeline: int
     pending_restart: bool
     revision: str
+    restarted: str
+    """The restart command that it was started under."""
     node: str
 
 
@@ -37,6 +40,7 @@ def _member(pod: Mapping[str, Any]) -> Member:
         timeline=int(status.get("timeline", 0)),
         pending_restart=bool(status.get("pending_restart")),
         revision=str(meta.get("labels", {}).get("controller-revision-hash", "")),
+        restarted=str(meta.get("annotations", {}).get(RESTART, "")),
         node=str(pod.get("spec", {}).get("nodeName", "")),
     )
 

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from ...kernel.action import Action, Delete, Emit, Ref, Switchover
-from ...kernel.condition import INITIALIZED, POSTGRES_AVAILABLE, Condition, broken, changing, true, waiting
+from ...kernel.action import Action
+from ...kernel.command import RESTART, Commands
+from ...kernel.condition import INITIALIZED, POSTGRES_AVAILABLE, Condition, Status, broken, changing, true, waiting
 from ...kernel.contribution import Contribution, Database
 from ...kernel.env import Env
 from ...kernel.observed import Observed
@@ -14,6 +15,8 @@ from ..spec import Postgres
 from . import config, network, workload
 from .member import Member, initialized, leader, members
 from .parameter import RESERVED_CONNECTIONS, max_connections
+from .rolling import Step, roll, switchover
+from .sizing import shape
 
 
 def contribute(
@@ -22,6 +25,7 @@ def contribute(
     observed: Observed,
     now: datetime,
     previous: Mapping[str, Any],
+    commands: Commands,
     adopt: bool,
     delete_volumes: bool,
 ) -> tuple[Contribution, Database]:
@@ -40,7 +44,14 @@ def contribute(
     )
     if blocked := _blocked(env, observed, previous, adopt, spec):
         return Contribution(conditions=(blocked,)), database
-    replaced, rolling = _roll(env, observed, found, primary)
+    now_shape, resizing = shape(spec, env, observed, commands, found, primary)
+    commanded = switchover(env, observed, commands, found, primary)
+    if commands.hibernate:
+        step, conditions = Step(), _hibernated(_was_initialized(previous))
+    else:
+        step = roll(spec, env, observed, commands, found, primary)
+        done = _was_initialized(previous) or (initialized(env, observed) and bool(primary))
+        conditions = _conditions(spec, done, found, database, step)
     return Contribution(
         desired=(
             *network.account(env),
@@ -48,10 +59,10 @@ def contribute(
             config.file(spec, env),
             config.dynamic(spec, env),
             workload.disruption_budget(spec, env),
-            workload.statefulset(spec, env, delete_volumes),
+            workload.statefulset(spec, env, delete_volumes, commands, now_shape),
         ),
-        actions=(*_certificates(env, observed, now), *replaced),
-        conditions=_conditions(spec, env, observed, found, database, rolling),
+        actions=(*_certificates(env, observed, now), *resizing, *step.actions, *commanded),
+        conditions=conditions,
         status={"postgres": _status(spec, found, primary)},
     ), database
 
@@ -65,14 +76,22 @@ def _certificates(env: Env, observed: Observed, now: datetime) -> tuple[Action, 
     )
 
 
+def _was_initialized(previous: Mapping[str, Any]) -> bool:
+    return any(item["type"] == INITIALIZED and item["status"] == "True" for item in previous.get("conditions", ()))
+
+
+def _hibernated(initialized_: bool) -> tuple[Condition, ...]:
+    off = Condition(POSTGRES_AVAILABLE, Status.FALSE, "Hibernated", "Hibernated: no pods run, the volumes stay")
+    if initialized_:
+        return true(INITIALIZED, "BootstrapCompleted", "The data directory exists"), off
+    return (off,)
+
+
 def _blocked(
     env: Env, observed: Observed, previous: Mapping[str, Any], adopt: bool, spec: Postgres
 ) -> Condition | None:
     """Why nothing may be started: volumes of an earlier store, or no StorageClass to make one from."""
-    started = observed.get("StatefulSet", env.names.postgres) is not None or any(
-        item.get("type") == INITIALIZED and item.get("status") == "True" for item in previous.get("conditions", ())
-    )
-    if started:
+    if observed.get("StatefulSet", env.names.postgres) is not None or _was_initialized(previous):
         return None
     volumes = [volume["metadata"]["name"] for volume in observed.all("PersistentVolumeClaim")]
     if volumes and not adopt:
@@ -92,61 +111,30 @@ def _blocked(
     return None
 
 
-def _roll(env: Env, observed: Observed, found: tuple[Member, ...], primary: str) -> tuple[tuple[Action, ...], bool]:
-    """The next step of a rolling change: standbys first, one at a time, the primary last and after a switchover."""
-    live = observed.get("StatefulSet", env.names.postgres)
-    wanted = str((live or {}).get("status", {}).get("updateRevision", ""))
-    old = [member for member in found if wanted and member.revision != wanted]
-    if not old:
-        return (), False
-    settled = all(member.ready for member in found) and bool(primary)
-    broken_first = [member for member in old if not member.ready]
-    if broken_first:
-        return (Delete(Ref("Pod", broken_first[0].name)),), True
-    if not settled:
-        return (), True
-    standby = next((member for member in old if member.name != primary), None)
-    if standby:
-        return (Delete(Ref("Pod", standby.name)),), True
-    target = next((member for member in found if member.name != primary), None)
-    if target is None:
-        return (
-            Emit("Normal", "InstanceReplaced", f"Replacing the only instance {primary}: writes pause"),
-            Delete(Ref("Pod", primary)),
-        ), True
-    return (
-        Emit(
-            "Normal",
-            "Switchover",
-            f"Handing the primary over from {primary} to {target.name} for a rolling change",
-        ),
-        Switchover(f"{env.names.rw}-failover", primary, target.name),
-    ), True
-
-
 def _conditions(
-    spec: Postgres, env: Env, observed: Observed, found: tuple[Member, ...], database: Database, rolling: bool
+    spec: Postgres, initialized_: bool, found: tuple[Member, ...], database: Database, step: Step
 ) -> tuple[Condition, ...]:
-    ready = sum(member.ready for member in found)
-    started = initialized(env, observed) and (database.serving or bool(database.primary))
     first = (
         true(INITIALIZED, "BootstrapCompleted", "The data directory exists")
-        if started
+        if initialized_
         else waiting(INITIALIZED, "Bootstrapping", "The first instance is making the data directory")
     )
+    return first, _available(spec, found, database, step)
+
+
+def _available(spec: Postgres, found: tuple[Member, ...], database: Database, step: Step) -> Condition:
+    ready = sum(member.ready for member in found)
+    count = f"{ready} of {spec.instances} instances are ready"
     if not database.serving:
-        now = waiting(
-            POSTGRES_AVAILABLE,
-            "NoPrimary",
-            f"No primary serves; {ready} of {spec.instances} instances are ready",
-        )
-    elif rolling:
-        now = changing(POSTGRES_AVAILABLE, "RollingChange", "Instances are being replaced one by one, the primary last")
-    elif ready < spec.instances:
-        now = changing(POSTGRES_AVAILABLE, "InstancesMissing", f"{ready} of {spec.instances} instances are ready")
-    else:
-        now = true(POSTGRES_AVAILABLE, "AllInstancesReady", f"{ready} of {spec.instances} instances are ready")
-    return first, now
+        return waiting(POSTGRES_AVAILABLE, "NoPrimary", f"No primary serves; {count}")
+    if step.rolling:
+        return changing(POSTGRES_AVAILABLE, "RollingChange", f"Replacing instances, the primary last; {count}")
+    if len(found) != spec.instances or ready < spec.instances:
+        return changing(POSTGRES_AVAILABLE, "InstancesMissing", count)
+    if step.waits:
+        told = f"{', '.join(step.waits)} must restart: set the annotation {RESTART} to a new value when it suits"
+        return true(POSTGRES_AVAILABLE, "RestartRequired", told)
+    return true(POSTGRES_AVAILABLE, "AllInstancesReady", count)
 
 
 def _status(spec: Postgres, found: tuple[Member, ...], primary: str) -> dict[str, Any]:

@@ -3,9 +3,11 @@
 Backups and monitoring switch on inside containers that are always there, so that no feature restarts a database.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 from ...kernel.action import Manifest
+from ...kernel.command import RESTART, Commands
 from ...kernel.compute import placement
 from ...kernel.env import Env
 from ...kernel.naming import labels, selector
@@ -18,7 +20,15 @@ CONFIG = "/etc/patroni"
 EXPORTER_PORT = 9187
 
 
-def statefulset(spec: Postgres, env: Env, delete_volumes: bool) -> Manifest:
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What of the StatefulSet may lag behind the spec for a while: its pods and the size of its volumes."""
+
+    replicas: int
+    size: str
+
+
+def statefulset(spec: Postgres, env: Env, delete_volumes: bool, commands: Commands, shape: Shape) -> Manifest:
     own = selector(env.name, COMPONENT)
     return env.object(
         "apps/v1",
@@ -27,7 +37,7 @@ def statefulset(spec: Postgres, env: Env, delete_volumes: bool) -> Manifest:
         COMPONENT,
         spec={
             "serviceName": env.names.pods,
-            "replicas": spec.instances,
+            "replicas": shape.replicas,
             "podManagementPolicy": "Parallel",
             "updateStrategy": {"type": "OnDelete"},
             "selector": {"matchLabels": own},
@@ -36,18 +46,21 @@ def statefulset(spec: Postgres, env: Env, delete_volumes: bool) -> Manifest:
                 "whenScaled": "Retain",
             },
             "template": {
-                "metadata": {"labels": {**labels(env.name, COMPONENT), SCOPE_LABEL: env.names.rw}},
+                "metadata": {
+                    "labels": {**labels(env.name, COMPONENT), SCOPE_LABEL: env.names.rw},
+                    **({"annotations": {RESTART: commands.restart}} if commands.restart else {}),
+                },
                 "spec": _pod(spec, env),
             },
-            "volumeClaimTemplates": [_volume_claim(spec, env)],
+            "volumeClaimTemplates": [_volume_claim(spec, env, shape.size)],
         },
     )
 
 
-def _volume_claim(spec: Postgres, env: Env) -> Manifest:
+def _volume_claim(spec: Postgres, env: Env, size: str) -> Manifest:
     claim: dict[str, Any] = {
         "accessModes": ["ReadWriteOnce"],
-        "resources": {"requests": {"storage": str(spec.storage.size)}},
+        "resources": {"requests": {"storage": size}},
     }
     if spec.storage.storage_class_name is not None:
         claim["storageClassName"] = spec.storage.storage_class_name

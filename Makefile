@@ -1,0 +1,70 @@
+# Every command a person or CI needs; `make help` lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUN := PATH=$(CURDIR)/$(BIN):$$PATH
+CODE := operator tests localcluster images demo charts benchmarks
+
+.PHONY: help
+help: ## List the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	@echo "==> Python environment in $(VENV)"
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || apt-get install -y -q python3-venv
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+.PHONY: tools
+tools: ## Install what the tests need of Debian's packages
+	$(PYTHON) -m localcluster.debian postgresql lua5.4
+
+.PHONY: check
+check: $(VENV)/.ready ## Format, lint, types, layers, unit and golden tests, generated files; no network, under a minute
+	$(BIN)/ruff format --check --quiet $(wildcard $(CODE))
+	$(BIN)/ruff check --quiet $(wildcard $(CODE))
+	$(RUN) mypy
+	PYTHONPATH=operator $(BIN)/lint-imports --no-cache | tail -n 6
+	$(MAKE) --no-print-directory generated-check
+	$(BIN)/coverage run -m pytest -q tests/unit tests/golden
+	$(BIN)/coverage report --include='$(PURE)' --fail-under=100 --skip-covered
+
+PURE := operator/checkpointstore/kernel/*,operator/checkpointstore/api/*,operator/checkpointstore/features/*,operator/checkpointstore/providers/*,operator/checkpointstore/reconcile.py
+
+.PHONY: generated
+generated: $(VENV)/.ready ## Write CRDs, the chart's copy, the install manifests and docs/api.md anew
+	$(RUN) $(PYTHON) -m checkpointstore crd crds
+	$(RUN) $(PYTHON) -m charts.sync write
+
+.PHONY: generated-check
+generated-check: $(VENV)/.ready
+	$(RUN) $(PYTHON) -m charts.sync check
+
+.PHONY: golden
+golden: $(VENV)/.ready ## Write the golden plans anew; read the difference before you commit it
+	$(BIN)/pytest -q tests/golden --golden-write
+
+.PHONY: test
+test: check tools ## Everything a fresh machine can run: check, integration on PostgreSQL, end to end on Kubernetes
+	$(BIN)/pytest tests/integration tests/contract tests/e2e
+
+.PHONY: soak
+soak: $(VENV)/.ready tools ## The long loops: full counts of faults and lifecycles
+	$(BIN)/pytest tests/integration tests/e2e --soak
+
+.PHONY: bench
+bench: $(VENV)/.ready tools ## Benchmarks: figure, bound and verdict
+	$(BIN)/python -m benchmarks
+
+.PHONY: demo
+demo: $(VENV)/.ready ## A cluster, the operator, a store and a real agent that survives its primary's death
+	$(BIN)/python -m demo up
+
+.PHONY: demo-down
+demo-down: ## Leave nothing behind
+	$(PYTHON) -m demo down
+
+.PHONY: clean
+clean: ## Remove the Python environment and caches of this checkout
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

@@ -1,0 +1,1 @@
+"""The container images: one folder with a Containerfile each, and the small builder that names them."""

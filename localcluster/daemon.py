@@ -1,0 +1,169 @@
+"""Starts the cluster's programs in the background, knows which of them live, and stops them."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from localcluster.errors import CommandFailed, LocalClusterError
+from localcluster.layout import CGROUP, LOGS, MARK, STATE, Node
+
+RECORDS = STATE / "daemons"
+CGROUPS = Path("/sys/fs/cgroup")
+BOOT = Path("/proc/sys/kernel/random/boot_id")
+
+# The shell writes down its own pid and start time, then becomes the program: a program without a record cannot be.
+LAUNCH = 'cat /proc/$$/stat >"$0" && exec "$@"'
+
+
+@dataclass(frozen=True)
+class Daemon:
+    """A program to run for ever: its name, its command line, and the node whose network it lives in."""
+
+    name: str
+    argv: tuple[str, ...]
+    node: Node
+
+    @property
+    def record(self) -> Path:
+        return RECORDS / self.name
+
+    @property
+    def log(self) -> Path:
+        return LOGS / f"{self.name}.log"
+
+    def command(self) -> list[str]:
+        """The whole command line. `ip netns exec` is no choice: it mounts a new /sys, which hides the cgroups."""
+        inside = [] if self.node.is_host else ["nsenter", f"--net=/run/netns/{self.node.namespace}", "--"]
+        return ["sh", "-c", LAUNCH, str(self.record), *inside, *self.argv]
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process by what no other one ever shares: its pid and the clock ticks from boot to its start."""
+
+    pid: int
+    started: int
+
+
+def parse_stat(text: str) -> tuple[Process, str]:
+    """A line of /proc/PID/stat as the process and its state letter; the name in it may hold anything."""
+    head, _, tail = text.rpartition(")")
+    fields = tail.split()
+    return Process(int(head.split(" ", 1)[0]), int(fields[19])), fields[0]
+
+
+def current(pid: int) -> Process | None:
+    """The process that now has this pid, if it runs."""
+    try:
+        process, state = parse_stat(Path(f"/proc/{pid}/stat").read_text())
+    except (OSError, ValueError, IndexError):
+        return None
+    return None if state == "Z" else process
+
+
+def recorded(record: Path) -> Process | None:
+    """The process of a record, if it still runs."""
+    try:
+        process, _ = parse_stat(record.read_text())
+    except (OSError, ValueError, IndexError):
+        return None
+    return process if current(process.pid) == process else None
+
+
+def lives(daemon: Daemon) -> bool:
+    """Whether the daemon that was started last under this name still runs."""
+    return recorded(daemon.record) is not None
+
+
+def start(daemon: Daemon) -> None:
+    """Start it if it does not run, as the leader of its own session, printing into its log."""
+    if lives(daemon):
+        return
+    RECORDS.mkdir(parents=True, exist_ok=True)
+    LOGS.mkdir(parents=True, exist_ok=True)
+    environment = {**os.environ, MARK: daemon.name}
+    environment.pop("KUBECONFIG", None)
+    with daemon.log.open("ab") as log:
+        subprocess.Popen(
+            daemon.command(),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd="/",
+            env=environment,
+            start_new_session=True,
+        )
+
+
+def wait(what: str, ready: Callable[[], bool], needed: Iterable[Daemon], seconds: float) -> None:
+    """Wait until `ready`; raises at once when a needed daemon ends, else after `seconds`."""
+    deadline = time.monotonic() + seconds
+    # A daemon's record appears a moment after its start.
+    settled = time.monotonic() + 2.0
+    while not holds(ready):
+        dead = [daemon for daemon in needed if time.monotonic() > settled and not lives(daemon)]
+        if dead:
+            tail = dead[0].log.read_text(errors="replace").splitlines()[-8:] if dead[0].log.exists() else []
+            raise LocalClusterError(f"{dead[0].name} ended; its log {dead[0].log} says:\n    " + "\n    ".join(tail))
+        if time.monotonic() > deadline:
+            raise LocalClusterError(f"{what}: not so after {seconds:.0f} s; the logs are in {LOGS}.")
+        time.sleep(0.2)
+
+
+def holds(ready: Callable[[], bool]) -> bool:
+    """The answer, or no while the question itself fails: under load the API server is slow, not gone."""
+    try:
+        return ready()
+    except CommandFailed:
+        return False
+
+
+def ours() -> set[Process]:
+    """Every process of the cluster: recorded, marked in its environment (shims inherit it), or in our cgroups."""
+    found = {process for record in RECORDS.glob("*") if (process := recorded(record))}
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit() and is_marked(folder) and (process := current(int(folder.name))):
+            found.add(process)
+    for listing in (*CGROUPS.glob(f"{CGROUP}/**/cgroup.procs"), *CGROUPS.glob(f"*/{CGROUP}/**/cgroup.procs")):
+        try:
+            pids = listing.read_text().split()
+        except OSError:
+            continue
+        found |= {process for pid in pids if (process := current(int(pid)))}
+    return {process for process in found if process.pid != os.getpid()}
+
+
+def is_marked(folder: Path) -> bool:
+    """Whether the process of this /proc folder was started by us or by something that we started."""
+    try:
+        environment = (folder / "environ").read_bytes()
+    except OSError:
+        return False
+    return any(entry.startswith(f"{MARK}=".encode()) for entry in environment.split(b"\0"))
+
+
+def stop_all(patience: float = 20.0) -> int:
+    """Kill every process of the cluster, whose state is to go as well; returns how many there were."""
+    seen: set[Process] = set()
+    deadline = time.monotonic() + patience
+    while remaining := ours():
+        seen |= remaining
+        for process in remaining:
+            kill(process)
+        if time.monotonic() > deadline:
+            pids = ", ".join(str(process.pid) for process in remaining)
+            raise LocalClusterError(f"processes {pids} do not end, even by force; see `ps`, then run `down` again.")
+        time.sleep(0.05)
+    return len(seen)
+
+
+def kill(process: Process) -> None:
+    """Kill it if its pid is still its own."""
+    if current(process.pid) == process:
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL)

@@ -1,0 +1,41 @@
+"""The annotations by which people command a store; part of the API, so they never change their meaning."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from .naming import DOMAIN
+
+PAUSED = f"{DOMAIN}/paused"
+RESTART = f"{DOMAIN}/restart"
+SWITCHOVER = f"{DOMAIN}/switchover"
+ROTATE = f"{DOMAIN}/rotate-credentials"
+HIBERNATE = f"{DOMAIN}/hibernate"
+
+
+@dataclass(frozen=True, slots=True)
+class Commands:
+    paused: bool = False
+    """Change nothing; only tell."""
+    restart: str = ""
+    """Any text, a timestamp by custom: instances that were not restarted for it are, one by one."""
+    switchover: str = ""
+    """The instance that shall lead; taken away once it does."""
+    rotate: str = ""
+    """Any text, a timestamp by custom: the application gets another login when it changes."""
+    hibernate: bool = False
+    """No pods; volumes stay."""
+
+    @classmethod
+    def read(cls, annotations: Mapping[str, str]) -> Self:
+        return cls(
+            paused=_on(annotations.get(PAUSED)),
+            restart=annotations.get(RESTART, ""),
+            switchover=annotations.get(SWITCHOVER, ""),
+            rotate=annotations.get(ROTATE, ""),
+            hibernate=_on(annotations.get(HIBERNATE)),
+        )
+
+
+def _on(value: str | None) -> bool:
+    return value is not None and value.lower() in ("true", "on", "yes")

@@ -1,0 +1,86 @@
+"""Which instance to replace next, and who shall lead: standbys first, one at a time, the primary last."""
+
+from dataclasses import dataclass
+
+from ...kernel.action import Acknowledge, Action, Delete, Emit, Ref, Switchover
+from ...kernel.command import SWITCHOVER, Commands
+from ...kernel.env import Env
+from ...kernel.observed import Observed
+from ..spec import Postgres, UpdateStrategy
+from .member import Member
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The next step of a rolling change, and how far it is."""
+
+    actions: tuple[Action, ...] = ()
+    rolling: bool = False
+    waits: tuple[str, ...] = ()
+    """Instances that a supervised store restarts only when told."""
+
+
+def roll(
+    spec: Postgres, env: Env, observed: Observed, commands: Commands, found: tuple[Member, ...], primary: str
+) -> Step:
+    live = observed.get("StatefulSet", env.names.postgres)
+    wanted = str((live or {}).get("status", {}).get("updateRevision", ""))
+    outdated = [member for member in found if member.pending_restart or (wanted and member.revision != wanted)]
+    due = [member for member in outdated if _may(spec, commands, member)]
+    if not due:
+        return Step(waits=tuple(member.name for member in outdated))
+    unready = next((member for member in due if not member.ready), None)
+    if unready:
+        # It is not serving anyway, and the change may be what mends it.
+        return Step((Delete(Ref("Pod", unready.name)),), rolling=True)
+    if not primary or not all(member.ready for member in found) or len(found) < spec.instances:
+        return Step(rolling=True)
+    standby = next((member for member in due if member.name != primary), None)
+    if standby:
+        return Step((Delete(Ref("Pod", standby.name)),), rolling=True)
+    return Step(_primary(env, observed, found, primary), rolling=True)
+
+
+def _may(spec: Postgres, commands: Commands, member: Member) -> bool:
+    if spec.update_strategy is UpdateStrategy.UNSUPERVISED:
+        return True
+    return bool(commands.restart) and commands.restart != member.restarted
+
+
+def _primary(env: Env, observed: Observed, found: tuple[Member, ...], primary: str) -> tuple[Action, ...]:
+    target = next((member.name for member in found if member.name != primary), "")
+    if not target:
+        return (
+            Emit("Normal", "InstanceReplaced", f"Replacing the only instance {primary}: writes pause meanwhile"),
+            Delete(Ref("Pod", primary)),
+        )
+    return hand_over(env, observed, primary, target, "for a rolling change")
+
+
+def hand_over(env: Env, observed: Observed, primary: str, target: str, why: str) -> tuple[Action, ...]:
+    """Ask for a switchover, once: Patroni clears its record when it is done or refused."""
+    record = f"{env.names.rw}-failover"
+    asked = (observed.get("Endpoints", record) or {"metadata": {}})["metadata"].get("annotations", {}).get("member")
+    if asked:
+        return ()
+    return (
+        Emit("Normal", "Switchover", f"Handing the primary over from {primary} to {target} {why}"),
+        Switchover(record, primary, target),
+    )
+
+
+def switchover(
+    env: Env, observed: Observed, commands: Commands, found: tuple[Member, ...], primary: str
+) -> tuple[Action, ...]:
+    """Carry out a person's switchover command."""
+    target = commands.switchover
+    if not target or not primary:
+        return ()
+    if target == primary:
+        return (Acknowledge(SWITCHOVER),)
+    if not any(member.name == target and member.ready for member in found):
+        return (
+            Emit("Warning", "SwitchoverRefused", f"{target} is not a ready standby of this store"),
+            Acknowledge(SWITCHOVER),
+        )
+    return hand_over(env, observed, primary, target, "as commanded")

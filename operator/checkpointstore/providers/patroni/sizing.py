@@ -1,0 +1,40 @@
+"""How many instances and how large, where that cannot change at once: scaling past the primary, growing volumes."""
+
+from ...kernel.action import Action, Grow, Manifest
+from ...kernel.command import Commands
+from ...kernel.env import Env
+from ...kernel.observed import Observed
+from ...kernel.values import quantity
+from ..spec import Postgres
+from .member import Member
+from .rolling import hand_over
+from .workload import Shape
+
+
+def shape(
+    spec: Postgres, env: Env, observed: Observed, commands: Commands, found: tuple[Member, ...], primary: str
+) -> tuple[Shape, tuple[Action, ...]]:
+    """The StatefulSet's shape for now, and what leads on to the wanted one."""
+    live = observed.get("StatefulSet", env.names.postgres)
+    size, grow = _size(spec, env, observed, live)
+    if commands.hibernate:
+        return Shape(0, size), grow
+    kept = {env.names.instance(ordinal) for ordinal in range(spec.instances)}
+    have = int((live or {}).get("spec", {}).get("replicas", 0))
+    if not primary or primary in kept or have <= spec.instances or all(member.name != primary for member in found):
+        return Shape(spec.instances, size), grow
+    # A StatefulSet takes the highest instances away first: one that stays must lead before that.
+    target = next((member.name for member in found if member.name in kept and member.ready), "")
+    lead = hand_over(env, observed, primary, target, "before it is scaled away") if target else ()
+    return Shape(have, size), (*grow, *lead)
+
+
+def _size(spec: Postgres, env: Env, observed: Observed, live: Manifest | None) -> tuple[str, tuple[Action, ...]]:
+    wanted = str(spec.storage.size)
+    if live is None:
+        return wanted, ()
+    have = str(live["spec"]["volumeClaimTemplates"][0]["spec"]["resources"]["requests"]["storage"])
+    if quantity(have) >= quantity(wanted) or "deletionTimestamp" in live["metadata"]:
+        return have, ()
+    claims = tuple(claim["metadata"]["name"] for claim in observed.all("PersistentVolumeClaim"))
+    return have, (Grow(claims, wanted, env.names.postgres),)
