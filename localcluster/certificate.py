@@ -65,7 +65,8 @@ def make(nodes: list[Node]) -> None:
             new_key(PKI / f"{name}.key")
             partial = PKI / f"{name}.crt.partial"
             run("openssl", "req", "-x509", "-new", "-key", PKI / f"{name}.key", "-days", DAYS,
-                "-subj", f"/CN={name}", "-addext", "keyUsage=critical,keyCertSign,cRLSign", "-out", partial)  # fmt: skip
+                "-subj", f"/CN={name}", "-addext", "keyUsage=critical,keyCertSign,cRLSign",
+                "-out", partial)  # fmt: skip
             partial.rename(PKI / f"{name}.crt")
     if not (PKI / "sa.pub").exists():
         new_key(PKI / "sa.key")

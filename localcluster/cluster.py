@@ -197,7 +197,7 @@ def leftovers() -> list[str]:
     found += [f"{len(mounts())} mounts"] if mounts() else []
     found += network.leftovers()
     found += [str(path) for path in cgroup.leftovers()]
-    return found + ([str(STATE)] if STATE.exists() else [])
+    return found + [str(path) for path in (STATE, host.BEFORE) if path.exists()]
 
 
 def mounts() -> list[str]:

@@ -53,7 +53,8 @@ SYSCTLS = (
 CONTAINERD = "/run/containerd"
 FOLDERS = (CONTAINERD, "/var/lib/cni", "/var/lib/kubelet", "/var/log/containers")
 SYSCTL_ROOT = Path("/proc/sys")
-BEFORE = STATE / "host-before.json"
+# Beside STATE, not in it: whoever deletes the state by hand still gets the host back by `down`.
+BEFORE = STATE.with_name(f"{STATE.name}-host-before.json")
 
 
 def need_root() -> None:
@@ -162,3 +163,4 @@ def restore() -> None:
     for folder in before["absent"]:
         if folder != CONTAINERD or not Path(CONTAINERD, "containerd.sock").exists():
             shutil.rmtree(folder, ignore_errors=True)
+    BEFORE.unlink()

@@ -19,11 +19,21 @@ def only_one() -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             file.seek(0)
-            raise LocalClusterError(
-                f"process {file.read().strip()} is bringing this host's cluster up or down: "
-                "wait for it, then try again."
-            ) from error
+            raise held_by(file.read().strip()) from error
+        # Its last holder may have removed the file between our opening and locking it.
+        if not LOCK.exists() or LOCK.stat().st_ino != os.fstat(file.fileno()).st_ino:
+            raise held_by("that has just ended")
         file.truncate(0)
         file.write(f"{os.getpid()}\n")
         file.flush()
-        yield
+        try:
+            yield
+        finally:
+            LOCK.unlink()
+
+
+def held_by(process: str) -> LocalClusterError:
+    """What to tell the second one."""
+    return LocalClusterError(
+        f"process {process} is bringing this host's cluster up or down: wait for it, then try again."
+    )

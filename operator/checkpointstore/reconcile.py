@@ -11,10 +11,11 @@ from .features.schema import slice as schema
 from .kernel.action import Action, Apply, Delete, Emit, Manifest
 from .kernel.command import Commands
 from .kernel.condition import POOLER_AVAILABLE, READY, STALLED, Condition, Status, broken, fold, written
-from .kernel.contribution import Contribution
+from .kernel.contribution import Contribution, Database
 from .kernel.env import Env, Images, Platform
 from .kernel.manifest import by_ref, covers
 from .kernel.observed import Observed
+from .providers import external
 from .providers.patroni import provider as patroni
 
 # Deleted only by their own rules, never because nobody asks for them any more.
@@ -70,7 +71,33 @@ def _rooms(
 ) -> tuple[list[Contribution], bool]:
     """The order is the way of trust: authority, then the server it certifies, then who is let in."""
     spec = store.spec
-    postgres, database = patroni.contribute(
+    postgres, database = _provider(store, env, observed, commands, now)
+    if database is None:
+        return [postgres], False
+    tables, stands = schema.contribute(spec.schema_, env, observed, database, commands, now)
+    pool, carried = pooler.contribute(spec.pooler, env, observed, database, commands, now)
+    bound, readable = binding.contribute(env, observed, database, stands and carried)
+    reachable = any(part.type == POOLER_AVAILABLE and part.status is Status.TRUE for part in pool.conditions)
+    parts = [
+        authority.contribute(env, observed),
+        postgres,
+        tables,
+        pool,
+        bound,
+        network_policy.contribute(spec.network_policy, env, database),
+    ]
+    return parts, database.serving and reachable and readable
+
+
+def _provider(
+    store: Store, env: Env, observed: Observed, commands: Commands, now: datetime
+) -> tuple[Contribution, Database | None]:
+    """The provider's contribution, and the database unless it cannot even be begun."""
+    spec = store.spec
+    if spec.postgres.external is not None:
+        connections = int(store.status.get("postgres", {}).get("maxConnections", 0))
+        return external.contribute(spec.postgres.external, env, observed, connections)
+    return patroni.contribute(
         spec.postgres,
         env,
         observed,
@@ -80,21 +107,6 @@ def _rooms(
         adopt=spec.bootstrap.adopt,
         delete_volumes=spec.reclaim_policy.volumes is ReclaimPolicy.DELETE,
     )
-    if any(condition.stalls for condition in postgres.conditions):
-        return [postgres], False
-    tables, stands = schema.contribute(spec.schema_, env, observed, database, commands, now)
-    pool = pooler.contribute(spec.pooler, env, observed, database, commands, now)
-    bound, readable = binding.contribute(env, observed, database, stands)
-    reachable = any(part.type == POOLER_AVAILABLE and part.status is Status.TRUE for part in pool.conditions)
-    parts = [
-        authority.contribute(env, observed),
-        postgres,
-        tables,
-        pool,
-        bound,
-        network_policy.contribute(spec.network_policy, env),
-    ]
-    return parts, database.serving and reachable and readable
 
 
 def _env(store: Store, platform: Platform) -> Env:

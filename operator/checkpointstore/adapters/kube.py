@@ -66,6 +66,15 @@ class Kube:
     async def close(self) -> None:
         await self._api.close()
 
+    async def serves(self, kind: str) -> bool:
+        """Whether the API server knows the kind yet."""
+        group, plural = PATHS[kind]
+        try:
+            answer = await self._request("GET", kind, None, path=f"/{group}")
+        except KeyError:
+            return False
+        return any(item.get("name") == plural for item in answer.get("resources", ()))
+
     async def all(self, kind: str, namespace: str | None, selector: str = "") -> list[Manifest]:
         """Every object of a kind (in `namespace`, or in the cluster) whose labels match."""
         query = [("labelSelector", selector)] if selector else []
@@ -143,10 +152,11 @@ class Kube:
         query: list[tuple[str, str]] | None = None,
         body: object = None,
         content: str = "application/json",
+        path: str = "",
     ) -> Manifest:
         group, plural = PATHS[kind]
         where = f"/namespaces/{namespace}" if namespace else ""
-        path = f"/{group}{where}/{plural}" + (f"/{name}" if name else "")
+        path = path or f"/{group}{where}/{plural}" + (f"/{name}" if name else "")
         async with self._free:
             try:
                 async with asyncio.timeout(TIMEOUT):

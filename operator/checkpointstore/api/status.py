@@ -62,6 +62,7 @@ STATUS: dict[str, Any] = _object(
         "The PostgreSQL instances.",
         provider=_text("Who runs PostgreSQL."),
         version=_text("Version of the primary's server."),
+        maxConnections=_number("Connections the server takes, as the schema Job read them."),
         primary=_text("The instance that leads."),
         instances=_number("Instances wanted."),
         readyInstances=_number("Instances ready."),

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 from ..kernel.action import Publish
 from ..kernel.contribution import Contribution, Database
 from ..kernel.env import Env
+from ..kernel.naming import SOURCE
 from ..kernel.observed import Observed
 
 COMPONENT = "binding"
@@ -20,10 +21,13 @@ TIMEOUTS = {
 }
 
 
-def contribute(env: Env, observed: Observed, database: Database, schema_stands: bool) -> tuple[Contribution, bool]:
-    """The contribution, and whether the binding is there for applications to read."""
+def contribute(env: Env, observed: Observed, database: Database, admitted: bool) -> tuple[Contribution, bool]:
+    """The contribution, and whether the binding is there for applications to read.
+
+    `admitted` says that database and pooler let the present login in.
+    """
     live = observed.secrets.get(env.names.binding)
-    if not schema_stands:
+    if not admitted:
         return Contribution(status={"binding": {"name": env.names.binding}} if live else {}), live is not None
     template = _template(env, database)
     credentials = observed.secrets[env.names.credentials]
@@ -32,7 +36,7 @@ def contribute(env: Env, observed: Observed, database: Database, schema_stands: 
         json.dumps([template, credentials.version, authority.version if authority else ""], sort_keys=True).encode()
     ).hexdigest()[:16]
     secret = env.object("v1", "Secret", env.names.binding, COMPONENT, type="servicebinding.io/postgresql")
-    secret["metadata"]["annotations"] = {"checkpointstore.dev/source": source}
+    secret["metadata"]["annotations"] = {SOURCE: source}
     fresh = live is not None and live.intact and live.source == source
     return Contribution(
         actions=() if fresh else (Publish(secret, template, env.names.credentials, env.names.authority),),

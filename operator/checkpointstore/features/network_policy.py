@@ -6,7 +6,7 @@ from pydantic import Field
 
 from ..kernel.action import Manifest
 from ..kernel.compute import Open
-from ..kernel.contribution import Contribution
+from ..kernel.contribution import Contribution, Database
 from ..kernel.env import Env
 from ..kernel.fragment import Fragment
 from ..kernel.naming import STORE_LABEL, selector
@@ -21,8 +21,9 @@ class NetworkPolicy(Fragment):
     """NetworkPolicy peers that may connect to the pooler and to `-rw`; everybody in the cluster when empty."""
 
 
-def contribute(spec: NetworkPolicy, env: Env) -> Contribution:
-    return Contribution(desired=(_pooler(spec, env), _postgres(spec, env)))
+def contribute(spec: NetworkPolicy, env: Env, database: Database) -> Contribution:
+    own = (_postgres(spec, env),) if database.provider == "Patroni" else ()
+    return Contribution(desired=(_pooler(spec, env), *own))
 
 
 def _clients(spec: NetworkPolicy, env: Env, port: int) -> dict[str, Any]:

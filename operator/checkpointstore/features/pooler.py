@@ -7,24 +7,29 @@ from typing import Any
 
 from pydantic import Field
 
-from ..kernel.action import Action, Delete, Emit, Manifest, Ref
+from ..kernel.action import Action, Delete, Emit, Manifest, PublishUsers, Ref
 from ..kernel.command import Commands
 from ..kernel.compute import Resources, Scheduling, placement
 from ..kernel.condition import POOLER_AVAILABLE, Condition, Status, changing, true, waiting
 from ..kernel.contribution import Contribution, Database
 from ..kernel.env import Env
 from ..kernel.fragment import Fragment
-from ..kernel.naming import labels, selector
-from ..kernel.observed import Observed, SecretFact
+from ..kernel.naming import DOMAIN, SOURCE, Names, labels, selector
+from ..kernel.observed import Observed
 from ..kernel.pki import hosts, leaf
 from ..kernel.pod import CONTAINER_SECURITY, POD_SECURITY, config_volume, mount, scratch, secret_volume
 
 COMPONENT = "pooler"
+REVISION = f"{DOMAIN}/revision"
 PORT = 5432
 EXPORTER_PORT = 9127
 TLS = "/etc/pgbouncer-tls"
 CONFIG = "/etc/pgbouncer"
 SOCKET = "/tmp"
+USERS = "/etc/pgbouncer-users"
+SERVER = "/etc/pgbouncer-server"
+# May log in without a password: the one only by certificate, the other only by being the same process user.
+OPERATORS = ('"console" ""', '"monitoring" ""')
 
 
 class PoolMode(StrEnum):
@@ -45,26 +50,44 @@ class Pooler(Fragment):
 
 def contribute(
     spec: Pooler, env: Env, observed: Observed, database: Database, commands: Commands, now: datetime
-) -> Contribution:
+) -> tuple[Contribution, bool]:
+    """The contribution, and whether every pooler lets the present login in."""
     names = env.names
     settings = config(spec, env, database)
-    tls = observed.secrets.get(names.pooler_tls)
-    lost = _lost(observed)
+    revision = _revision(settings, observed, names, database)
     replicas = 0 if commands.hibernate else spec.instances
     live = observed.get("Deployment", names.pooler)
     ready, updated = _count(live)
+    current = live is not None and _revision_of(live) == revision and updated
     return Contribution(
         desired=(
             settings,
-            # Pods name the certificate they were started with, so they come after it.
-            *((deployment(spec, env, _revision(settings, tls), replicas),) if tls else ()),
+            # Pods name the secrets they were started with, so they come after them.
+            *((deployment(spec, env, database, revision, replicas),) if revision else ()),
             service(env),
             disruption_budget(env),
         ),
-        actions=(*leaf(env, observed, now, names.pooler_tls, "pooler", hosts(env, names.pooler)), *lost),
+        actions=(
+            *leaf(env, observed, now, names.pooler_tls, "pooler", hosts(env, names.pooler)),
+            *_users(env, observed, database),
+            *_lost(observed),
+        ),
         conditions=(_available(spec, ready, updated, commands.hibernate),),
         status={"pooler": {"instances": spec.instances, "readyInstances": ready}},
-    )
+    ), database.certificates or current
+
+
+def _users(env: Env, observed: Observed, database: Database) -> tuple[Action, ...]:
+    """The auth_file of a pooler that may not look logins up: made again whenever the credentials change."""
+    credentials = observed.secrets.get(env.names.credentials)
+    if database.certificates or credentials is None:
+        return ()
+    live = observed.secrets.get(env.names.pooler_users)
+    if live and live.intact and live.source == credentials.version:
+        return ()
+    secret = env.object("v1", "Secret", env.names.pooler_users, COMPONENT, type="Opaque")
+    secret["metadata"]["annotations"] = {SOURCE: credentials.version}
+    return (PublishUsers(secret, OPERATORS, env.names.credentials),)
 
 
 def _lost(observed: Observed) -> tuple[Action, ...]:
@@ -101,9 +124,17 @@ def _available(spec: Pooler, ready: int, updated: bool, hibernated: bool) -> Con
     return true(POOLER_AVAILABLE, "Available", text) if updated else changing(POOLER_AVAILABLE, "RollingOut", text)
 
 
-def _revision(settings: Manifest, tls: SecretFact) -> str:
-    certificate = tls.certificate.fingerprint if tls.certificate else ""
-    return hashlib.sha256(("".join(settings["data"].values()) + certificate).encode()).hexdigest()[:16]
+def _revision(settings: Manifest, observed: Observed, names: Names, database: Database) -> str:
+    """A digest of all that a pod reads at its start; "" while some of it is not there yet."""
+    tls, users = observed.secrets.get(names.pooler_tls), observed.secrets.get(names.pooler_users)
+    if tls is None or tls.certificate is None or not (database.certificates or users):
+        return ""
+    parts = (*settings["data"].values(), tls.certificate.fingerprint, users.source if users else "")
+    return hashlib.sha256("".join((*parts, database.admin_version)).encode()).hexdigest()[:16]
+
+
+def _revision_of(live: Manifest) -> str:
+    return str(live["spec"]["template"]["metadata"].get("annotations", {}).get(REVISION, ""))
 
 
 def server_connections(database: Database, instances: int) -> int:
@@ -126,10 +157,7 @@ def config(spec: Pooler, env: Env, database: Database) -> Manifest:
         "auth_type": "hba",
         "auth_hba_file": f"{CONFIG}/hba.conf",
         "auth_ident_file": f"{CONFIG}/ident.conf",
-        "auth_file": f"{CONFIG}/userlist.txt",
-        "auth_user": "pooler",
-        "auth_dbname": database.database,
-        "auth_query": "SELECT uname, phash FROM pooler.user_lookup($1)",
+        "auth_file": f"{CONFIG}/userlist.txt" if database.certificates else f"{USERS}/userlist.txt",
         "admin_users": "console",
         "stats_users": "monitoring",
         "ignore_startup_parameters": "extra_float_digits",
@@ -138,10 +166,6 @@ def config(spec: Pooler, env: Env, database: Database) -> Manifest:
         "client_tls_cert_file": f"{TLS}/tls.crt",
         "client_tls_key_file": f"{TLS}/tls.key",
         "client_tls_protocols": "secure",
-        "server_tls_sslmode": "verify-full",
-        "server_tls_ca_file": f"{TLS}/ca.crt",
-        "server_tls_cert_file": f"{TLS}/tls.crt",
-        "server_tls_key_file": f"{TLS}/tls.key",
         "server_tls_protocols": "secure",
         # A dead primary is noticed in 3 s and its successor tried every second; clients wait meanwhile.
         "server_login_retry": 1,
@@ -158,9 +182,10 @@ def config(spec: Pooler, env: Env, database: Database) -> Manifest:
         "log_disconnections": 0,
         "logfile": "",
     }
+    settings |= _server_login(database)
     lines = [
         "[databases]",
-        f"{database.database} = host={database.host} port={database.port}",
+        f"{database.database} = host={database.host} port={database.port}{_primary_only(database)}",
         "[pgbouncer]",
         *(f"{name} = {value}" for name, value in settings.items() if value != ""),
     ]
@@ -177,24 +202,45 @@ def config(spec: Pooler, env: Env, database: Database) -> Manifest:
             )
         ),
         "ident.conf": "console postgres console\nexporter nonroot monitoring\n",
-        # Names that may log in without a password entry: both only by certificate or by being the same process user.
-        "userlist.txt": '"console" ""\n"monitoring" ""\n',
+        "userlist.txt": "\n".join((*OPERATORS, "")),
     }
     return env.object("v1", "ConfigMap", env.names.pooler, COMPONENT, data=data)
 
 
-def deployment(spec: Pooler, env: Env, revision: str, replicas: int) -> Manifest:
+def _primary_only(database: Database) -> str:
+    """A new connection to a server that is no primary ends at once; else it would be kept for an hour."""
+    return " connect_query='SELECT pooler.require_primary()'" if database.certificates else ""
+
+
+def _server_login(database: Database) -> dict[str, str]:
+    """How PgBouncer proves itself to the server, and how it knows the applications' logins."""
+    if database.certificates:
+        return {
+            "auth_user": "pooler",
+            "auth_dbname": database.database,
+            "auth_query": "SELECT uname, phash FROM pooler.user_lookup($1)",
+            "server_tls_sslmode": database.server_tls,
+            "server_tls_ca_file": f"{TLS}/ca.crt",
+            "server_tls_cert_file": f"{TLS}/tls.crt",
+            "server_tls_key_file": f"{TLS}/tls.key",
+        }
+    authority = {"server_tls_ca_file": f"{SERVER}/ca.crt"} if database.server_tls.startswith("verify") else {}
+    return {"server_tls_sslmode": database.server_tls, **authority}
+
+
+def deployment(spec: Pooler, env: Env, database: Database, revision: str, replicas: int) -> Manifest:
     own = selector(env.name, COMPONENT)
     pod: dict[str, Any] = {
         "automountServiceAccountToken": False,
         "securityContext": POD_SECURITY,
         # The pause in preStop, then the longest transaction that a client may still finish.
         "terminationGracePeriodSeconds": 60,
-        "containers": [_pgbouncer(spec, env), _exporter(env)],
+        "containers": [_pgbouncer(spec, env, database), _exporter(env)],
         "volumes": [
             config_volume("config", env.names.pooler),
             secret_volume("tls", env.names.pooler_tls),
             scratch("tmp"),
+            *_external_volumes(env, database),
         ],
         **placement(Scheduling(), own),
     }
@@ -213,7 +259,7 @@ def deployment(spec: Pooler, env: Env, revision: str, replicas: int) -> Manifest
             "template": {
                 "metadata": {
                     "labels": labels(env.name, COMPONENT),
-                    "annotations": {"checkpointstore.dev/revision": revision},
+                    "annotations": {REVISION: revision},
                 },
                 "spec": pod,
             },
@@ -221,7 +267,19 @@ def deployment(spec: Pooler, env: Env, revision: str, replicas: int) -> Manifest
     )
 
 
-def _pgbouncer(spec: Pooler, env: Env) -> dict[str, Any]:
+def _external_volumes(env: Env, database: Database) -> list[dict[str, Any]]:
+    if database.certificates:
+        return []
+    users = secret_volume("users", env.names.pooler_users)
+    if not database.server_tls.startswith("verify"):
+        return [users]
+    # Only the authority: the admin's password in the same Secret is no business of the pooler's.
+    server = secret_volume("server", database.admin)
+    server["secret"]["items"] = [{"key": "ca.crt", "path": "ca.crt"}]
+    return [users, server]
+
+
+def _pgbouncer(spec: Pooler, env: Env, database: Database) -> dict[str, Any]:
     return {
         "name": "pgbouncer",
         "image": env.images.pgbouncer,
@@ -236,6 +294,10 @@ def _pgbouncer(spec: Pooler, env: Env) -> dict[str, Any]:
             mount("config", CONFIG, read_only=True),
             mount("tls", TLS, read_only=True),
             mount("tmp", SOCKET),
+            *(
+                mount(volume["name"], {"users": USERS, "server": SERVER}[volume["name"]], read_only=True)
+                for volume in _external_volumes(env, database)
+            ),
         ],
     }
 

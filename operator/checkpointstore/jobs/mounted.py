@@ -31,7 +31,7 @@ def admin(environ: Mapping[str, str], request: Request) -> Target:
     options = {
         "host": _read(folder / "host"),
         "port": _read(folder / "port"),
-        "dbname": _read(folder / "dbname"),
+        "dbname": _read(folder / "database"),
         "user": _read(folder / "username"),
         "password": _read(folder / "password"),
         "sslmode": "verify-full" if authority.exists() else "require",

@@ -62,6 +62,15 @@ class GeneratePassword:
 
 
 @dataclass(frozen=True, slots=True)
+class PublishUsers:
+    """Write PgBouncer's auth_file: the lines given, and the SCRAM verifiers of the present and the previous login."""
+
+    secret: Manifest
+    lines: tuple[str, ...]
+    credentials: str
+
+
+@dataclass(frozen=True, slots=True)
 class Publish:
     """Write the binding Secret: `template` is its data, with {username}, {password} and {ca} left open."""
 
@@ -122,6 +131,7 @@ Action = (
     | GeneratePassword
     | RotatePassword
     | Publish
+    | PublishUsers
     | Grow
     | Switchover
     | Acknowledge

@@ -24,11 +24,22 @@ class Contribution:
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """What a provider offers the features: where the primary is reached, and what it can bear."""
+    """What a provider offers the features: where the primary is reached, how to log in, and what it can bear."""
 
+    provider: str
     host: str
     port: int
     database: str
+    logins: tuple[str, str]
+    """The application's two login roles, which take turns."""
+    admin: str
+    """The Secret by which Jobs log in: a client certificate, or the user's own for an external server."""
+    admin_version: str
+    """The version of a user's Secret, so that a Job runs again when it changes; "" for our own."""
+    certificates: bool
+    """Whether the pooler logs in by certificate and may look logins up; else it carries their verifiers itself."""
+    server_tls: str
+    """PgBouncer's server_tls_sslmode."""
     primary: str
     """Who leads now, or "" when nobody does."""
     serving: bool

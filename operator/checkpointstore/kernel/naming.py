@@ -5,6 +5,8 @@ from dataclasses import dataclass
 DOMAIN = "checkpointstore.dev"
 NAME_LIMIT = 40
 STORE_LABEL = f"{DOMAIN}/store"
+SOURCE = f"{DOMAIN}/source"
+"""On a Secret that was made from others: a digest of what it was made from."""
 MANAGED_BY = "checkpointstore-operator"
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 
@@ -64,6 +66,10 @@ class Names:
     @property
     def pooler_tls(self) -> str:
         return f"{self.store}-pooler-tls"
+
+    @property
+    def pooler_users(self) -> str:
+        return f"{self.store}-pooler-users"
 
     @property
     def admin_tls(self) -> str:

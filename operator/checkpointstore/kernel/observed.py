@@ -39,12 +39,26 @@ class SecretFact:
 
 
 @dataclass(frozen=True, slots=True)
+class Server:
+    """A server of somebody else's, as the user's Secret describes it; its password stays where it is."""
+
+    version: str
+    keys: frozenset[str]
+    host: str = ""
+    port: str = ""
+    database: str = ""
+    sslmode: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
     """`objects` holds every live child that carries the store's label and owner; `foreign` what stands in its way."""
 
     objects: Mapping[Ref, Manifest] = field(default_factory=dict)
     secrets: Mapping[str, SecretFact] = field(default_factory=dict)
     foreign: frozenset[Ref] = frozenset()
+    server: Server | None = None
+    """The Secret of an external provider, if it is there."""
     default_storage_class: bool = True
     unreachable: frozenset[str] = frozenset()
     """Addresses of nodes that have stopped answering, though Kubernetes may not know it yet."""

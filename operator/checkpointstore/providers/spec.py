@@ -25,6 +25,22 @@ def _unowned() -> dict[str, Any]:
 
 class Provider(StrEnum):
     PATRONI = "Patroni"
+    EXTERNAL = "External"
+
+
+class SecretReference(Fragment):
+    """A Secret of the store's namespace."""
+
+    name: str = Field(min_length=1, max_length=253)
+    """Its name."""
+
+
+class External(Fragment):
+    """A PostgreSQL, 14 or newer, that somebody else runs."""
+
+    secret_ref: SecretReference
+    """Secret with the keys host, port, database, username and password, and where wanted sslmode and ca.crt. The user
+    must be allowed to make roles and to grant on schema public."""
 
 
 class DataDurability(StrEnum):
@@ -75,7 +91,9 @@ class Postgres(Fragment):
     provider: Provider = Field(
         default=Provider.PATRONI, json_schema_extra=_rule("self == oldSelf", "provider is immutable")
     )
-    """Who runs PostgreSQL: Patroni, built into the operator. Immutable."""
+    """Who runs PostgreSQL. Patroni: the operator, in pods. External: somebody else. Immutable."""
+    external: External | None = None
+    """The server of somebody else. Only with provider External."""
     version: Annotated[int, WithJsonSchema({"type": "integer", "enum": [17]})] = Field(
         default=17, json_schema_extra=_rule("self == oldSelf", "version cannot change: no major upgrades yet")
     )
@@ -121,6 +139,14 @@ class Postgres(Fragment):
         return value
 
     @model_validator(mode="after")
+    def _external(self) -> "Postgres":
+        if (self.external is not None) != (self.provider is Provider.EXTERNAL):
+            raise ValueError("external must be set exactly when provider is External")
+        if self.external and (self.instances > 1 or self.synchronous or self.parameters):
+            raise ValueError("instances, synchronous and parameters are the external server's own business")
+        return self
+
+    @model_validator(mode="after")
     def _enough_standbys(self) -> "Postgres":
         if self.synchronous and self.synchronous.number >= self.instances:
             raise ValueError("synchronous.number must be less than instances")
@@ -130,6 +156,17 @@ class Postgres(Fragment):
 def rules() -> list[dict[str, Any]]:
     """CEL rules over several fields of `spec.postgres`: the same as the validators above."""
     return [
+        {
+            "rule": "has(self.external) == (has(self.provider) && self.provider == 'External')",
+            "message": "external must be set exactly when provider is External",
+            "fieldPath": ".external",
+        },
+        {
+            "rule": "!has(self.external) || ((!has(self.instances) || self.instances == 1)"
+            " && !has(self.synchronous) && !has(self.parameters))",
+            "message": "instances, synchronous and parameters are the external server's own business",
+            "fieldPath": ".external",
+        },
         {
             "rule": "!has(self.synchronous) || self.synchronous.number < self.instances",
             "message": "synchronous.number must be less than instances",

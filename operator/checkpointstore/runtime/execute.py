@@ -11,6 +11,7 @@ from urllib.parse import quote
 from ..adapters import certificate
 from ..adapters.kube import Kube
 from ..api.store import Store
+from ..kernel import scram
 from ..kernel.action import (
     Acknowledge,
     Action,
@@ -23,6 +24,7 @@ from ..kernel.action import (
     IssueCertificate,
     Manifest,
     Publish,
+    PublishUsers,
     Ref,
     RotatePassword,
     Switchover,
@@ -50,8 +52,15 @@ async def execute(kube: Kube, store: Store, actions: tuple[Action, ...]) -> froz
             except Refused as error:
                 refusals.append(error)
     applies = [action for action in actions if isinstance(action, Apply)]
-    results = await asyncio.gather(*(_apply(kube, store, action, taken) for action in applies), return_exceptions=True)
-    failures = [*refusals, *(result for result in results if isinstance(result, BaseException))]
+    # A binding to a role that is not there yet is refused, as nobody can tell whether it grants too much.
+    roles = [action for action in applies if action.manifest["kind"] == "Role"]
+    rest = [action for action in applies if action not in roles]
+    failures: list[BaseException] = [*refusals]
+    for group in (roles, rest):
+        results = await asyncio.gather(
+            *(_apply(kube, store, action, taken) for action in group), return_exceptions=True
+        )
+        failures += [result for result in results if isinstance(result, BaseException)]
     for failure in sorted(failures, key=lambda failure: isinstance(failure, Refused)):
         raise failure
     return frozenset(taken)
@@ -69,6 +78,8 @@ async def _step(kube: Kube, store: Store, action: Action, taken: set[Ref]) -> No
         case GeneratePassword(secret, username):
             password = secrets.token_urlsafe(32)
             await _create(kube, secret, {"username": username.encode(), "password": password.encode()}, taken)
+        case PublishUsers():
+            await _publish_users(kube, store, action)
         case Publish():
             await _publish(kube, store, action, taken)
         case Switchover(record, leader, candidate):
@@ -128,6 +139,21 @@ async def _publish(kube: Kube, store: Store, action: Publish, taken: set[Ref]) -
     plain = {key: credentials[key].decode() for key in ("username", "password")}
     ca = authority["ca.crt"].decode()
     data = encoded({key: text.format(ca=ca, **_escaped(plain, text)).encode() for key, text in action.template.items()})
+    meta = action.secret["metadata"]
+    annotations = {**meta["annotations"], DIGEST: digest(data)}
+    await kube.apply({**action.secret, "metadata": {**meta, "annotations": annotations}, "data": data})
+
+
+async def _publish_users(kube: Kube, store: Store, action: PublishUsers) -> None:
+    """The previous login stays: clients that have not read the new one yet go on."""
+    credentials = await _secret(kube, store, action.credentials)
+    username = credentials["username"].decode()
+    name = action.secret["metadata"]["name"]
+    live = await kube.get("Secret", store.namespace, name)
+    before = base64.b64decode((live or {}).get("data", {}).get("userlist.txt", "")).decode().splitlines()
+    kept = [line for line in before if line not in action.lines and not line.startswith(f'"{username}"')]
+    present = f'"{username}" "{scram.verifier(username, credentials["password"].decode())}"'
+    data = encoded({"userlist.txt": "\n".join((*action.lines, present, *kept[:1], "")).encode()})
     meta = action.secret["metadata"]
     annotations = {**meta["annotations"], DIGEST: digest(data)}
     await kube.apply({**action.secret, "metadata": {**meta, "annotations": annotations}, "data": data})

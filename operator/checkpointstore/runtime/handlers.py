@@ -9,6 +9,7 @@ import kopf
 
 from ..adapters import kube
 from ..api.store import GROUP, PLURAL, VERSION
+from ..kernel.errors import StoreError
 from ..kernel.naming import DOMAIN, MANAGED_BY, MANAGED_BY_LABEL, STORE_LABEL
 from . import log, metrics, web
 from .actor import RESYNC, Actors, Key
@@ -42,11 +43,15 @@ def registry(configured: Settings) -> kopf.OperatorRegistry:
         memo.actors = Actors(memo.kube, configured.platform)
         memo.lease = Lease(memo.kube, configured.own_namespace, configured.own_name)
         metrics.REGISTRY.register(metrics.ApiCalls(memo.kube.calls))
+        memo.tasks = []
+        memo.web = await web.serve(healthy=lambda: _healthy(memo), ready=lambda: memo.lease.answered)
+        # kopf serves what exists when it starts: before the CRD does, there is nothing to start.
+        while not await _served(memo.kube):
+            await asyncio.sleep(2)
         memo.tasks = [
             asyncio.create_task(memo.lease.keep(memo.actors.start, memo.actors.stop)),
             asyncio.create_task(memo.actors.sentinel.keep()),
         ]
-        memo.web = await web.serve(healthy=lambda: _healthy(memo), ready=lambda: memo.lease.answered)
 
     @kopf.on.cleanup(registry=handlers)
     async def _stop(memo: kopf.Memo, **_: Any) -> None:
@@ -68,6 +73,13 @@ def registry(configured: Settings) -> kopf.OperatorRegistry:
             memo.actors.nudge(Key(str(namespace), labels.get(STORE_LABEL, "")))
 
     return handlers
+
+
+async def _served(api: kube.Kube) -> bool:
+    try:
+        return await api.serves("CheckpointStore")
+    except StoreError:
+        return False
 
 
 def _healthy(memo: Any) -> bool:

@@ -13,8 +13,8 @@ from ..api.store import Store
 from ..kernel.action import Manifest, Ref
 from ..kernel.command import ROTATE
 from ..kernel.errors import Refused
-from ..kernel.naming import STORE_LABEL, Names
-from ..kernel.observed import Observed, SecretFact
+from ..kernel.naming import SOURCE, STORE_LABEL, Names
+from ..kernel.observed import Observed, SecretFact, Server
 
 # Made by us with the store as their controller; the rest is made by Kubernetes or Patroni on our behalf.
 OWNED = (
@@ -31,7 +31,6 @@ OWNED = (
 )
 FOLLOWING = ("Endpoints", "PersistentVolumeClaim", "Pod")
 DIGEST = "checkpointstore.dev/digest"
-SOURCE = "checkpointstore.dev/source"
 _DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 
 
@@ -59,7 +58,22 @@ async def observe(kube: Kube, store: Store, suspects: Iterable[Ref], unreachable
         foreign=frozenset(foreign),
         default_storage_class=Ref("StatefulSet", store.name) in objects or await _has_default_class(kube),
         unreachable=unreachable,
+        server=await _server(kube, store),
     )
+
+
+async def _server(kube: Kube, store: Store) -> Server | None:
+    """The public side of the user's Secret for an external server."""
+    external = store.spec.postgres.external
+    secret = await kube.get("Secret", store.namespace, external.secret_ref.name) if external else None
+    if secret is None:
+        return None
+    data: Mapping[str, str] = secret.get("data") or {}
+    plain = {
+        key: base64.b64decode(data.get(key, "")).decode(errors="replace").rstrip("\r\n")
+        for key in ("host", "port", "database", "sslmode")
+    }
+    return Server(version=secret["metadata"]["resourceVersion"], keys=frozenset(data), **plain)
 
 
 def node_addresses(observed: Observed) -> frozenset[str]:
@@ -76,6 +90,7 @@ def _secret_names(names: Names) -> tuple[str, ...]:
         names.pooler_tls,
         names.credentials,
         names.binding,
+        names.pooler_users,
     )
 
 

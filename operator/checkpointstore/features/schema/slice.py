@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import Field
 
+from ... import __version__
 from ...kernel.action import Action, Delete, Emit, GeneratePassword, Manifest, Ref, RotatePassword
 from ...kernel.command import Commands
 from ...kernel.condition import SCHEMA_APPLIED, Condition, broken, changing, true, waiting
@@ -17,13 +18,13 @@ from ...kernel.fragment import Fragment
 from ...kernel.naming import labels
 from ...kernel.observed import Observed
 from ...kernel.pod import CONTAINER_SECURITY, POD_SECURITY, mount, scratch, secret_volume
+from .access.planner import LOOKUP
 from .langgraph import VERSION as LANGGRAPH_VERSION
-from .request import Module, Provider, Request
+from .request import Module, Provider, Request, Roles
 
 COMPONENT = "schema"
 REFUSED = 64
 RETRY_AFTER = timedelta(minutes=2)
-FIRST_USER, SECOND_USER = "app_a", "app_b"
 
 
 VERSIONS = {Module.LANGGRAPH: LANGGRAPH_VERSION}
@@ -46,22 +47,22 @@ def contribute(
     if credentials is None:
         secret = env.object("v1", "Secret", env.names.credentials, COMPONENT, type="kubernetes.io/basic-auth")
         return Contribution(
-            actions=(GeneratePassword(secret, FIRST_USER),),
+            actions=(GeneratePassword(secret, database.logins[0]),),
             conditions=(waiting(SCHEMA_APPLIED, "CredentialsPending", "The application's password is being made"),),
         ), False
     bound = observed.secrets.get(env.names.binding)
     request = _request(spec, env, database)
-    name = f"{env.names.schema}-{_digest(request, credentials.version)}"
+    name = f"{env.names.schema}-{_digest(request, credentials.version + database.admin_version)}"
     live = observed.get("Job", name)
     outcome = _result(observed, name)
     condition, actions, again = _judge(name, live, outcome, now, bound is not None)
     stands = _finished(live, "Complete") is not None
     rotated = stands and bound is not None and bound.username == credentials.username
     if rotated and commands.rotate and commands.rotate != credentials.rotation:
-        actions = (*actions, *_rotation(env, credentials.username, commands.rotate))
+        actions = (*actions, *_rotation(env, database, credentials.username, commands.rotate))
     unwanted = any(isinstance(action, Delete) for action in actions) or (commands.hibernate and live is None)
     return Contribution(
-        desired=() if unwanted else (_job(env, name, request),),
+        desired=() if unwanted else (_job(env, database, name, request),),
         actions=actions,
         conditions=(condition,),
         status=_status(outcome),
@@ -69,9 +70,10 @@ def contribute(
     ), stands
 
 
-def _rotation(env: Env, username: str, command: str) -> tuple[Action, ...]:
+def _rotation(env: Env, database: Database, username: str, command: str) -> tuple[Action, ...]:
     """PostgreSQL keeps one password a role, so two logins take turns; the old one works until the next rotation."""
-    following = SECOND_USER if username == FIRST_USER else FIRST_USER
+    first, second = database.logins
+    following = second if username == first else first
     return (
         Emit("Normal", "CredentialsRotated", f"The application's next login is {following}"),
         RotatePassword(env.names.credentials, following, command),
@@ -82,24 +84,26 @@ def _status(outcome: Mapping[str, Any]) -> dict[str, Any]:
     """What the Job found: the modules that stand, and the server's version."""
     if not outcome.get("modules"):
         return {}
-    return {"schema": {"modules": outcome["modules"]}, "postgres": {"version": outcome.get("serverVersion", "")}}
+    server = {"version": outcome.get("serverVersion", ""), "maxConnections": outcome.get("maxConnections", 0)}
+    return {"schema": {"modules": outcome["modules"]}, "postgres": server}
 
 
 def _request(spec: Schema, env: Env, database: Database) -> Request:
+    base = {"store": f"{env.namespace}/{env.name}", "modules": tuple(spec.modules)}
+    if database.provider == "External":
+        # Several stores may share the server: each has roles of its own, named like its logins.
+        prefix = database.logins[0].removesuffix("_a")
+        roles = Roles(owner=f"{prefix}_owner", group=prefix)
+        return Request(provider=Provider.EXTERNAL, roles=roles, **base)
     return Request(
-        store=f"{env.namespace}/{env.name}",
-        provider=Provider.PATRONI,
-        host=database.host,
-        port=database.port,
-        database=database.database,
-        modules=tuple(spec.modules),
+        provider=Provider.PATRONI, host=database.host, port=database.port, database=database.database, **base
     )
 
 
 def _digest(request: Request, credentials: str) -> str:
-    """Names a Job by everything that makes its result: the request, the modules' versions, the credentials."""
-    versions = {module.value: VERSIONS[module] for module in request.modules}
-    text = json.dumps([request.model_dump(mode="json"), versions, credentials], sort_keys=True)
+    """Names a Job by what makes its result: our own version, the modules', the request, the credentials."""
+    versions = [VERSIONS[module] for module in request.modules]
+    text = json.dumps([__version__, LOOKUP, versions, request.model_dump(mode="json"), credentials])
     return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
@@ -151,7 +155,7 @@ def _result(observed: Observed, job: str) -> dict[str, Any]:
     return {}
 
 
-def _job(env: Env, name: str, request: Request) -> Manifest:
+def _job(env: Env, database: Database, name: str, request: Request) -> Manifest:
     container = {
         "name": "schema",
         "image": env.images.operator,
@@ -174,7 +178,7 @@ def _job(env: Env, name: str, request: Request) -> Manifest:
         "securityContext": POD_SECURITY,
         "containers": [container],
         "volumes": [
-            secret_volume("admin", env.names.admin_tls),
+            secret_volume("admin", database.admin),
             secret_volume("application", env.names.credentials),
             scratch("tmp"),
         ],

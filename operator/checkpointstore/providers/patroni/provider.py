@@ -28,12 +28,18 @@ def contribute(
     commands: Commands,
     adopt: bool,
     delete_volumes: bool,
-) -> tuple[Contribution, Database]:
+) -> tuple[Contribution, Database | None]:
     """`previous` is the store's status as it was; `adopt` and `delete_volumes` come from the rest of its spec."""
     found = members(observed)
     primary = leader(env, observed)
     serving = any(member.name == primary and member.ready for member in found)
     database = Database(
+        provider="Patroni",
+        logins=("app_a", "app_b"),
+        admin=env.names.admin_tls,
+        admin_version="",
+        certificates=True,
+        server_tls="verify-full",
         host=env.host(env.names.rw),
         port=config.PORT,
         database="app",
@@ -43,7 +49,7 @@ def contribute(
         reserved_connections=RESERVED_CONNECTIONS,
     )
     if blocked := _blocked(env, observed, previous, adopt, spec):
-        return Contribution(conditions=(blocked,)), database
+        return Contribution(conditions=(blocked,)), None
     now_shape, resizing = shape(spec, env, observed, commands, found, primary)
     commanded = switchover(env, observed, commands, found, primary)
     if commands.hibernate:

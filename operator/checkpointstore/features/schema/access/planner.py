@@ -16,7 +16,7 @@ TABLE = load(__package__, "50_table.sql")
 
 READ = frozenset({"SELECT"})
 WRITE = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE"})
-LOOKUP = "checkpointstore lookup 1"
+LOOKUP = "checkpointstore lookup 2"
 """Raise the number with the function's text: a function that is marked otherwise is replaced."""
 
 

@@ -1,0 +1,74 @@
+"""Each sample sets only fields that the API has, says what it is for, and runs under Pod Security."""
+
+import ast
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from charts import sync
+
+SAMPLES = sorted((sync.ROOT / "manifests" / "samples").glob("*.yaml"))
+
+
+def documents(sample: Path) -> list[dict[str, Any]]:
+    return list(yaml.safe_load_all(sample.read_text()))
+
+
+def stores(sample: Path) -> list[dict[str, Any]]:
+    return [document for document in documents(sample) if document["kind"] == "CheckpointStore"]
+
+
+def unknown(value: Any, schema: dict[str, Any], path: str) -> list[str]:
+    """Field paths of `value` that the structural schema does not name."""
+    if schema.get("x-kubernetes-preserve-unknown-fields"):
+        return []
+    if isinstance(value, list):
+        return [found for item in value for found in unknown(item, schema["items"], f"{path}[]")]
+    if not isinstance(value, dict):
+        return []
+    named, rest = schema.get("properties", {}), schema.get("additionalProperties")
+    found: list[str] = []
+    for key, item in value.items():
+        part = named.get(key, rest)
+        found += [f"{path}.{key}"] if part is None else unknown(item, part, f"{path}.{key}")
+    return found
+
+
+def crd_schema() -> dict[str, Any]:
+    crd = yaml.safe_load((sync.ROOT / "crds" / "checkpointstore.dev_checkpointstores.yaml").read_text())
+    (version,) = crd["spec"]["versions"]
+    schema: dict[str, Any] = version["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    return schema
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.stem)
+def test_a_sample_sets_only_fields_of_the_crd(sample: Path) -> None:
+    for store in stores(sample):
+        assert store["apiVersion"] == "checkpointstore.dev/v1alpha1"
+        assert unknown(store["spec"], crd_schema(), "spec") == []
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.stem)
+def test_a_sample_opens_with_what_it_is_for(sample: Path) -> None:
+    assert sample.read_text().startswith("# ")
+
+
+def test_the_check_sees_a_field_that_does_not_exist() -> None:
+    assert unknown({"postgres": {"instanses": 2}}, crd_schema(), "spec") == ["spec.postgres.instanses"]
+
+
+def test_the_agent_waits_for_the_binding_of_the_quickstart() -> None:
+    (config, deployment) = documents(sync.ROOT / "manifests" / "samples" / "agent-deployment.yaml")
+    ast.parse(config["data"]["agent.py"])
+    (store,) = stores(sync.ROOT / "manifests" / "samples" / "quickstart.yaml")
+    pod = deployment["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    (variable,) = container["env"]
+    secret = f"{store['metadata']['name']}-app"
+    assert variable["valueFrom"]["secretKeyRef"] == {"name": secret, "key": "uri"}
+    assert [volume["secret"]["secretName"] for volume in pod["volumes"] if "secret" in volume] == [secret]
+    assert pod["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+    assert container["securityContext"]["readOnlyRootFilesystem"] is True
+    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
