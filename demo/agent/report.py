@@ -1,0 +1,17 @@
+"""What an agent script says: one JSON object a line, so that a person and a test read the same thing."""
+
+import json
+import sys
+import time
+from typing import Any, NoReturn
+
+
+def say(event: str, **fields: Any) -> None:
+    """Print one event with the time it happened, seconds since the epoch."""
+    print(json.dumps({"event": event, "at": round(time.time(), 3), **fields}), flush=True)
+
+
+def finish(ok: bool, **fields: Any) -> NoReturn:
+    """Print the result and end the program with it."""
+    say("result", ok=ok, **fields)
+    sys.exit(0 if ok else 1)

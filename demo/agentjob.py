@@ -1,0 +1,159 @@
+"""Runs an agent script of demo/agent as a Job beside a store and reads what it says while it says it."""
+
+import json
+import subprocess
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from demo.kubectl import Kubectl, NotInTime, wait_for
+
+SCRIPTS = Path(__file__).resolve().parent / "agent"
+SCRIPTS_NAME = "agent-scripts"
+# node-postgres verifies the server with the CAs that Node knows, and a URI's sslmode overrides its `ssl` option.
+NODE_ENVIRONMENT = {"NODE_EXTRA_CA_CERTS": "/bindings/store/ca.crt"}
+Line = dict[str, Any]
+
+
+def scripts(namespace: str) -> dict[str, Any]:
+    """The ConfigMap that holds every agent script."""
+    data = {path.name: path.read_text() for path in sorted(SCRIPTS.iterdir()) if path.suffix in (".py", ".js")}
+    metadata = {"name": SCRIPTS_NAME, "namespace": namespace}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
+
+
+def job(
+    name: str, namespace: str, image: str, script: str, store: str, environment: Mapping[str, str]
+) -> dict[str, Any]:
+    """A Job that runs one script once, with the store's binding mounted, under Pod Security `restricted`."""
+    settings = {**environment, **(NODE_ENVIRONMENT if script.endswith(".js") else {})}
+    container = {
+        "name": "agent",
+        "image": image,
+        "command": ["node" if script.endswith(".js") else "python3", f"/agent/{script}"],
+        "env": [{"name": key, "value": value} for key, value in sorted(settings.items())],
+        "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "1Gi"}},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": True,
+        },
+        "volumeMounts": [
+            {"name": "scripts", "mountPath": "/agent", "readOnly": True},
+            {"name": "binding", "mountPath": "/bindings/store", "readOnly": True},
+            {"name": "tmp", "mountPath": "/tmp"},
+        ],
+    }
+    pod = {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+        "terminationGracePeriodSeconds": 2,
+        "containers": [container],
+        "volumes": [
+            {"name": "scripts", "configMap": {"name": SCRIPTS_NAME}},
+            {"name": "binding", "secret": {"secretName": f"{store}-app"}},
+            {"name": "tmp", "emptyDir": {}},
+        ],
+    }
+    metadata = {"name": name, "namespace": namespace, "labels": {"app.kubernetes.io/name": "agent"}}
+    spec = {"backoffLimit": 0, "template": {"metadata": {"labels": metadata["labels"]}, "spec": pod}}
+    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec}
+
+
+def parse(line: str) -> Line | None:
+    """One line of an agent's log as its event; None for anything else, such as a driver's warning."""
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) and "event" in found else None
+
+
+@dataclass
+class Agent:
+    """One running script: its lines so far, and its result when it has ended."""
+
+    kubectl: Kubectl
+    name: str
+    namespace: str
+    heard: Callable[[Line], None] = lambda line: None
+    lines: list[Line] = field(default_factory=list)
+    other: list[str] = field(default_factory=list)
+    _reader: threading.Thread | None = None
+
+    def phase(self) -> str:
+        """The phase of the Job's pod, empty while there is none."""
+        pods = self.kubectl.items("pods", "-n", self.namespace, "-l", f"job-name={self.name}")
+        return str(pods[0].get("status", {}).get("phase", "")) if pods else ""
+
+    def follow(self, timeout: float = 120) -> "Agent":
+        """Wait for the pod's start, then read its log in the background."""
+        wait_for(
+            f"agent {self.name} to start",
+            lambda: self.phase() in ("Running", "Succeeded", "Failed") or None,
+            timeout,
+            seen=lambda: self.kubectl("describe", "pods", "-n", self.namespace, "-l", f"job-name={self.name}")[-1500:],
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        return self
+
+    def _read(self) -> None:
+        command = [str(self.kubectl.kubectl), "logs", "-f", f"job/{self.name}", "-n", self.namespace]
+        environment, out = self.kubectl.environment(), subprocess.PIPE
+        with subprocess.Popen(command, env=environment, stdout=out, stderr=subprocess.STDOUT, text=True) as log:
+            for text in log.stdout or ():
+                line = parse(text)
+                if line is None:
+                    self.other.append(text.rstrip())
+                else:
+                    self.lines.append(line)
+                    self.heard(line)
+
+    def wait_line(self, what: str, wanted: Callable[[Line], bool], timeout: float = 60) -> Line:
+        """The first line that is wanted, as soon as the agent says it."""
+
+        def look() -> Line | None:
+            if self._ended() and not any(map(wanted, self.lines)):
+                raise NotInTime(f"agent {self.name} ended before {what}: {self.tail()}")
+            return next(filter(wanted, self.lines), None)
+
+        return wait_for(f"{what} from {self.name}", look, timeout, every=0.05, seen=self.tail)
+
+    def result(self, timeout: float = 300) -> Line:
+        """The last event of the script, once it has ended."""
+        if self._reader:
+            self._reader.join(timeout)
+        results = [line for line in self.lines if line["event"] == "result"]
+        if not results:
+            state = "ended without a result" if self._ended() else f"gave no result within {timeout:.0f} s"
+            raise NotInTime(f"agent {self.name} {state}: {self.tail()}")
+        return results[-1]
+
+    def _ended(self) -> bool:
+        return self._reader is not None and not self._reader.is_alive()
+
+    def tail(self) -> str:
+        """What it said last, events and the rest."""
+        return "\n".join([*(json.dumps(line) for line in self.lines[-5:]), *self.other[-30:]])
+
+
+def start(
+    kubectl: Kubectl,
+    namespace: str,
+    image: str,
+    script: str,
+    *,
+    store: str = "agents",
+    name: str | None = None,
+    environment: Mapping[str, str] | None = None,
+    heard: Callable[[Line], None] = lambda line: None,
+) -> Agent:
+    """Apply the scripts and the Job, replacing an ended one of the same name; the agent is not awaited."""
+    name = name or script.partition(".")[0].replace("_", "-")
+    kubectl("delete", "job", name, "-n", namespace, "--ignore-not-found", "--cascade=foreground")
+    kubectl.apply(scripts(namespace), job(name, namespace, image, script, store, environment or {}))
+    return Agent(kubectl, name, namespace, heard)

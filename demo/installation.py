@@ -1,0 +1,123 @@
+"""From nothing to an operator that runs: the cluster, the images on it, and the Helm chart."""
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from demo.clock import Clock
+from demo.kubectl import DEMO_LABEL, ROOT, CommandFailed, Kubectl
+from images.engine import PACKAGES
+from localcluster.choice import Cluster, choose
+
+NAMESPACE = "checkpointstore-system"
+RELEASE = "checkpointstore"
+CHART = "charts/checkpointstore-operator"
+IMAGES = ("operator", "postgres", "pgbouncer", "agent")
+IMAGE_SECONDS = 1800
+
+
+@dataclass(frozen=True)
+class Installation:
+    """An operator that runs on a cluster, and the image in which agents run."""
+
+    cluster: Cluster
+    kubectl: Kubectl
+    agent_image: str
+
+
+def install(cluster: Cluster, clock: Clock) -> Installation:
+    """Bring everything up to date; what already stands is left as it is."""
+    cluster_up = threading.Event()
+    with ThreadPoolExecutor(max_workers=1) as background:
+        built = {name: background.submit(build, name, cluster_up, clock) for name in IMAGES}
+        try:
+            with clock.step("cluster", f"up ({cluster.name})"):
+                cluster.up()
+        except BaseException:
+            background.shutdown(wait=False, cancel_futures=True)
+            raise
+        finally:
+            cluster_up.set()
+        loaded = {name: load(cluster, reference, clock) for name, reference in built.items()}
+    kubectl = access(cluster)
+    with clock.step("helm", f"upgrade --install {RELEASE} {CHART}"):
+        release(kubectl, loaded)
+    return Installation(cluster, kubectl, loaded["agent"])
+
+
+def access(cluster: Cluster) -> Kubectl:
+    """kubectl and helm on a cluster that is up."""
+    return Kubectl(cluster.kubeconfig(), cluster.tool("kubectl"), cluster.tool("helm"))
+
+
+def programs_there() -> bool:
+    """Whether images can be built without installing anything."""
+    return bool(shutil.which("docker")) or all(map(shutil.which, PACKAGES))
+
+
+def build(name: str, cluster_up: threading.Event, clock: Clock) -> str:
+    """Build an image unless its inputs are unchanged; gives its reference.
+
+    On a new machine the cluster installs the programs for it: two apt-gets at once would fail on its lock.
+    """
+    while not programs_there() and not cluster_up.wait(1):
+        pass
+    with clock.step("images", f"build {name}"):
+        command = [sys.executable, "-m", "images", "build", name]
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=None, text=True) as building:
+            said = [line.strip() for line in building.stdout or () if line.strip()]
+        if building.returncode or not said:
+            raise CommandFailed(f"{' '.join(command)} ended with {building.returncode}")
+    return said[-1]
+
+
+def load(cluster: Cluster, built: Future[str], clock: Clock) -> str:
+    """Bring one image to the cluster's nodes as soon as it is built."""
+    reference = built.result(timeout=IMAGE_SECONDS)
+    with clock.step("images", f"load {reference}"):
+        cluster.load_image(reference)
+    return reference
+
+
+def release(kubectl: Kubectl, references: dict[str, str]) -> None:
+    """Install or upgrade the chart and wait until the operator answers."""
+    repository, _, tag = references["operator"].rpartition(":")
+    values = {
+        "image.repository": repository,
+        "image.tag": tag,
+        "images.postgres": references["postgres"],
+        "images.pgbouncer": references["pgbouncer"],
+    }
+    settings = [part for key, value in values.items() for part in ("--set-string", f"{key}={value}")]
+    where = ["--namespace", NAMESPACE, "--create-namespace"]
+    kubectl.helm("upgrade", "--install", RELEASE, CHART, *where, *settings, "--wait", "--timeout", "180s")
+
+
+def operator(kubectl: Kubectl) -> dict[str, Any]:
+    """The operator's pod that runs now."""
+    pods = kubectl.items("pods", "-n", NAMESPACE, "-l", f"app.kubernetes.io/instance={RELEASE}")
+    running = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+    return running[0]
+
+
+def user(kubectl: Kubectl) -> str:
+    """The operator's name as the API server's audit log writes it."""
+    return f"system:serviceaccount:{NAMESPACE}:{operator(kubectl)['spec']['serviceAccountName']}"
+
+
+def uninstall(kubectl: Kubectl) -> None:
+    """Take from a cluster all that the demo put there: its namespaces, the operator, the kind of its stores."""
+    kubectl("delete", "namespace", "-l", f"{DEMO_LABEL}=true", "--ignore-not-found", timeout=300)
+    kubectl.helm("uninstall", RELEASE, "--namespace", NAMESPACE, "--ignore-not-found", "--wait")
+    kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", timeout=300)
+    kubectl("delete", "crd", "checkpointstores.checkpointstore.dev", "--ignore-not-found")
+
+
+def chosen() -> Cluster:
+    """The cluster that this environment asks for."""
+    return choose(os.environ)

@@ -1,0 +1,126 @@
+"""kubectl and helm on one cluster, as a person would type them, with JSON answers as Python values."""
+
+import json
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+ROOT = Path(__file__).resolve().parent.parent
+DEMO_LABEL = "checkpointstore.dev/demo"
+T = TypeVar("T")
+
+
+class CommandFailed(Exception):
+    """A program ended with an error; the text holds its command line and what it said."""
+
+
+class NotInTime(Exception):
+    """Something that was waited for did not happen; the text says what was seen last."""
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    text: str | None = None,
+    env: Mapping[str, str] | None = None,
+    timeout: float = 120,
+) -> str:
+    """Run a program in the project's root; gives its standard output, raises CommandFailed."""
+    try:
+        done = subprocess.run(
+            argv, input=text, env=env, cwd=ROOT, timeout=timeout, capture_output=True, text=True, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise CommandFailed(f"{' '.join(argv)}: no end after {timeout:.0f} s") from error
+    if done.returncode:
+        said = (done.stdout[-1000:] + done.stderr[-3000:]).strip()
+        raise CommandFailed(f"{' '.join(argv)} ended with {done.returncode}: {said}")
+    return done.stdout
+
+
+@dataclass(frozen=True)
+class Kubectl:
+    """The cluster behind one kubeconfig, with the programs that reach it."""
+
+    kubeconfig: Path
+    kubectl: Path
+    helm_program: Path
+
+    def environment(self) -> dict[str, str]:
+        """What a child program needs to reach the cluster."""
+        return {**os.environ, "KUBECONFIG": str(self.kubeconfig)}
+
+    def __call__(self, *arguments: str, text: str | None = None, timeout: float = 120) -> str:
+        return run([str(self.kubectl), *arguments], text=text, env=self.environment(), timeout=timeout)
+
+    def helm(self, *arguments: str, timeout: float = 300) -> str:
+        """Run helm."""
+        return run([str(self.helm_program), *arguments], env=self.environment(), timeout=timeout)
+
+    def json(self, *arguments: str) -> Any:
+        """Run kubectl with `-o json`."""
+        return json.loads(self(*arguments, "-o", "json"))
+
+    def items(self, *arguments: str) -> list[dict[str, Any]]:
+        """The items of a `get` that answers with a list."""
+        found: list[dict[str, Any]] = self.json("get", *arguments)["items"]
+        return found
+
+    def find(self, kind: str, name: str, namespace: str) -> dict[str, Any] | None:
+        """One object, or None where there is none."""
+        answer = self("get", kind, name, "-n", namespace, "--ignore-not-found", "-o", "json")
+        found: dict[str, Any] | None = json.loads(answer) if answer.strip() else None
+        return found
+
+    def watch(self, kind: str, name: str, namespace: str, timeout: float) -> Iterator[dict[str, Any]]:
+        """One object as it is and each time it changes, until `timeout` seconds have passed."""
+        command = [str(self.kubectl), "get", kind, "-n", namespace, "--field-selector", f"metadata.name={name}"]
+        arguments = [*command, "--watch", "-o", "json"]
+        with subprocess.Popen(arguments, env=self.environment(), stdout=subprocess.PIPE, text=True) as watching:
+            ending = threading.Timer(timeout, watching.terminate)
+            ending.start()
+            try:
+                text: list[str] = []
+                for line in watching.stdout or ():
+                    text.append(line)
+                    if line == "}\n":
+                        yield json.loads("".join(text))
+                        text.clear()
+            finally:
+                ending.cancel()
+                watching.terminate()
+
+    def apply(self, *manifests: Mapping[str, Any]) -> None:
+        """Server-side apply of manifests."""
+        text = json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests})
+        self("apply", "--server-side", "--force-conflicts", "--field-manager=demo", "-f", "-", text=text)
+
+    def namespace(self, name: str) -> None:
+        """Make a namespace that refuses every pod that is not `restricted`."""
+        labels = {"pod-security.kubernetes.io/enforce": "restricted", DEMO_LABEL: "true"}
+        metadata = {"name": name, "labels": labels}
+        self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+
+
+def wait_for(
+    what: str,
+    look: Callable[[], T | None],
+    timeout: float,
+    *,
+    every: float = 0.3,
+    seen: Callable[[], str] = str,
+) -> T:
+    """Look again until the answer is neither None nor False; raises NotInTime with what `seen` tells."""
+    end = time.monotonic() + timeout
+    while True:
+        answer = look()
+        if answer is not None and answer is not False:
+            return answer
+        if time.monotonic() > end:
+            raise NotInTime(f"{what}: not within {timeout:.0f} s. {seen()}".strip())
+        time.sleep(every)
