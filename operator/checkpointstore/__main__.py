@@ -29,15 +29,25 @@ def schema() -> None:
 @app.command()
 def crd(
     folder: Annotated[Path | None, typer.Argument(help="Where to write; standard output when absent.")] = None,
+    reference: Annotated[Path | None, typer.Option(help="Write the API reference, in Markdown, to this file.")] = None,
+    check: Annotated[bool, typer.Option(help="Write nothing; name what is out of date and end with 1.")] = False,
 ) -> None:
-    """Write the CustomResourceDefinitions."""
-    from .api.crd import files
+    """Write the CustomResourceDefinitions, and the page that explains them."""
+    from .api import crd, reference as page
 
-    for name, text in files().items():
-        if folder is None:
-            typer.echo(text)
+    texts = crd.files()
+    files = {folder / name: text for name, text in texts.items()} if folder else {}
+    if reference:
+        files[reference] = page.markdown(crd.checkpointstores())
+    if not files:
+        typer.echo("".join(texts.values()))
+    stale = [path for path, text in files.items() if not path.exists() or path.read_text("utf-8") != text]
+    for path in stale:
+        if check:
+            typer.echo(f"{path} is out of date: run `make generated`", err=True)
         else:
-            (folder / name).write_text(text)
+            path.write_text(files[path], "utf-8")
+    raise typer.Exit(1 if check and stale else 0)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """PostgreSQL, one function a round-trip: connect, lock, read the catalog as frozen facts, run one step."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -16,6 +17,13 @@ from ..kernel.errors import Refused, StoreError, Unavailable
 QUERIES = load(__package__, "catalog.sql")
 LOCK = int.from_bytes(b"schema")
 """The advisory lock that one schema Job a database holds."""
+REFUSALS = {
+    "password authentication failed|no password supplied": "LoginRefused",
+    "no pg_hba.conf entry|role .* (does not exist|is not permitted)": "LoginRefused",
+    "database .* does not exist|permission denied for database": "DatabaseMissing",
+    "certificate verify failed|does not match host name|does not support SSL": "CertificateRefused",
+}
+"""What a failed connection says, and what that means to a person."""
 LOCK_TIMEOUT = "5s"
 """How long a statement may queue for a table, as every later query queues behind it."""
 
@@ -38,7 +46,7 @@ def connect(target: Target, application: str) -> Connection:
     settings = "SET search_path = pg_catalog; SET statement_timeout = 0; SET client_min_messages = warning"
     if target.superuser:
         settings += "; SET log_statement = 'none'; SET pg_stat_statements.track_utility = off"
-    with _translated():
+    try:
         connection = psycopg.connect(
             **cast(dict[str, Any], dict(target.options)),
             application_name=application,
@@ -53,7 +61,9 @@ def connect(target: Target, application: str) -> Connection:
             row_factory=dict_row,
         )
         connection.execute(settings)
-        return connection
+    except psycopg.Error as error:
+        raise _unreached(" ".join(str(error).split()), target) from None
+    return connection
 
 
 def lock(connection: Connection) -> bool:
@@ -137,6 +147,12 @@ def _role(name: str) -> sql.Composable:
     return sql.Identifier(name) if name else sql.SQL("NONE")
 
 
+def _unreached(text: str, target: Target) -> StoreError:
+    """libpq gives no code for a failed connection. Our own server's refusals pass by themselves; others' do not."""
+    reason = next((reason for words, reason in REFUSALS.items() if re.search(words, text)), "")
+    return Refused(reason, text) if reason and not target.superuser else Unavailable(text)
+
+
 @contextmanager
 def _translated() -> Iterator[None]:
     try:
@@ -149,8 +165,4 @@ def _meaning(error: psycopg.Error) -> StoreError:
     text = error.diag.message_primary or str(error).strip()
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
         return Refused("InsufficientPrivilege", text)
-    if error.sqlstate is None and "password authentication failed" in text:
-        return Refused("LoginRefused", text)
-    if error.sqlstate is None and 'database "' in text and "does not exist" in text:
-        return Refused("DatabaseMissing", text)
     return Unavailable(text)

@@ -91,11 +91,9 @@ class Grow:
 
 @dataclass(frozen=True, slots=True)
 class Switchover:
-    """Ask Patroni, through its failover record, to hand the primary over from one member to another."""
+    """Ask Patroni, by writing its failover record, to hand the primary over; Patroni empties the record."""
 
-    record: str
-    leader: str
-    candidate: str
+    record: Manifest
 
 
 @dataclass(frozen=True, slots=True)

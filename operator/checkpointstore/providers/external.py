@@ -1,6 +1,7 @@
 """PostgreSQL that somebody else runs: no pods, no failover, the same schema, pooler and binding."""
 
 import hashlib
+from datetime import timedelta
 
 from ..kernel.condition import INITIALIZED, POSTGRES_AVAILABLE, broken, true
 from ..kernel.contribution import Contribution, Database
@@ -21,11 +22,11 @@ def contribute(
     server, name = observed.server, spec.secret_ref.name
     if server is None:
         told = f"Secret {name} is not in this namespace: create it with the keys {', '.join(NEEDED)}"
-        return Contribution(conditions=(broken(POSTGRES_AVAILABLE, "SecretMissing", told),)), None
+        return _waiting("SecretMissing", told), None
     missing = [key for key in NEEDED if key not in server.keys]
     if missing or not server.port.isdigit():
         what = f"lacks {', '.join(missing)}" if missing else "has a port that is not a number"
-        return Contribution(conditions=(broken(POSTGRES_AVAILABLE, "SecretIncomplete", f"Secret {name} {what}"),)), None
+        return _waiting("SecretIncomplete", f"Secret {name} {what}"), None
     database = Database(
         provider="External",
         host=server.host,
@@ -48,6 +49,11 @@ def contribute(
         ),
         status={"postgres": {"provider": "External"}},
     ), database
+
+
+def _waiting(reason: str, message: str) -> Contribution:
+    """Secrets cannot be watched without the right to read all of them, so this one is looked at again."""
+    return Contribution(conditions=(broken(POSTGRES_AVAILABLE, reason, message),), again=timedelta(seconds=5))
 
 
 def prefix(env: Env) -> str:

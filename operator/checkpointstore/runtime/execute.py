@@ -82,9 +82,8 @@ async def _step(kube: Kube, store: Store, action: Action, taken: set[Ref]) -> No
             await _publish_users(kube, store, action)
         case Publish():
             await _publish(kube, store, action, taken)
-        case Switchover(record, leader, candidate):
-            patch = {"metadata": {"annotations": {"leader": leader, "member": candidate}}}
-            await kube.merge("Endpoints", store.namespace, record, patch)
+        case Switchover(record):
+            await kube.apply(record)
         case RotatePassword(secret, username, rotation):
             data = {"username": username.encode(), "password": secrets.token_urlsafe(32).encode()}
             change = {"metadata": {"annotations": {ROTATE: rotation}}, "data": encoded(data)}

@@ -75,6 +75,8 @@ def _local(env: Env) -> dict[str, Any]:
             "pgpass": "/tmp/pgpass",
             "use_unix_socket": True,
             "use_unix_socket_repl": True,
+            # A spread checkpoint would keep a new standby waiting for minutes before the first byte.
+            "basebackup": [{"checkpoint": "fast"}],
             "remove_data_directory_on_rewind_failure": True,
             "remove_data_directory_on_diverged_timelines": True,
             "authentication": {

@@ -7,6 +7,7 @@ from ...kernel.command import SWITCHOVER, Commands
 from ...kernel.env import Env
 from ...kernel.observed import Observed
 from ..spec import Postgres, UpdateStrategy
+from .config import COMPONENT, SCOPE_LABEL
 from .member import Member
 
 
@@ -59,13 +60,16 @@ def _primary(env: Env, observed: Observed, found: tuple[Member, ...], primary: s
 
 def hand_over(env: Env, observed: Observed, primary: str, target: str, why: str) -> tuple[Action, ...]:
     """Ask for a switchover, once: Patroni clears its record when it is done or refused."""
-    record = f"{env.names.rw}-failover"
-    asked = (observed.get("Endpoints", record) or {"metadata": {}})["metadata"].get("annotations", {}).get("member")
+    name = f"{env.names.rw}-failover"
+    asked = (observed.get("Endpoints", name) or {"metadata": {}})["metadata"].get("annotations", {}).get("member")
     if asked:
         return ()
+    record = env.object("v1", "Endpoints", name, COMPONENT)
+    record["metadata"]["labels"][SCOPE_LABEL] = env.names.rw
+    record["metadata"]["annotations"] = {"leader": primary, "member": target}
     return (
         Emit("Normal", "Switchover", f"Handing the primary over from {primary} to {target} {why}"),
-        Switchover(record, primary, target),
+        Switchover(record),
     )
 
 

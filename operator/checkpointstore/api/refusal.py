@@ -1,0 +1,190 @@
+"""Specs that are refused, each with the words a person reads: the rows of docs/api.md, tried on a real API server."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A spec that the API server does not take; `answer` is what kubectl prints, from the field path on."""
+
+    what: str
+    spec: Mapping[str, Any]
+    answer: str
+    before: Mapping[str, Any] | None = None
+    """The spec it would replace, where only the change is refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A spec that the API server takes and the operator does not: a condition gives reason and message."""
+
+    what: str
+    condition: str
+    reason: str
+    message: str
+
+
+_EXTERNAL = {"external": {"secretRef": {"name": "rds"}}}
+
+CREATED = (
+    Refused(
+        "unknown field",
+        {"postgres": {"instanses": 3}},
+        'strict decoding error: unknown field "spec.postgres.instanses"',
+    ),
+    Refused(
+        "wrong type",
+        {"postgres": {"instances": "three"}},
+        'spec.postgres.instances: Invalid value: "string": spec.postgres.instances in body must be of type integer: '
+        '"string"',
+    ),
+    Refused(
+        "out of range",
+        {"postgres": {"instances": 0}},
+        "spec.postgres.instances: Invalid value: 0: spec.postgres.instances in body should be greater than or equal "
+        "to 1",
+    ),
+    Refused(
+        "not one of the words",
+        {"pooler": {"poolMode": "Statement"}},
+        'spec.pooler.poolMode: Unsupported value: "Statement": supported values: "Transaction", "Session"',
+    ),
+    Refused(
+        "unknown schema module",
+        {"schema": {"modules": ["LangGraf"]}},
+        'spec.schema.modules[0]: Unsupported value: "LangGraf": supported values: "LangGraph"',
+    ),
+    Refused(
+        "no schema module",
+        {"schema": {"modules": []}},
+        "spec.schema.modules: Invalid value: 0: spec.schema.modules in body should have at least 1 items",
+    ),
+    Refused(
+        "a PostgreSQL that the images do not hold",
+        {"postgres": {"version": 16}},
+        'spec.postgres.version: Unsupported value: 16: supported values: "17"',
+    ),
+    Refused(
+        "no quantity",
+        {"postgres": {"storage": {"size": "ten"}}},
+        'spec.postgres.storage.size: Invalid value: "ten": spec.postgres.storage.size in body should match '
+        "'^([0-9]+([.][0-9]+)?)(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$'",
+    ),
+    Refused(
+        "external without its provider",
+        {"postgres": _EXTERNAL},
+        'spec.postgres.external: Invalid value: "object": external must be set exactly when provider is External',
+    ),
+    Refused(
+        "provider External without external",
+        {"postgres": {"provider": "External"}},
+        'spec.postgres.external: Invalid value: "object": external must be set exactly when provider is External',
+    ),
+    Refused(
+        "more synchronous standbys than there are",
+        {"postgres": {"synchronous": {"number": 1}}},
+        'spec.postgres.synchronous: Invalid value: "object": synchronous.number must be less than instances',
+    ),
+    Refused(
+        "a parameter that the operator owns",
+        {"postgres": {"parameters": {"fsync": "off"}}},
+        'spec.postgres.parameters: Invalid value: "object": the operator owns fsync; remove it',
+    ),
+)
+
+CHANGED = (
+    Refused(
+        "less storage",
+        {"postgres": {"storage": {"size": "1Gi"}}},
+        'spec.postgres.storage.size: Invalid value: "": storage cannot shrink',
+        before={"postgres": {"storage": {"size": "2Gi"}}},
+    ),
+    Refused(
+        "another StorageClass",
+        {"postgres": {"storage": {"storageClassName": "fast"}}},
+        'spec.postgres.storage: Invalid value: "object": storageClassName is immutable',
+        before={"postgres": {"storage": {"storageClassName": "standard"}}},
+    ),
+    Refused(
+        "another provider",
+        {"postgres": {"provider": "External", **_EXTERNAL}},
+        'spec.postgres.provider: Invalid value: "string": provider is immutable',
+        before={},
+    ),
+    Refused(
+        "another bootstrap",
+        {"bootstrap": {"adopt": True}},
+        'spec.bootstrap: Invalid value: "object": bootstrap is read once and cannot change',
+        before={},
+    ),
+)
+
+TOLD = (
+    Told(
+        "a parameter that the operator owns, in another case",
+        "Ready",
+        "InvalidSpec",
+        "spec.postgres.parameters: the operator owns FSYNC; remove it",
+    ),
+    Told(
+        "an object of a name that the store needs, by somebody else",
+        "Ready",
+        "NameTaken",
+        "Not this store's, and in its way: ConfigMap/agents-postgres. Delete or rename it; the store goes on by itself",
+    ),
+    Told(
+        "volumes of an earlier store of this name",
+        "Initialized",
+        "DataExists",
+        "Volumes of an earlier store of this name exist (data-agents-0): set spec.bootstrap.adopt to true to take them "
+        "over, or delete them",
+    ),
+    Told(
+        "no StorageClass named, and no default one",
+        "Initialized",
+        "NoDefaultStorageClass",
+        "The cluster has no default StorageClass: set spec.postgres.storage.storageClassName in a new store, or mark a "
+        "StorageClass as default",
+    ),
+    Told(
+        "a Secret that is not there",
+        "PostgresAvailable",
+        "SecretMissing",
+        "Secret rds is not in this namespace: create it with the keys host, port, database, username, password",
+    ),
+    Told(
+        "a Secret that lacks a key",
+        "PostgresAvailable",
+        "SecretIncomplete",
+        "Secret rds lacks database, username, password",
+    ),
+    Told(
+        "tables made by ShallowPostgresSaver",
+        "SchemaApplied",
+        "ShallowSchema",
+        "public.checkpoints has the shape of ShallowPostgresSaver, which PostgresSaver cannot use; nothing was changed. "
+        "Use another database, or rename these tables to keep them aside",
+    ),
+    Told(
+        "tables made by a newer saver",
+        "SchemaApplied",
+        "NewerSchema",
+        "the checkpoint tables are at version 10 and this operator knows up to 9; nothing was changed. Upgrade the "
+        "operator",
+    ),
+    Told(
+        "an external server that is too old",
+        "SchemaApplied",
+        "UnsupportedVersion",
+        "PostgreSQL 13.20: 14 is the oldest that works",
+    ),
+    Told(
+        "an external user that may not make roles",
+        "SchemaApplied",
+        "InsufficientPrivilege",
+        "dba may not make roles: the Secret's admin must be a superuser or have CREATEROLE: ALTER ROLE \"dba\" "
+        "CREATEROLE",
+    ),
+)
