@@ -79,6 +79,11 @@ def boot(wanted: list[Node], repairing: bool) -> None:
         (host.SYSCTL_ROOT / "net/ipv4/ip_forward").write_text("1")
         network.make(wanted)
         cgroup.make(wanted)
+        for node in wanted:
+            if any(daemon.is_misplaced(each) for each in fleet.of_node(node)):
+                # Its pods hang on the lost namespace too.
+                say(f"- {node.name} has lost its network namespace: its programs and pods are started anew")
+                daemon.stop_all(node)
     with step("control plane"):
         first = [
             fleet.registry(),

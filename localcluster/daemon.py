@@ -123,13 +123,14 @@ def holds(ready: Callable[[], bool]) -> bool:
         return False
 
 
-def ours() -> set[Process]:
-    """Every process of the cluster: recorded, marked in its environment (shims inherit it), or in our cgroups."""
-    found = {process for record in RECORDS.glob("*") if (process := recorded(record))}
+def ours(node: Node | None = None) -> set[Process]:
+    """Every process of the cluster or of one node: recorded, marked in its environment, or in our cgroups."""
+    prefix, group = (f"{node.name}-", node.cgroup) if node else ("", CGROUP)
+    found = {process for record in RECORDS.glob(f"{prefix}*") if (process := recorded(record))}
     for folder in Path("/proc").iterdir():
-        if folder.name.isdigit() and is_marked(folder) and (process := current(int(folder.name))):
+        if folder.name.isdigit() and is_marked(folder, prefix) and (process := current(int(folder.name))):
             found.add(process)
-    for listing in (*CGROUPS.glob(f"{CGROUP}/**/cgroup.procs"), *CGROUPS.glob(f"*/{CGROUP}/**/cgroup.procs")):
+    for listing in (*CGROUPS.glob(f"{group}/**/cgroup.procs"), *CGROUPS.glob(f"*/{group}/**/cgroup.procs")):
         try:
             pids = listing.read_text().split()
         except OSError:
@@ -138,20 +139,31 @@ def ours() -> set[Process]:
     return {process for process in found if process.pid != os.getpid()}
 
 
-def is_marked(folder: Path) -> bool:
-    """Whether the process of this /proc folder was started by us or by something that we started."""
+def is_marked(folder: Path, prefix: str = "") -> bool:
+    """Whether the process of this /proc folder is a daemon of ours so named, or comes from one, as shims do."""
     try:
         environment = (folder / "environ").read_bytes()
     except OSError:
         return False
-    return any(entry.startswith(f"{MARK}=".encode()) for entry in environment.split(b"\0"))
+    return any(entry.startswith(f"{MARK}={prefix}".encode()) for entry in environment.split(b"\0"))
 
 
-def stop_all(patience: float = 20.0) -> int:
-    """Kill every process of the cluster, whose state is to go as well; returns how many there were."""
+def is_misplaced(daemon: Daemon) -> bool:
+    """Whether it runs in a network namespace that is no longer its node's: deleted, and made anew under it."""
+    if daemon.node.is_host or (process := recorded(daemon.record)) is None:
+        return False
+    try:
+        inside = Path(f"/proc/{process.pid}/ns/net").stat().st_ino
+        return inside != Path("/run/netns", daemon.node.namespace).stat().st_ino
+    except FileNotFoundError:
+        return True
+
+
+def stop_all(node: Node | None = None, patience: float = 20.0) -> int:
+    """Kill every process of the cluster, or of one node with its pods; returns how many there were."""
     seen: set[Process] = set()
     deadline = time.monotonic() + patience
-    while remaining := ours():
+    while remaining := ours(node):
         seen |= remaining
         for process in remaining:
             kill(process)

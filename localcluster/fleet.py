@@ -73,7 +73,7 @@ def api_server() -> Daemon:
         "--requestheader-username-headers=X-Remote-User",
         f"--proxy-client-cert-file={PKI}/front-proxy-client.crt",
         f"--proxy-client-key-file={PKI}/front-proxy-client.key",
-        # No pod network plugin routes back to the API server by name here: aggregated APIs are called by pod address.
+        # Aggregated APIs are called at their pods, also before kube-proxy knows their Service.
         "--enable-aggregator-routing=true",
         "--allow-privileged=true",
         f"--audit-policy-file={CONFIG}/audit-policy.yaml",
@@ -171,7 +171,11 @@ def kube_proxy(node: Node) -> Daemon:
     )
 
 
+def of_node(node: Node) -> list[Daemon]:
+    """The programs that every node has."""
+    return [containerd(node), kubelet(node), kube_proxy(node)]
+
+
 def everything(nodes: list[Node]) -> list[Daemon]:
-    """All programs of a cluster of these nodes, in the order of their start."""
-    per_node = [make(node) for make in (containerd, kubelet, kube_proxy) for node in nodes]
-    return [registry(), etcd(), api_server(), *controllers(), *per_node]
+    """All programs of a cluster of these nodes."""
+    return [registry(), etcd(), api_server(), *controllers(), *(each for node in nodes for each in of_node(node))]

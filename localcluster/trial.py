@@ -4,7 +4,6 @@
 """
 
 import difflib
-import os
 import random
 import shutil
 import signal
@@ -21,6 +20,8 @@ from localcluster.layout import BRIDGE, NODES, STATE, nodes
 from localcluster.progress import say
 
 ROUNDS = 10
+# Buildah's images are a cache, like the programs: they stay.
+IMAGES = ("/run/containers", "/var/lib/containers")
 UP = [sys.executable, "-m", "localcluster", "up"]
 
 
@@ -38,10 +39,7 @@ def snapshot() -> list[str]:
     found += [f"cgroup {line}" for line in lines(run("find", "/sys/fs/cgroup", "-maxdepth", "2", "-type", "d"))]
     found += [f"sysctl {line}" for line in lines(run("sysctl", "net.ipv4.ip_forward", "vm", "kernel.panic"))]
     for folder in ("/var/lib", "/var/log", "/run", "/opt", "/usr/libexec", "/etc"):
-        # Buildah's images are a cache, like the programs: they stay.
-        found += [
-            f"file {folder}/{name}" for name in os.listdir(folder) if name != "containers" or folder == "/var/log"
-        ]
+        found += [f"file {path}" for path in Path(folder).iterdir() if str(path) not in IMAGES]
     return sorted(found)
 
 
@@ -99,6 +97,11 @@ def network_lost() -> None:
     run("ip", "link", "delete", nodes(2)[1].namespace)
 
 
+def namespace_lost() -> None:
+    """Its programs and pods live on in a namespace that has no name any more."""
+    run("ip", "netns", "delete", nodes(2)[1].namespace)
+
+
 DISASTERS: tuple[Callable[[], None], ...] = (
     all_processes_killed,
     some_processes_killed,
@@ -106,6 +109,7 @@ DISASTERS: tuple[Callable[[], None], ...] = (
     killed_and_state_deleted,
     started_anew,
     network_lost,
+    namespace_lost,
     killed_in_the_middle,
     killed_twice_in_the_middle,
 )

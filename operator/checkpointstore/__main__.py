@@ -33,7 +33,8 @@ def crd(
     check: Annotated[bool, typer.Option(help="Write nothing; name what is out of date and end with 1.")] = False,
 ) -> None:
     """Write the CustomResourceDefinitions, and the page that explains them."""
-    from .api import crd, reference as page
+    from .api import crd
+    from .api import reference as page
 
     texts = crd.files()
     files = {folder / name: text for name, text in texts.items()} if folder else {}

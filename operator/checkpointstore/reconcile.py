@@ -76,10 +76,10 @@ def _rooms(
         return [postgres], False
     tables, stands = schema.contribute(spec.schema_, env, observed, database, commands, now)
     pool, carried = pooler.contribute(spec.pooler, env, observed, database, commands, now)
-    bound, readable = binding.contribute(env, observed, database, stands and carried)
+    bound, readable = binding.contribute(env, observed, database, stands and carried.login)
     reachable = any(part.type == POOLER_AVAILABLE and part.status is Status.TRUE for part in pool.conditions)
     parts = [
-        authority.contribute(env, observed),
+        authority.contribute(env, observed, commands, now, database.settled and carried.all),
         postgres,
         tables,
         pool,
@@ -123,6 +123,7 @@ def _env(store: Store, platform: Platform) -> Env:
             pull_secrets=(*pinned.pull_secrets, *own.pull_secrets),
         ),
         cluster_domain=platform.cluster_domain,
+        operator_namespace=platform.namespace,
     )
 
 

@@ -71,6 +71,15 @@ def facts(pem: bytes) -> Certificate | None:
     )
 
 
+def fingerprints(bundle: bytes) -> tuple[str, ...]:
+    """SHA-256 fingerprints, in hex, of every certificate of a PEM bundle; none for what is no bundle."""
+    try:
+        found = x509.load_pem_x509_certificates(bundle)
+    except ValueError:
+        return ()
+    return tuple(certificate.fingerprint(hashes.SHA256()).hex() for certificate in found)
+
+
 def _builder(
     subject: x509.Name, issuer: x509.Name, public: ec.EllipticCurvePublicKey, lifetime: dt.timedelta
 ) -> x509.CertificateBuilder:

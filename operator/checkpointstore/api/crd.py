@@ -79,9 +79,6 @@ def _root() -> dict[str, Any]:
     definitions = schema.pop("$defs", {})
     spec = _structural(schema, definitions)
     spec["properties"]["postgres"]["x-kubernetes-validations"] = rules()
-    spec["properties"]["bootstrap"]["x-kubernetes-validations"] = [
-        {"rule": "self == oldSelf", "message": "bootstrap is read once and cannot change"}
-    ]
     spec["default"] = {}
     return {
         "type": "object",
@@ -92,7 +89,15 @@ def _root() -> dict[str, Any]:
             {
                 "rule": f"size(self.metadata.name) <= {NAME_LIMIT}",
                 "message": f"metadata.name: at most {NAME_LIMIT} characters, so that the names of its objects fit",
-            }
+            },
+            {
+                # It may be taken away afterwards, as a manifest that says it for ever would read like a wish.
+                "rule": "!has(oldSelf.status) || !has(oldSelf.status.conditions)"
+                " || !oldSelf.status.conditions.exists(c, c.type == 'Initialized' && c.status == 'True')"
+                " || !self.spec.bootstrap.adopt || oldSelf.spec.bootstrap.adopt",
+                "message": "bootstrap is read before the store is Initialized and cannot be set afterwards",
+                "fieldPath": ".spec.bootstrap.adopt",
+            },
         ],
         "properties": {
             "apiVersion": {"type": "string"},

@@ -178,8 +178,12 @@ _SCHEMA = Subject(
                 Reason("UnsupportedVersion", "The external server is older than PostgreSQL 14.", stalls=True),
                 Reason("InsufficientPrivilege", "The user in the external server's Secret may not do it.", stalls=True),
                 Reason("RoleTaken", "A role of the name that the store needs is somebody else's.", stalls=True),
-                Reason("LoginRefused", "The external server refuses the user, the password or the network.", stalls=True),
-                Reason("DatabaseMissing", "The external server's database is not there, or not for this user.", stalls=True),
+                Reason(
+                    "LoginRefused", "The external server refuses the user, the password or the network.", stalls=True
+                ),
+                Reason(
+                    "DatabaseMissing", "The external server's database is not there, or not for this user.", stalls=True
+                ),
                 Reason("CertificateRefused", "The external server's certificate is not the one expected.", stalls=True),
                 Reason("SecretIncomplete", "A key of a mounted Secret is missing or empty.", stalls=True),
                 Reason("Unavailable", "The server did not answer for as long as the Job tried.", stalls=True),

@@ -154,7 +154,7 @@ def _default(node: Json) -> str:
 
 def _rules(schema: Json) -> tuple[str, ...]:
     owned = {f"the operator owns {name}; remove it" for name in OWNED}
-    rows = [row for row in _messages(schema["properties"]["spec"], "spec") if row[1] not in owned]
+    rows = [row for row in _messages(schema, "") if row[1] not in owned]
     names = ", ".join(f"`{name}`" for name in sorted(OWNED))
     return (
         "### Rules",
@@ -169,7 +169,8 @@ def _rules(schema: Json) -> tuple[str, ...]:
 
 def _messages(node: Json, path: str) -> Iterator[tuple[str, str]]:
     for rule in node.get("x-kubernetes-validations", ()):
-        yield f"`{path}{rule.get('fieldPath', '')}`", rule["message"]
+        field = f"{path}{rule.get('fieldPath', '')}".removeprefix(".") or "metadata.name"
+        yield f"`{field}`", rule["message"].removeprefix("metadata.name: ")
     for name, child in node.get("properties", {}).items():
         yield from _messages(child, f"{path}.{name}")
 

@@ -83,6 +83,12 @@ CREATED = (
         'spec.postgres.external: Invalid value: "object": external must be set exactly when provider is External',
     ),
     Refused(
+        "what only the server's owner can decide",
+        {"postgres": {"provider": "External", **_EXTERNAL, "parameters": {"work_mem": "8MB"}}},
+        'spec.postgres.external: Invalid value: "object": instances, synchronous and parameters are the external '
+        "server's own business",
+    ),
+    Refused(
         "more synchronous standbys than there are",
         {"postgres": {"synchronous": {"number": 1}}},
         'spec.postgres.synchronous: Invalid value: "object": synchronous.number must be less than instances',
@@ -114,9 +120,10 @@ CHANGED = (
         before={},
     ),
     Refused(
-        "another bootstrap",
+        "another bootstrap, once the store is Initialized",
         {"bootstrap": {"adopt": True}},
-        'spec.bootstrap: Invalid value: "object": bootstrap is read once and cannot change',
+        'spec.bootstrap.adopt: Invalid value: "object": bootstrap is read before the store is Initialized and cannot '
+        "be set afterwards",
         before={},
     ),
 )
@@ -184,7 +191,7 @@ TOLD = (
         "an external user that may not make roles",
         "SchemaApplied",
         "InsufficientPrivilege",
-        "dba may not make roles: the Secret's admin must be a superuser or have CREATEROLE: ALTER ROLE \"dba\" "
+        'dba may not make roles: the Secret\'s admin must be a superuser or have CREATEROLE: ALTER ROLE "dba" '
         "CREATEROLE",
     ),
 )

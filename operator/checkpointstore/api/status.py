@@ -19,7 +19,7 @@ _CONDITION = {
     "type": "object",
     "required": ["type", "status", "reason", "message", "lastTransitionTime"],
     "properties": {
-        "type": _text("Name of the condition, as docs/api.md lists them."),
+        "type": {**_text("Name of the condition, as docs/api.md lists them."), "maxLength": 64},
         "status": {
             "type": "string",
             "enum": ["True", "False", "Unknown"],
@@ -54,6 +54,7 @@ STATUS: dict[str, Any] = _object(
         "type": "array",
         "description": "Conditions by type.",
         "items": _CONDITION,
+        "maxItems": 32,
         "x-kubernetes-list-type": "map",
         "x-kubernetes-list-map-keys": ["type"],
     },

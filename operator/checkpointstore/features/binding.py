@@ -5,6 +5,7 @@ import json
 from urllib.parse import urlencode
 
 from ..kernel.action import Publish
+from ..kernel.condition import READY, waiting
 from ..kernel.contribution import Contribution, Database
 from ..kernel.env import Env
 from ..kernel.naming import SOURCE
@@ -38,8 +39,11 @@ def contribute(env: Env, observed: Observed, database: Database, admitted: bool)
     secret = env.object("v1", "Secret", env.names.binding, COMPONENT, type="servicebinding.io/postgresql")
     secret["metadata"]["annotations"] = {SOURCE: source}
     fresh = live is not None and live.intact and live.source == source
+    if fresh:
+        return Contribution(status={"binding": {"name": env.names.binding}}), True
     return Contribution(
-        actions=() if fresh else (Publish(secret, template, env.names.credentials, env.names.authority),),
+        actions=(Publish(secret, template, env.names.credentials, env.names.authority),),
+        conditions=(waiting(READY, "PublishingBinding", f"Secret {env.names.binding} is being written"),),
         status={"binding": {"name": env.names.binding}},
     ), live is not None
 

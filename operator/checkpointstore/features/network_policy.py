@@ -42,7 +42,8 @@ def _pooler(spec: NetworkPolicy, env: Env) -> Manifest:
 
 
 def _postgres(spec: NetworkPolicy, env: Env) -> Manifest:
-    own = {"from": [_own(env)], "ports": [{"port": port, "protocol": "TCP"} for port in (8008, 8432)]}
+    operator = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": env.operator_namespace}}}
+    own = {"from": [_own(env), operator], "ports": [{"port": port, "protocol": "TCP"} for port in (8008, 8432)]}
     return _policy(env, "postgres", [_clients(spec, env, 5432), own, _open(9187)])
 
 

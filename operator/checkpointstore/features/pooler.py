@@ -1,6 +1,7 @@
 """PgBouncer in front of the primary: within the server's connection budget, drained before it goes."""
 
 import hashlib
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -48,10 +49,18 @@ class Pooler(Fragment):
     """Requests and limits of the pgbouncer container."""
 
 
+@dataclass(frozen=True, slots=True)
+class Carried:
+    login: bool
+    """Every pooler lets the present login in."""
+    all: bool
+    """Every pooler runs with the present configuration and certificate."""
+
+
 def contribute(
     spec: Pooler, env: Env, observed: Observed, database: Database, commands: Commands, now: datetime
-) -> tuple[Contribution, bool]:
-    """The contribution, and whether every pooler lets the present login in."""
+) -> tuple[Contribution, Carried]:
+    """The contribution, and how far the pods have taken up what they are given."""
     names = env.names
     settings = config(spec, env, database)
     revision = _revision(settings, observed, names, database)
@@ -74,7 +83,7 @@ def contribute(
         ),
         conditions=(_available(spec, ready, updated, commands.hibernate),),
         status={"pooler": {"instances": spec.instances, "readyInstances": ready}},
-    ), database.certificates or current
+    ), Carried(login=database.certificates or current, all=current)
 
 
 def _users(env: Env, observed: Observed, database: Database) -> tuple[Action, ...]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 Manifest = dict[str, Any]
@@ -34,10 +35,29 @@ class Delete:
 
 @dataclass(frozen=True, slots=True)
 class IssueAuthority:
-    """Make a certificate authority's Secret (keys ca.crt, ca.key) unless it exists."""
+    """Make a certificate authority's Secret (keys ca.crt, ca.key, trust.crt) unless it exists."""
 
     secret: Manifest
     common_name: str
+    rotation: str
+
+
+class Stage(StrEnum):
+    """A step of an authority's rotation."""
+
+    INTRODUCE = "Introduced"
+    SWITCH = "Switched"
+    RETIRE = "Retired"
+
+
+@dataclass(frozen=True, slots=True)
+class RotateAuthority:
+    """Take an authority's Secret one stage on; `rotation` marks the command it answers."""
+
+    secret: str
+    stage: Stage
+    common_name: str
+    rotation: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +126,20 @@ class RotatePassword:
 
 
 @dataclass(frozen=True, slots=True)
+class Reload:
+    """Let an instance read its certificates again, logging in with the client certificate in `admin`.
+
+    `mark` is written on the pod first: the kubelet refreshes the pod's volumes within seconds of such a change.
+    """
+
+    pod: str
+    host: str
+    address: str
+    admin: str
+    mark: tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Acknowledge:
     """Take a command's annotation off the store: it has been carried out."""
 
@@ -125,6 +159,7 @@ Action = (
     Apply
     | Delete
     | IssueAuthority
+    | RotateAuthority
     | IssueCertificate
     | GeneratePassword
     | RotatePassword
@@ -132,6 +167,7 @@ Action = (
     | PublishUsers
     | Grow
     | Switchover
+    | Reload
     | Acknowledge
     | Emit
 )

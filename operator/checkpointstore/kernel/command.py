@@ -10,6 +10,7 @@ PAUSED = f"{DOMAIN}/paused"
 RESTART = f"{DOMAIN}/restart"
 SWITCHOVER = f"{DOMAIN}/switchover"
 ROTATE = f"{DOMAIN}/rotate-credentials"
+ROTATE_AUTHORITY = f"{DOMAIN}/rotate-authority"
 HIBERNATE = f"{DOMAIN}/hibernate"
 
 
@@ -23,6 +24,8 @@ class Commands:
     """The instance that shall lead; taken away once it does."""
     rotate: str = ""
     """Any text, a timestamp by custom: the application gets another login when it changes."""
+    rotate_authority: str = ""
+    """Any text, a timestamp by custom: the certificate authority is replaced, in stages, when it changes."""
     hibernate: bool = False
     """No pods; volumes stay."""
 
@@ -33,6 +36,7 @@ class Commands:
             restart=annotations.get(RESTART, ""),
             switchover=annotations.get(SWITCHOVER, ""),
             rotate=annotations.get(ROTATE, ""),
+            rotate_authority=annotations.get(ROTATE_AUTHORITY, ""),
             hibernate=_on(annotations.get(HIBERNATE)),
         )
 

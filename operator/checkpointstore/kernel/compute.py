@@ -2,13 +2,20 @@
 
 from typing import Annotated, Any
 
-from pydantic import Field, WithJsonSchema
+from pydantic import AfterValidator, Field, WithJsonSchema
 
 from .fragment import Fragment
-from .values import QUANTITY, mebibytes
+from .values import QUANTITY, mebibytes, quantity
+
+
+def _a_quantity(value: str | int) -> str | int:
+    quantity(value)
+    return value
+
 
 Quantity = Annotated[
     str | int,
+    AfterValidator(_a_quantity),
     WithJsonSchema({"x-kubernetes-int-or-string": True, "pattern": QUANTITY, "maxLength": 32}),
 ]
 Open = Annotated[dict[str, Any], WithJsonSchema({"type": "object", "x-kubernetes-preserve-unknown-fields": True})]

@@ -38,6 +38,8 @@ class Database:
     """The version of a user's Secret, so that a Job runs again when it changes; "" for our own."""
     certificates: bool
     """Whether the pooler logs in by certificate and may look logins up; else it carries their verifiers itself."""
+    settled: bool
+    """Whether every instance serves the certificate that its Secret holds."""
     server_tls: str
     """PgBouncer's server_tls_sslmode."""
     primary: str

@@ -23,6 +23,8 @@ class Platform:
 
     images: Images
     cluster_domain: str = "cluster.local"
+    namespace: str = "checkpointstore-system"
+    """Where the operator itself runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,7 @@ class Env:
     uid: str
     images: Images
     cluster_domain: str
+    operator_namespace: str
     names: Names = field(init=False)
 
     def __post_init__(self) -> None:

@@ -7,6 +7,12 @@ NAME_LIMIT = 40
 STORE_LABEL = f"{DOMAIN}/store"
 SOURCE = f"{DOMAIN}/source"
 """On a Secret that was made from others: a digest of what it was made from."""
+ROTATION = f"{DOMAIN}/rotation"
+"""On a Secret: the rotation command that it answers."""
+SINCE = f"{DOMAIN}/since"
+"""On the authority's Secret: when the last stage of its rotation was taken."""
+CERTIFICATE = f"{DOMAIN}/certificate"
+"""On a pod: the certificate that it was last told to load."""
 MANAGED_BY = "checkpointstore-operator"
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 

@@ -32,8 +32,12 @@ class SecretFact:
     certificate: Certificate | None = None
     intact: bool = True
     """False when the content is not what its digest annotation says: somebody edited it."""
+    trust: tuple[str, ...] = ()
+    """Fingerprints of the certificates in its bundle, in order."""
     rotation: str = ""
-    """The rotation command that made its password."""
+    """The rotation command that it answers."""
+    since: datetime | None = None
+    """When the last stage of a rotation was taken."""
     source: str = ""
     """The digest of what a published Secret was made from."""
 
@@ -57,6 +61,8 @@ class Observed:
     objects: Mapping[Ref, Manifest] = field(default_factory=dict)
     secrets: Mapping[str, SecretFact] = field(default_factory=dict)
     foreign: frozenset[Ref] = frozenset()
+    served: Mapping[str, str] = field(default_factory=dict)
+    """Fingerprint of the certificate that each ready instance serves, by pod."""
     server: Server | None = None
     """The Secret of an external provider, if it is there."""
     default_storage_class: bool = True

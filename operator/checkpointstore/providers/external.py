@@ -36,6 +36,7 @@ def contribute(
         admin=name,
         admin_version=server.version,
         certificates=False,
+        settled=True,
         server_tls=_server_tls(server),
         primary="",
         serving=True,

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from ..adapters import certificate
+from ..adapters import certificate, patroni
 from ..adapters.kube import Kube
 from ..api.store import Store
 from ..kernel import scram
@@ -26,12 +26,15 @@ from ..kernel.action import (
     Publish,
     PublishUsers,
     Ref,
+    Reload,
+    RotateAuthority,
     RotatePassword,
+    Stage,
     Switchover,
 )
-from ..kernel.command import ROTATE
 from ..kernel.errors import Conflict, Refused, Unavailable
 from ..kernel.manifest import ref
+from ..kernel.naming import ROTATION, SINCE
 from .observe import DIGEST, digest, owned
 
 COMPONENT = "checkpointstore-operator"
@@ -70,9 +73,12 @@ async def _step(kube: Kube, store: Store, action: Action, taken: set[Ref]) -> No
     match action:
         case Delete(target, force, orphan):
             await kube.delete(target.kind, store.namespace, target.name, force=force, orphan=orphan)
-        case IssueAuthority(secret, common_name):
+        case IssueAuthority(secret, common_name, rotation):
             pem, key = certificate.authority(common_name)
-            await _create(kube, secret, {"ca.crt": pem, "ca.key": key}, taken)
+            meta = {**secret["metadata"], "annotations": {ROTATION: rotation}}
+            await _create(kube, {**secret, "metadata": meta}, {"ca.crt": pem, "ca.key": key, "trust.crt": pem}, taken)
+        case RotateAuthority():
+            await _rotate_authority(kube, store, action)
         case IssueCertificate():
             await _issue(kube, store, action)
         case GeneratePassword(secret, username):
@@ -86,8 +92,11 @@ async def _step(kube: Kube, store: Store, action: Action, taken: set[Ref]) -> No
             await kube.apply(record)
         case RotatePassword(secret, username, rotation):
             data = {"username": username.encode(), "password": secrets.token_urlsafe(32).encode()}
-            change = {"metadata": {"annotations": {ROTATE: rotation}}, "data": encoded(data)}
+            change = {"metadata": {"annotations": {ROTATION: rotation}}, "data": encoded(data)}
             await kube.merge("Secret", store.namespace, secret, change)
+        case Reload(pod, host, address, admin, (key, value)):
+            await kube.merge("Pod", store.namespace, pod, {"metadata": {"annotations": {key: value}}})
+            await patroni.reload(host, address, await _secret(kube, store, admin))
         case Acknowledge(annotation):
             gone = {"metadata": {"annotations": {annotation: None}}}
             await kube.merge("CheckpointStore", store.namespace, store.name, gone)
@@ -125,7 +134,25 @@ async def _create(kube: Kube, secret: Manifest, data: Mapping[str, bytes], taken
 async def _issue(kube: Kube, store: Store, action: IssueCertificate) -> None:
     ca = await _secret(kube, store, action.authority)
     pem, key = certificate.leaf(ca["ca.crt"], ca["ca.key"], action.common_name, action.dns_names)
-    await kube.apply({**action.secret, "data": encoded({"tls.crt": pem, "tls.key": key, "ca.crt": ca["ca.crt"]})})
+    await kube.apply({**action.secret, "data": encoded({"tls.crt": pem, "tls.key": key, "ca.crt": ca["trust.crt"]})})
+
+
+async def _rotate_authority(kube: Kube, store: Store, action: RotateAuthority) -> None:
+    """One patch a stage, so that a killed operator leaves the Secret before it or after it."""
+    ca = await _secret(kube, store, action.secret)
+    data: dict[str, str | None]
+    match action.stage:
+        case Stage.INTRODUCE:
+            pem, key = certificate.authority(action.common_name)
+            data = {**encoded({"next.crt": pem, "next.key": key, "trust.crt": ca["ca.crt"] + pem})}
+        case Stage.SWITCH:
+            new = encoded({"ca.crt": ca["next.crt"], "ca.key": ca["next.key"]})
+            data = {**new, "next.crt": None, "next.key": None}
+        case Stage.RETIRE:
+            data = {**encoded({"trust.crt": ca["ca.crt"]})}
+    marks = {ROTATION: action.rotation, SINCE: dt.datetime.now(dt.UTC).isoformat()}
+    change = {"metadata": {"annotations": marks}, "data": data}
+    await kube.merge("Secret", store.namespace, action.secret, change)
 
 
 async def _publish(kube: Kube, store: Store, action: Publish, taken: set[Ref]) -> None:
@@ -136,7 +163,7 @@ async def _publish(kube: Kube, store: Store, action: Publish, taken: set[Ref]) -
     credentials = await _secret(kube, store, action.credentials)
     authority = await _secret(kube, store, action.authority)
     plain = {key: credentials[key].decode() for key in ("username", "password")}
-    ca = authority["ca.crt"].decode()
+    ca = authority["trust.crt"].decode()
     data = encoded({key: text.format(ca=ca, **_escaped(plain, text)).encode() for key, text in action.template.items()})
     meta = action.secret["metadata"]
     annotations = {**meta["annotations"], DIGEST: digest(data)}

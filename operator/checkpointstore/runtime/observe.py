@@ -5,16 +5,16 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
-from ..adapters import certificate
+from ..adapters import certificate, patroni
 from ..adapters.kube import Kube
 from ..api.store import Store
 from ..kernel.action import Manifest, Ref
-from ..kernel.command import ROTATE
 from ..kernel.errors import Refused
-from ..kernel.naming import SOURCE, STORE_LABEL, Names
-from ..kernel.observed import Observed, SecretFact, Server
+from ..kernel.naming import ROTATION, SINCE, SOURCE, STORE_LABEL, Names
+from ..kernel.observed import Observed, SecretFact, Server, component_of, pod_ready
 
 # Made by us with the store as their controller; the rest is made by Kubernetes or Patroni on our behalf.
 OWNED = (
@@ -54,12 +54,21 @@ async def observe(kube: Kube, store: Store, suspects: Iterable[Ref], unreachable
     foreign = {Ref("Secret", item.name) for item in facts if not item.ours} | {ref for ref in taken if ref}
     return Observed(
         objects=objects,
+        served=await _served(objects),
         secrets={item.name: item for item in facts if item.ours},
         foreign=frozenset(foreign),
         default_storage_class=Ref("StatefulSet", store.name) in objects or await _has_default_class(kube),
         unreachable=unreachable,
         server=await _server(kube, store),
     )
+
+
+async def _served(objects: Mapping[Ref, Manifest]) -> dict[str, str]:
+    """What certificate each ready instance serves; those that do not answer are left out."""
+    pods = [item for ref, item in objects.items() if ref.kind == "Pod" and component_of(item) == "postgres"]
+    ready = [pod for pod in pods if pod_ready(pod)]
+    prints = await asyncio.gather(*(patroni.served(pod["status"]["podIP"]) for pod in ready))
+    return {pod["metadata"]["name"]: text for pod, text in zip(ready, prints, strict=True) if text}
 
 
 async def _server(kube: Kube, store: Store) -> Server | None:
@@ -126,7 +135,9 @@ def fact(secret: Manifest, uid: str) -> SecretFact:
         username=base64.b64decode(data.get("username", "")).decode(errors="replace"),
         certificate=certificate.facts(pem) if pem else None,
         intact=DIGEST not in annotations or annotations[DIGEST] == digest(data),
-        rotation=annotations.get(ROTATE, ""),
+        trust=certificate.fingerprints(base64.b64decode(data.get("trust.crt") or data.get("ca.crt") or "")),
+        rotation=annotations.get(ROTATION, ""),
+        since=datetime.fromisoformat(annotations[SINCE]) if SINCE in annotations else None,
         source=annotations.get(SOURCE, ""),
     )
 

@@ -31,6 +31,7 @@ def read(environ: Mapping[str, str] = os.environ) -> Settings:
                 operator=_needed(environ, "IMAGE_OPERATOR"),
             ),
             cluster_domain=environ.get(f"{PREFIX}CLUSTER_DOMAIN") or "cluster.local",
+            namespace=environ.get("POD_NAMESPACE", "default"),
         ),
         log_level=environ.get(f"{PREFIX}LOG_LEVEL", "info").upper(),
         own_namespace=environ.get("POD_NAMESPACE", "default"),

@@ -24,6 +24,8 @@ from .request import Module, Provider, Request, Roles
 
 COMPONENT = "schema"
 REFUSED = 64
+# Another's server is there or is not; a wrong address should be told within minutes.
+EXTERNAL_PATIENCE = 30
 RETRY_AFTER = timedelta(minutes=2)
 
 
@@ -94,7 +96,7 @@ def _request(spec: Schema, env: Env, database: Database) -> Request:
         # Several stores may share the server: each has roles of its own, named like its logins.
         prefix = database.logins[0].removesuffix("_a")
         roles = Roles(owner=f"{prefix}_owner", group=prefix)
-        return Request(provider=Provider.EXTERNAL, roles=roles, **base)
+        return Request(provider=Provider.EXTERNAL, roles=roles, patience_seconds=EXTERNAL_PATIENCE, **base)
     return Request(
         provider=Provider.PATRONI, host=database.host, port=database.port, database=database.database, **base
     )
@@ -115,7 +117,8 @@ def _judge(
     failed = _finished(live, "Failed")
     if live is None or failed is None:
         say = changing if bound else waiting
-        return say(SCHEMA_APPLIED, "Applying", "The schema Job is running"), (), None
+        why = f": last try: {outcome['message']}" if outcome.get("message") else ""
+        return say(SCHEMA_APPLIED, "Applying", f"The schema Job is running{why}"), (), None
     message = str(outcome.get("message") or f"Job {name} failed: see its pod's log")
     reason = str(outcome.get("reason") or "JobFailed")
     due = datetime.fromisoformat(failed) + RETRY_AFTER

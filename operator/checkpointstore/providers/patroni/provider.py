@@ -15,6 +15,7 @@ from ..spec import Postgres
 from . import config, network, workload
 from .member import Member, initialized, leader, members
 from .parameter import RESERVED_CONNECTIONS, max_connections
+from .renewal import AGAIN, loaded, renew
 from .rolling import Step, roll, switchover
 from .sizing import shape
 
@@ -39,6 +40,7 @@ def contribute(
         admin=env.names.admin_tls,
         admin_version="",
         certificates=True,
+        settled=loaded(spec, env, observed),
         server_tls="verify-full",
         host=env.host(env.names.rw),
         port=config.PORT,
@@ -51,6 +53,7 @@ def contribute(
     if blocked := _blocked(env, observed, previous, adopt, spec):
         return Contribution(conditions=(blocked,)), None
     now_shape, resizing = shape(spec, env, observed, commands, found, primary)
+    reloads = renew(env, observed)
     commanded = switchover(env, observed, commands, found, primary)
     if commands.hibernate:
         step, conditions = Step(), _hibernated(_was_initialized(previous))
@@ -67,9 +70,10 @@ def contribute(
             workload.disruption_budget(spec, env),
             workload.statefulset(spec, env, delete_volumes, commands, now_shape),
         ),
-        actions=(*_certificates(env, observed, now), *resizing, *step.actions, *commanded),
+        actions=(*_certificates(env, observed, now), *resizing, *step.actions, *commanded, *reloads),
         conditions=conditions,
         status={"postgres": _status(spec, found, primary)},
+        again=AGAIN if reloads else None,
     ), database
 
 

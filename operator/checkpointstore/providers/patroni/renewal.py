@@ -1,0 +1,38 @@
+"""Instances take a renewed certificate up without a restart: told to reload until they are seen to serve it."""
+
+from datetime import timedelta
+
+from ...kernel.action import Action, Reload
+from ...kernel.env import Env
+from ...kernel.naming import CERTIFICATE
+from ...kernel.observed import Observed
+from ..spec import Postgres
+from .config import COMPONENT
+
+AGAIN = timedelta(seconds=10)
+
+
+def loaded(spec: Postgres, env: Env, observed: Observed) -> bool:
+    """Whether every instance is there and serves what its Secret holds."""
+    tls = observed.secrets.get(env.names.postgres_tls)
+    wanted = tls.certificate.fingerprint if tls and tls.certificate else ""
+    return list(observed.served.values()) == [wanted] * spec.instances
+
+
+def renew(env: Env, observed: Observed) -> tuple[Action, ...]:
+    """A reload for each instance that serves another certificate than its Secret holds."""
+    tls = observed.secrets.get(env.names.postgres_tls)
+    if tls is None or tls.certificate is None:
+        return ()
+    return tuple(
+        Reload(
+            pod=name,
+            host=f"{name}.{env.host(env.names.pods)}",
+            address=str(pod["status"]["podIP"]),
+            admin=env.names.admin_tls,
+            mark=(CERTIFICATE, tls.certificate.fingerprint[:32]),
+        )
+        for pod in observed.all("Pod", COMPONENT)
+        if observed.served.get(name := pod["metadata"]["name"], tls.certificate.fingerprint)
+        != tls.certificate.fingerprint
+    )

@@ -1,0 +1,76 @@
+"""What the integration tests share: one server, and stores on it in the state a test begins with."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration import catalog, stock
+from tests.integration import server as servers
+from tests.integration.job import EXTERNAL_PASSWORD, Job
+from tests.integration.server import Server
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    with servers.running() as server:
+        yield server
+
+
+@pytest.fixture
+def patroni(server: Server) -> Iterator[Job]:
+    """A store on a server of its own, as Patroni leaves it after bootstrap: nothing of ours there."""
+    server.reset()
+    yield Job(
+        {
+            "store": "shop/agents",
+            "provider": "Patroni",
+            "host": "localhost",
+            "port": server.port,
+            "database": "app",
+            "modules": ["LangGraph"],
+            "patienceSeconds": 15,
+        },
+        server.secrets,
+    )
+    server.reset()
+
+
+@pytest.fixture
+def external(server: Server, tmp_path: Path) -> Iterator[Job]:
+    """A store on somebody else's server: an admin with CREATEROLE who owns the database, and no superuser."""
+    server.reset()
+    with server.admin() as connection:
+        connection.execute("SET log_statement = none")
+        connection.execute(f"CREATE ROLE dba LOGIN CREATEROLE PASSWORD '{EXTERNAL_PASSWORD}'")
+        connection.execute("CREATE DATABASE app OWNER dba TEMPLATE template0")
+    keys = {
+        "host": "localhost",
+        "port": str(server.port),
+        "database": "app",
+        "username": "dba",
+        "password": EXTERNAL_PASSWORD + "\n",
+        "ca.crt": (server.secrets / "ca.crt").read_text(),
+    }
+    for name, value in keys.items():
+        (tmp_path / name).write_text(value)
+    roles = {"owner": "shop_agents_owner", "group": "shop_agents"}
+    request = {"store": "shop/agents", "provider": "External", "roles": roles, "patienceSeconds": 15}
+    yield Job(request, tmp_path)
+    server.reset()
+
+
+@pytest.fixture(scope="session")
+def stock_facts(server: Server) -> Iterator[catalog.Facts]:
+    """What the catalog says after nothing but a stock setup()."""
+    with server.admin() as connection:
+        connection.execute("CREATE DATABASE template_stock TEMPLATE template0")
+    stock.setup(server.local_uri("template_stock"))
+    with server.admin("template_stock") as connection:
+        yield catalog.facts(connection)
+
+
+@pytest.fixture
+def rounds(soak: bool) -> int:
+    """How often a race is run."""
+    return 20 if soak else 3

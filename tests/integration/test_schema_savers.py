@@ -1,0 +1,111 @@
+"""Stock savers as the application: setup() does nothing, putting and getting works, a rotation is not noticed."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import psycopg
+import pytest
+from langgraph.checkpoint.postgres import PostgresSaver
+
+from tests.integration import catalog, stock
+from tests.integration.job import PASSWORDS, Job
+from tests.integration.server import Server
+
+WORDS = ["one", "two", "é" * 5000]
+NEWER = {
+    "a column": "ALTER TABLE checkpoint_writes ADD COLUMN IF NOT EXISTS attempt INT NOT NULL DEFAULT 0",
+    "an index": "CREATE INDEX CONCURRENTLY IF NOT EXISTS newer_idx ON checkpoints(parent_checkpoint_id)",
+    "a table": "CREATE TABLE IF NOT EXISTS checkpoint_heads (thread_id TEXT PRIMARY KEY)",
+}
+
+
+@pytest.fixture(params=["Patroni", "External"])
+def job(request: pytest.FixtureRequest) -> Job:
+    name: str = request.param.lower()
+    job: Job = request.getfixturevalue(name)
+    return job
+
+
+def test_stock_setup_as_the_application_does_nothing(job: Job, server: Server) -> None:
+    assert job.run().code == 0
+    with server.admin("app") as connection:
+        before = catalog.facts(connection) | catalog.access(connection)
+    stock.setup(server.uri("app_a", PASSWORDS["app_a"]))
+    with server.admin("app") as connection:
+        assert catalog.facts(connection) | catalog.access(connection) == before
+
+
+@pytest.mark.parametrize(
+    ("remember", "recall"),
+    [(stock.remember, stock.recall), (stock.remember_async, stock.recall_async)],
+    ids=["sync", "async"],
+)
+def test_what_app_a_put_app_b_gets(
+    job: Job,
+    server: Server,
+    remember: Callable[[str, str, list[str]], None],
+    recall: Callable[[str, str], list[Any]],
+) -> None:
+    assert job.run().code == 0
+    first, second = (server.uri(name, PASSWORDS[name]) for name in ("app_a", "app_b"))
+    remember(first, "thread", WORDS)
+    assert recall(first, "thread") == stock.recalled(WORDS)
+
+    rotated = replace(job, username="app_b", password=PASSWORDS["app_b"])
+    assert rotated.run().code == 0
+    assert recall(first, "thread") == recall(second, "thread") == stock.recalled(WORDS)
+    remember(second, "other", WORDS)
+    assert recall(first, "other") == stock.recalled(WORDS)
+
+    retired = replace(rotated, request={**job.request, "retire": ["app_a"]}).run()
+    assert (retired.code, "retire app_a" in retired.steps) == (0, True)
+    with pytest.raises(psycopg.OperationalError, match="app_a"):
+        recall(first, "thread")
+    assert recall(second, "thread") == stock.recalled(WORDS)
+
+    with server.admin() as connection:
+        row = connection.execute("SELECT rolcanlogin, rolpassword FROM pg_authid WHERE rolname = 'app_a'")
+        assert row.fetchone() == {"rolcanlogin": False, "rolpassword": None}
+    assert job.run().code == 0, "and back to app_a"
+    assert recall(first, "thread") == stock.recalled(WORDS)
+
+
+@pytest.mark.parametrize("change", NEWER)
+def test_a_newer_saver_is_told_no_and_leaves_the_version_alone(
+    patroni: Job, server: Server, change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patroni.run()
+    uri = server.uri("app_a", PASSWORDS["app_a"])
+    monkeypatch.setattr(PostgresSaver, "MIGRATIONS", [*PostgresSaver.MIGRATIONS, NEWER[change]])
+    with pytest.raises(psycopg.errors.InsufficientPrivilege) as error:
+        stock.setup(uri)
+    print(error.value)
+    monkeypatch.undo()
+    stock.remember(uri, "thread", WORDS)
+    assert stock.recall(uri, "thread") == stock.recalled(WORDS)
+    again = patroni.run()
+    assert (again.code, again.steps, again.outcome["modules"]) == (0, [], [{"name": "LangGraph", "version": 9}])
+
+
+def test_tables_of_an_application_belong_to_its_group(patroni: Job, server: Server) -> None:
+    patroni.run()
+    replace(patroni, username="app_b", password=PASSWORDS["app_b"]).run()
+    with psycopg.connect(server.uri("app_a", PASSWORDS["app_a"]), autocommit=True) as connection:
+        connection.execute("CREATE TABLE notes (text text)")
+    with psycopg.connect(server.uri("app_b", PASSWORDS["app_b"]), autocommit=True) as connection:
+        connection.execute("ALTER TABLE notes ADD COLUMN more text")
+        connection.execute("INSERT INTO notes VALUES ('a', 'b')")
+
+
+def test_tables_of_the_owner_can_be_written_by_the_application(patroni: Job, server: Server) -> None:
+    patroni.run()
+    with server.admin("app") as connection:
+        connection.execute("SET ROLE app_owner")
+        connection.execute("CREATE TABLE later (text text)")
+    with psycopg.connect(server.uri("app_a", PASSWORDS["app_a"]), autocommit=True) as connection:
+        connection.execute("INSERT INTO later VALUES ('a')")
+        connection.execute("UPDATE later SET text = 'b'")
+        connection.execute("DELETE FROM later")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute("DROP TABLE later")
