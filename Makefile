@@ -34,19 +34,24 @@ PURE := operator/checkpointstore/kernel/*,operator/checkpointstore/api/*,operato
 
 .PHONY: generated
 generated: $(VENV)/.ready ## Write CRDs, the chart's copy, the install manifests and docs/api.md anew
-	$(RUN) $(PYTHON) -m checkpointstore crd crds
+	$(RUN) $(PYTHON) -m checkpointstore crd crds --reference docs/api.md
 	$(RUN) $(PYTHON) -m charts.sync write
 
 .PHONY: generated-check
 generated-check: $(VENV)/.ready
+	$(RUN) $(PYTHON) -m checkpointstore crd crds --reference docs/api.md --check
 	$(RUN) $(PYTHON) -m charts.sync check
 
 .PHONY: golden
 golden: $(VENV)/.ready ## Write the golden plans anew; read the difference before you commit it
 	$(BIN)/pytest -q tests/golden --golden-write
 
+.PHONY: helm
+helm:
+	$(PYTHON) -m localcluster build helm
+
 .PHONY: test
-test: check tools ## Everything a fresh machine can run: check, integration on PostgreSQL, end to end on Kubernetes
+test: $(VENV)/.ready helm tools check ## Everything a fresh machine can run: check, integration on PostgreSQL, end to end on Kubernetes
 	$(BIN)/pytest tests/integration tests/contract tests/e2e
 
 .PHONY: soak

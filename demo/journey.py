@@ -54,8 +54,8 @@ def conversations(installation: Installation, clock: Clock) -> bool:
     clock.say("fault", f"kubectl delete pod {victim} --grace-period=0 --force   (the primary)")
     kubectl("delete", "pod", victim, "-n", NAMESPACE, "--grace-period=0", "--force", "--wait=false")
     results = [agent.result() for agent in agents]
-    clock.say("store", f"the primary is now {store.primary(kubectl, STORE, NAMESPACE)}")
-    store.wait_ready(kubectl, STORE, NAMESPACE, READY_SECONDS, lambda line: clock.say("store", line))
+    store.wait_ready(kubectl, STORE, NAMESPACE, READY_SECONDS)
+    clock.say("store", f"whole again, and {store.primary(kubectl, STORE, NAMESPACE)} leads")
     return all(result["ok"] for result in results)
 
 

@@ -78,7 +78,16 @@ class Kubectl:
         return found
 
     def watch(self, kind: str, name: str, namespace: str, timeout: float) -> Iterator[dict[str, Any]]:
-        """One object as it is and each time it changes, until `timeout` seconds have passed."""
+        """One object as it is and each time it changes, until `timeout` seconds have passed.
+
+        A watch that ends early, as every one does when its CRD changes, is begun again.
+        """
+        end = time.monotonic() + timeout
+        while (left := end - time.monotonic()) > 0:
+            yield from self._watch_once(kind, name, namespace, left)
+            time.sleep(0.5)
+
+    def _watch_once(self, kind: str, name: str, namespace: str, timeout: float) -> Iterator[dict[str, Any]]:
         command = [str(self.kubectl), "get", kind, "-n", namespace, "--field-selector", f"metadata.name={name}"]
         arguments = [*command, "--watch", "-o", "json"]
         with subprocess.Popen(arguments, env=self.environment(), stdout=subprocess.PIPE, text=True) as watching:

@@ -5,7 +5,7 @@ import signal
 import sys
 from types import FrameType
 
-from localcluster import base_image, cluster, daemon, fleet, image, network
+from localcluster import base_image, cluster, daemon, fleet, image, network, programs
 from localcluster.errors import LocalClusterError
 from localcluster.layout import AUDIT_LOG, BIN, KUBECONFIG, MOST_NODES, NODES
 from localcluster.lock import only_one
@@ -25,6 +25,8 @@ def parser() -> argparse.ArgumentParser:
     for name, help_ in (("cut-node", "take a node off the network"), ("heal-node", "put it back")):
         commands.add_parser(name, help=help_).add_argument("node", metavar="NODE")
     commands.add_parser("kubeconfig", help="print where the administrator's kubeconfig is")
+    build = commands.add_parser("build", help="build programs only: kubectl, helm and those of the nodes")
+    build.add_argument("programs", nargs="+", choices=programs.for_local(), metavar="PROGRAM")
     commands.add_parser("path", help="print the folder of kubectl and helm, for PATH")
     commands.add_parser("audit-log", help="print where the API server logs its requests, one JSON object a line")
     commands.add_parser("base-image", help=f"make {base_image.REFERENCE} known to buildah")
@@ -71,6 +73,8 @@ def carry_out(arguments: argparse.Namespace) -> int:
             network.connect(cluster.worker(arguments.node), plugged=True)
         case "kubeconfig":
             print(KUBECONFIG)
+        case "build":
+            programs.build(arguments.programs)
         case "path":
             print(BIN)
         case "audit-log":

@@ -39,7 +39,12 @@ def compiled(saver: BaseCheckpointSaver[str]) -> Chat:
 
 
 def answer(snapshot: StateSnapshot, number: int) -> str | None:
-    """The reply to message `number` if the thread already holds it."""
+    """The reply to message `number` if the thread already holds it.
+
+    A snapshot with tasks shows what they have written, though no checkpoint holds it: a new message would discard it.
+    """
+    if snapshot.tasks:
+        return None
     for message in snapshot.values.get("messages", []):
         if message.id == f"reply-{number}":
             return str(message.content)
@@ -53,7 +58,7 @@ def next_input(snapshot: StateSnapshot, number: int) -> Any:
     """
     if snapshot.interrupts:
         return Command(resume=True)
-    if snapshot.next:
+    if snapshot.tasks:
         return None
     return {"messages": [HumanMessage(f"message {number}", id=f"human-{number}")]}
 

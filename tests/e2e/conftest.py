@@ -1,0 +1,119 @@
+"""Fixtures of the end-to-end tests: one cluster, one operator from the chart, one namespace a module."""
+
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from demo import agentjob, store
+from demo.agentjob import Agent, Line
+from demo.clock import Clock
+from demo.installation import Installation, chosen, install
+from demo.kubectl import Kubectl
+from tests.e2e.figure import Figures
+
+ORDER = ("test_slice", "test_failover", "test_operator", "test_deletion")
+NOTED = pytest.StashKey[Figures]()
+READY_SECONDS = 150
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "e2e: needs a real cluster, which the tests bring up themselves")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Plain things first: what a broken installation breaks is then seen at once."""
+    ours = [item for item in items if item.path.parent.name == "e2e"]
+    for item in ours:
+        item.add_marker(pytest.mark.e2e)
+    places = [i for i, item in enumerate(items) if item in ours]
+    ours.sort(key=lambda item: ORDER.index(item.path.stem) if item.path.stem in ORDER else len(ORDER))
+    for place, item in zip(places, ours, strict=True):
+        items[place] = item
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    figures = config.stash.get(NOTED, None)
+    if figures and figures.noted:
+        terminalreporter.section("figures")
+        for figure in figures.noted:
+            terminalreporter.write_line(str(figure))
+
+
+@pytest.fixture(scope="session")
+def say(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Prints a line at once, past pytest's capturing."""
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+
+    def past_capture(text: str) -> None:
+        with capture.global_and_fixture_disabled():
+            print(text, flush=True)
+
+    return past_capture
+
+
+@pytest.fixture(scope="session")
+def figures(request: pytest.FixtureRequest, say: Callable[[str], None]) -> Figures:
+    """Where measured figures are noted."""
+    return request.config.stash.setdefault(NOTED, Figures(say))
+
+
+@pytest.fixture(scope="session")
+def installation(request: pytest.FixtureRequest) -> Installation:
+    """The cluster of this environment with the operator on it, left running for the next session."""
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        print(flush=True)
+        return install(chosen(), Clock())
+
+
+@pytest.fixture(scope="session")
+def kubectl(installation: Installation) -> Kubectl:
+    """kubectl on the cluster."""
+    return installation.kubectl
+
+
+@pytest.fixture(scope="module")
+def namespace(request: pytest.FixtureRequest, kubectl: Kubectl) -> Iterator[str]:
+    """A namespace of the module's own that admits only `restricted` pods; gone afterwards."""
+    module = request.module.__name__.rpartition(".")[2].removeprefix("test_").replace("_", "-")
+    name = f"e2e-{module}-{secrets.token_hex(2)}"
+    kubectl.namespace(name)
+    yield name
+    kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture(scope="module")
+def make_store(kubectl: Kubectl, namespace: str) -> Callable[..., dict[str, Any]]:
+    """Applies a store and waits until it is Ready."""
+
+    def make(name: str, spec: dict[str, Any]) -> dict[str, Any]:
+        kubectl.apply(store.manifest(name, namespace, spec))
+        return store.wait_ready(kubectl, name, namespace, READY_SECONDS)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def start_agent(installation: Installation, namespace: str) -> Callable[..., Agent]:
+    """Starts an agent script beside a store and follows what it says."""
+
+    def begin(script: str, name: str = "agents", environment: Mapping[str, str] | None = None) -> Agent:
+        job = f"{name}-{script.partition('.')[0].replace('_', '-')}-{secrets.token_hex(2)}"
+        kubectl, image = installation.kubectl, installation.agent_image
+        agent = agentjob.start(kubectl, namespace, image, script, store=name, name=job, environment=environment)
+        return agent.follow()
+
+    return begin
+
+
+@pytest.fixture(scope="module")
+def run_agent(start_agent: Callable[..., Agent]) -> Callable[..., tuple[Line, Agent]]:
+    """Runs an agent script to its end; gives its result and all that it said."""
+
+    def run(script: str, name: str = "agents", **environment: str) -> tuple[Line, Agent]:
+        agent = start_agent(script, name, environment)
+        return agent.result(), agent
+
+    return run

@@ -1,0 +1,44 @@
+"""Deleting a store leaves its volumes, by the default policy, and nothing else."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from demo.kubectl import Kubectl, NotInTime, wait_for
+from tests.e2e.figure import Figures
+
+NAME = "passing"
+KINDS = (
+    "checkpointstores,pods,statefulsets,deployments,replicasets,jobs,services,endpoints,endpointslices,configmaps,"
+    "secrets,serviceaccounts,roles,rolebindings,poddisruptionbudgets,networkpolicies,persistentvolumeclaims"
+)
+EVERYBODYS = {"ServiceAccount/default", "ConfigMap/kube-root-ca.crt"}
+
+
+def objects(kubectl: Kubectl, namespace: str) -> set[str]:
+    """`Kind/name` of everything that a namespace holds of its own."""
+    found = {f"{item['kind']}/{item['metadata']['name']}" for item in kubectl.items(KINDS, "-n", namespace)}
+    return found - EVERYBODYS
+
+
+def test_deletion_leaves_only_volumes(
+    kubectl: Kubectl, namespace: str, make_store: Callable[..., dict[str, Any]], figures: Figures
+) -> None:
+    make_store(NAME, {})
+    before = objects(kubectl, namespace)
+    volumes = {name for name in before if name.startswith("PersistentVolumeClaim/")}
+    assert volumes
+    began = time.monotonic()
+    kubectl("delete", "checkpointstore", NAME, "-n", namespace, "--timeout=60s")
+    left: set[str] = set()
+
+    def gone() -> bool:
+        left.clear()
+        left.update(objects(kubectl, namespace))
+        return left == volumes
+
+    try:
+        wait_for("everything but the volumes gone", gone, 60, seen=lambda: f"left: {sorted(left - volumes)}")
+    except NotInTime as error:
+        raise AssertionError(str(error)) from error
+    figures.note("delete_to_gone", time.monotonic() - began, "s")
