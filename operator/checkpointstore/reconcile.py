@@ -33,6 +33,8 @@ class Plan:
     """The rooms' own conditions."""
     serving: bool = False
     status: Mapping[str, Any] = field(default_factory=dict)
+    release: bool = False
+    """It rolls out, or waits to roll out, a new release: one store at a time may."""
     again: timedelta | None = None
     commands: Commands = field(default_factory=Commands)
 
@@ -61,6 +63,7 @@ def plan(store: Store, observed: Observed, platform: Platform, now: datetime) ->
         parts=tuple(condition for part in parts for condition in part.conditions),
         serving=serving,
         status=_merged(part.status for part in parts),
+        release=any(part.release for part in parts),
         again=min(again, default=None),
         commands=commands,
     )
@@ -104,6 +107,7 @@ def _provider(
         now,
         store.status,
         commands,
+        created=store.created,
         adopt=spec.bootstrap.adopt,
         delete_volumes=spec.reclaim_policy.volumes is ReclaimPolicy.DELETE,
     )

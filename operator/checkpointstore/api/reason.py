@@ -57,7 +57,8 @@ _READY = Subject(
         (
             Status.FALSE,
             (
-                Reason("Pending", "Everything stands, and the binding Secret is not published yet."),
+                Reason("Pending", "Nothing is wrong, and not everything has been seen to stand yet."),
+                Reason("PublishingBinding", "Everything stands; the binding Secret is being written."),
                 Reason("NameTaken", "An object with a name that the store needs is somebody else's.", stalls=True),
                 Reason("InvalidSpec", "The spec breaks a rule that the API server did not check.", stalls=True),
                 Reason("Forbidden", "The API server denies the operator a right that it needs.", stalls=True),
@@ -133,6 +134,7 @@ _POSTGRES = Subject(
                 Reason("AllInstancesReady", "Every instance is ready."),
                 Reason("InstancesMissing", "A primary serves, but fewer or more instances are ready than wanted."),
                 Reason("RollingChange", "Instances are being replaced one by one, the primary last."),
+                Reason("WaitingForTurn", "A new release is due here; another store takes it up first."),
                 Reason(
                     "RestartRequired",
                     "A change waits for a restart, and `updateStrategy: Supervised` leaves the moment to you.",
@@ -226,6 +228,9 @@ EVENTS = (
     Event("Warning", "SwitchoverRefused", "The instance named in the annotation is not a ready standby."),
     Event("Normal", "InstanceReplaced", "The only instance is being replaced; writes pause meanwhile."),
     Event("Normal", "CredentialsRotated", "The application gets another login."),
+    Event("Normal", "AuthorityIntroduced", "A new certificate authority is trusted beside the old one."),
+    Event("Normal", "AuthoritySwitched", "The new authority signs from now on."),
+    Event("Normal", "AuthorityRetired", "The old authority is no longer trusted."),
     Event("Normal", "SchemaRetried", "A failed schema Job is deleted and made again."),
     Event("Warning", "PoolerUnreachable", "The node of a pooler pod does not answer; the pod is deleted."),
 )

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from ..kernel.command import HIBERNATE, PAUSED, RESTART, ROTATE, SWITCHOVER
+from ..kernel.command import HIBERNATE, PAUSED, RESTART, ROTATE, ROTATE_AUTHORITY, SWITCHOVER
 from ..kernel.naming import NAME_LIMIT, Names, labels
 from ..providers.patroni.parameter import OWNED
 from .reason import CONDITIONS, EVENTS, Subject
@@ -31,6 +31,12 @@ COMMANDS = (
         "any text, by custom a timestamp",
         "The application gets another login and password in the binding Secret. Two logins take turns, so the old one "
         "works until the next rotation.",
+    ),
+    (
+        ROTATE_AUTHORITY,
+        "any text, by custom a timestamp",
+        "The store's certificate authority is replaced in stages: the new one is trusted beside the old one, then signs, "
+        "then stands alone. Each stage waits until every pod has taken it up, and at least two minutes.",
     ),
     (HIBERNATE, "`true`", "No pods run. Volumes and Secrets stay. Take it off, and the store comes back."),
 )

@@ -18,6 +18,8 @@ class Contribution:
     conditions: tuple[Condition, ...] = ()
     status: Mapping[str, Any] = field(default_factory=dict)
     """This room's part of .status."""
+    release: bool = False
+    """It rolls out, or waits to roll out, what a new release of the operator brought."""
     again: timedelta | None = None
     """Look again after this, even if nothing wakes us."""
 

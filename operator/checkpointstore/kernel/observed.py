@@ -63,6 +63,8 @@ class Observed:
     foreign: frozenset[Ref] = frozenset()
     served: Mapping[str, str] = field(default_factory=dict)
     """Fingerprint of the certificate that each ready instance serves, by pod."""
+    turn: bool = True
+    """Whether it is this store's turn to roll a new release of the operator out: stores go one after another."""
     server: Server | None = None
     """The Secret of an external provider, if it is there."""
     default_storage_class: bool = True

@@ -7,7 +7,7 @@ import random
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .. import reconcile
@@ -47,6 +47,8 @@ class Actors:
         self._tasks: dict[Key, asyncio.Task[None]] = {}
         self._wakes: dict[Key, asyncio.Event] = {}
         self._leading = False
+        self._turn: Key | None = None
+        self._waiting: set[Key] = set()
         self.sentinel = Sentinel(lambda store: self.nudge(Key(*store.split("/"))))
         self.last_pass = time.monotonic()
 
@@ -85,6 +87,8 @@ class Actors:
                 await task
         self._tasks.clear()
         self._wakes.clear()
+        self._waiting.clear()
+        self._turn = None
 
     async def _live(self, key: Key, woken: asyncio.Event) -> None:
         STORE.set(str(key))
@@ -117,6 +121,7 @@ class Actors:
     def _forget(self, key: Key) -> None:
         del self._tasks[key], self._wakes[key]
         self._known.discard(key)
+        self._take_turns(key, release=False)
         self.sentinel.watch(str(key), ())
         metrics.forget(key.namespace, key.name)
 
@@ -139,7 +144,10 @@ class Actors:
         now = dt.datetime.now(dt.UTC)
         observed = await observe(self._kube, store, suspects, self.sentinel.gone)
         self.sentinel.watch(f"{store.namespace}/{store.name}", node_addresses(observed))
+        key = Key(store.namespace, store.name)
+        observed = replace(observed, turn=self._turn in (None, key))
         plan = reconcile.plan(store, observed, self._platform, now)
+        self._take_turns(key, plan.release)
         if not store.status:
             # Ready=False with observedGeneration stands before any work, or kstatus takes the store for done.
             body = await self._tell(body, plan) or body
@@ -154,6 +162,18 @@ class Actors:
         await self._tell(body, plan)
         soon = dt.timedelta(seconds=1) if taken else plan.again
         return (taken or observed.foreign), soon
+
+    def _take_turns(self, key: Key, release: bool) -> None:
+        """One store after another rolls a new release out; a store that is stuck with it keeps the others safe."""
+        if release:
+            self._waiting.add(key)
+            self._turn = self._turn or key
+            return
+        self._waiting.discard(key)
+        if self._turn == key:
+            self._turn = None
+            for other in self._waiting:
+                self.nudge(other)
 
     async def _tell(self, body: Mapping[str, Any], plan: reconcile.Plan) -> Mapping[str, Any] | None:
         """At most one status patch, and an event for each piece of news."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from ...kernel.command import RESTART
 from ...kernel.env import Env
+from ...kernel.naming import SHAPE
 from ...kernel.observed import Observed, pod_ready
 from .config import COMPONENT
 
@@ -19,7 +20,8 @@ class Member:
     state: str
     timeline: int
     pending_restart: bool
-    revision: str
+    shape: str
+    image: str
     restarted: str
     """The restart command that it was started under."""
     node: str
@@ -39,7 +41,8 @@ def _member(pod: Mapping[str, Any]) -> Member:
         state=str(status.get("state", "")),
         timeline=int(status.get("timeline", 0)),
         pending_restart=bool(status.get("pending_restart")),
-        revision=str(meta.get("labels", {}).get("controller-revision-hash", "")),
+        shape=str(meta.get("annotations", {}).get(SHAPE, "")),
+        image=str(pod["spec"]["containers"][0]["image"]),
         restarted=str(meta.get("annotations", {}).get(RESTART, "")),
         node=str(pod.get("spec", {}).get("nodeName", "")),
     )

@@ -27,10 +27,11 @@ def contribute(
     now: datetime,
     previous: Mapping[str, Any],
     commands: Commands,
+    created: datetime,
     adopt: bool,
     delete_volumes: bool,
 ) -> tuple[Contribution, Database | None]:
-    """`previous` is the store's status as it was; `adopt` and `delete_volumes` come from the rest of its spec."""
+    """`previous` is the store's status as it was, `created` its age; the last two come from the rest of its spec."""
     found = members(observed)
     primary = leader(env, observed)
     serving = any(member.name == primary and member.ready for member in found)
@@ -50,7 +51,7 @@ def contribute(
         max_connections=max_connections(spec.resources.memory(), spec.parameters),
         reserved_connections=RESERVED_CONNECTIONS,
     )
-    if blocked := _blocked(env, observed, previous, adopt, spec):
+    if blocked := _blocked(env, observed, previous, created, adopt, spec):
         return Contribution(conditions=(blocked,)), None
     now_shape, resizing = shape(spec, env, observed, commands, found, primary)
     reloads = renew(env, observed)
@@ -73,6 +74,7 @@ def contribute(
         actions=(*_certificates(env, observed, now), *resizing, *step.actions, *commanded, *reloads),
         conditions=conditions,
         status={"postgres": _status(spec, found, primary)},
+        release=step.release,
         again=AGAIN if reloads else None,
     ), database
 
@@ -98,12 +100,14 @@ def _hibernated(initialized_: bool) -> tuple[Condition, ...]:
 
 
 def _blocked(
-    env: Env, observed: Observed, previous: Mapping[str, Any], adopt: bool, spec: Postgres
+    env: Env, observed: Observed, previous: Mapping[str, Any], created: datetime, adopt: bool, spec: Postgres
 ) -> Condition | None:
     """Why nothing may be started: volumes of an earlier store, or no StorageClass to make one from."""
     if observed.get("StatefulSet", env.names.postgres) is not None or _was_initialized(previous):
         return None
-    volumes = [volume["metadata"]["name"] for volume in observed.all("PersistentVolumeClaim")]
+    claims = [volume["metadata"] for volume in observed.all("PersistentVolumeClaim")]
+    # A younger one is this store's own: its StatefulSet was deleted before the first data was seen.
+    volumes = [meta["name"] for meta in claims if datetime.fromisoformat(meta["creationTimestamp"]) < created]
     if volumes and not adopt:
         return broken(
             INITIALIZED,
@@ -139,6 +143,8 @@ def _available(spec: Postgres, found: tuple[Member, ...], database: Database, st
         return waiting(POSTGRES_AVAILABLE, "NoPrimary", f"No primary serves; {count}")
     if step.rolling:
         return changing(POSTGRES_AVAILABLE, "RollingChange", f"Replacing instances, the primary last; {count}")
+    if step.release:
+        return changing(POSTGRES_AVAILABLE, "WaitingForTurn", f"Another store takes up the new release first; {count}")
     if len(found) != spec.instances or ready < spec.instances:
         return changing(POSTGRES_AVAILABLE, "InstancesMissing", count)
     if step.waits:

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from ...kernel.action import Acknowledge, Action, Delete, Emit, Ref, Switchover
 from ...kernel.command import SWITCHOVER, Commands
 from ...kernel.env import Env
+from ...kernel.naming import SHAPE
 from ...kernel.observed import Observed
 from ..spec import Postgres, UpdateStrategy
 from .config import COMPONENT, SCOPE_LABEL
 from .member import Member
+from .workload import digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +19,8 @@ class Step:
 
     actions: tuple[Action, ...] = ()
     rolling: bool = False
+    release: bool = False
+    """It is an operator's new release that is rolled out, for which stores take turns."""
     waits: tuple[str, ...] = ()
     """Instances that a supervised store restarts only when told."""
 
@@ -24,22 +28,35 @@ class Step:
 def roll(
     spec: Postgres, env: Env, observed: Observed, commands: Commands, found: tuple[Member, ...], primary: str
 ) -> Step:
-    live = observed.get("StatefulSet", env.names.postgres)
-    wanted = str((live or {}).get("status", {}).get("updateRevision", ""))
-    outdated = [member for member in found if member.pending_restart or (wanted and member.revision != wanted)]
+    wanted = digest(spec, env, commands)
+    outdated = [member for member in found if member.pending_restart or member.shape != wanted]
     due = [member for member in outdated if _may(spec, commands, member)]
     if not due:
         return Step(waits=tuple(member.name for member in outdated))
+    if not _template_stands(env, observed, wanted):
+        return Step(rolling=True)
+    release = spec.images.postgres is None and any(member.image != env.images.postgres for member in due)
+    if release and not observed.turn:
+        return Step(release=True)
     unready = next((member for member in due if not member.ready), None)
     if unready:
         # It is not serving anyway, and the change may be what mends it.
-        return Step((Delete(Ref("Pod", unready.name)),), rolling=True)
+        return Step((Delete(Ref("Pod", unready.name)),), rolling=True, release=release)
     if not primary or not all(member.ready for member in found) or len(found) < spec.instances:
-        return Step(rolling=True)
+        return Step(rolling=True, release=release)
     standby = next((member for member in due if member.name != primary), None)
     if standby:
-        return Step((Delete(Ref("Pod", standby.name)),), rolling=True)
-    return Step(_primary(env, observed, found, primary), rolling=True)
+        return Step((Delete(Ref("Pod", standby.name)),), rolling=True, release=release)
+    return Step(_primary(env, observed, found, primary), rolling=True, release=release)
+
+
+def _template_stands(env: Env, observed: Observed, wanted: str) -> bool:
+    """Whether a pod that goes now comes back as wanted: the StatefulSet's controller has seen the new template."""
+    live = observed.get("StatefulSet", env.names.postgres)
+    if live is None:
+        return False
+    shape = live["spec"]["template"]["metadata"].get("annotations", {}).get(SHAPE)
+    return bool(shape == wanted and live.get("status", {}).get("observedGeneration") == live["metadata"]["generation"])
 
 
 def _may(spec: Postgres, commands: Commands, member: Member) -> bool:

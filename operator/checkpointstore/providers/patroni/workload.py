@@ -3,6 +3,8 @@
 Backups and monitoring switch on inside containers that are always there, so that no feature restarts a database.
 """
 
+import hashlib
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +12,7 @@ from ...kernel.action import Manifest
 from ...kernel.command import RESTART, Commands
 from ...kernel.compute import placement
 from ...kernel.env import Env
-from ...kernel.naming import labels, selector
+from ...kernel.naming import SHAPE, labels, selector
 from ...kernel.pod import CONTAINER_SECURITY, POD_SECURITY, config_volume, mount, scratch, secret_volume
 from ..spec import Postgres
 from .config import COMPONENT, DATA, PORT, REST_PORT, SCOPE_LABEL
@@ -48,13 +50,19 @@ def statefulset(spec: Postgres, env: Env, delete_volumes: bool, commands: Comman
             "template": {
                 "metadata": {
                     "labels": {**labels(env.name, COMPONENT), SCOPE_LABEL: env.names.rw},
-                    **({"annotations": {RESTART: commands.restart}} if commands.restart else {}),
+                    "annotations": {SHAPE: digest(spec, env, commands), RESTART: commands.restart},
                 },
                 "spec": _pod(spec, env),
             },
             "volumeClaimTemplates": [_volume_claim(spec, env, shape.size)],
         },
     )
+
+
+def digest(spec: Postgres, env: Env, commands: Commands) -> str:
+    """What of a pod is worth a restart: not what merely another release of the operator writes otherwise."""
+    chosen = [env.images.postgres, spec.resources.manifest(), spec.scheduling.model_dump(mode="json"), commands.restart]
+    return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _volume_claim(spec: Postgres, env: Env, size: str) -> Manifest:
