@@ -3,12 +3,13 @@
 import json
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from demo.kubectl import Kubectl, NotInTime, wait_for
+from demo.kubectl import CommandFailed, Kubectl, NotInTime, wait_for
 
 SCRIPTS = Path(__file__).resolve().parent / "agent"
 SCRIPTS_NAME = "agent-scripts"
@@ -25,9 +26,12 @@ def scripts(namespace: str) -> dict[str, Any]:
 
 
 def job(
-    name: str, namespace: str, image: str, script: str, store: str, environment: Mapping[str, str]
+    name: str, namespace: str, image: str, script: str, store: str, environment: Mapping[str, str], node: str = ""
 ) -> dict[str, Any]:
-    """A Job that runs one script once, with the store's binding mounted, under Pod Security `restricted`."""
+    """A Job that runs one script once, with the store's binding mounted, under Pod Security `restricted`.
+
+    `node` is the host name of the only node where it may run; anywhere when empty.
+    """
     settings = {**environment, **(NODE_ENVIRONMENT if script.endswith(".js") else {})}
     container = {
         "name": "agent",
@@ -49,6 +53,7 @@ def job(
     pod = {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
+        "nodeSelector": {"kubernetes.io/hostname": node} if node else {},
         "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
         "terminationGracePeriodSeconds": 2,
         "containers": [container],
@@ -102,16 +107,41 @@ class Agent:
         return self
 
     def _read(self) -> None:
+        """Read the log to its end; one that breaks off, as when the API server is away, is begun again."""
+        known = 0
+        while True:
+            known = self._read_on(known)
+            if any(line["event"] == "result" for line in self.lines) or self._over():
+                return
+            time.sleep(1)
+
+    def _over(self) -> bool:
+        try:
+            return self.phase() in ("Succeeded", "Failed", "")
+        except CommandFailed:
+            return False
+
+    def _read_on(self, known: int) -> int:
+        """Read the log, whose first `known` lines were read before; gives how many it has had so far."""
         command = [str(self.kubectl.kubectl), "logs", "-f", f"job/{self.name}", "-n", self.namespace]
         environment, out = self.kubectl.environment(), subprocess.PIPE
         with subprocess.Popen(command, env=environment, stdout=out, stderr=subprocess.STDOUT, text=True) as log:
-            for text in log.stdout or ():
+            for number, text in enumerate(log.stdout or (), 1):
+                if number <= known:
+                    continue
+                known = number
                 line = parse(text)
                 if line is None:
                     self.other.append(text.rstrip())
                 else:
                     self.lines.append(line)
                     self.heard(line)
+        return known
+
+    def stop(self) -> Line:
+        """Tell a writer that it is enough; gives its result."""
+        self.kubectl("exec", f"job/{self.name}", "-n", self.namespace, "--", "touch", "/tmp/stop")
+        return self.result()
 
     def wait_line(self, what: str, wanted: Callable[[Line], bool], timeout: float = 60) -> Line:
         """The first line that is wanted, as soon as the agent says it."""
@@ -150,10 +180,11 @@ def start(
     store: str = "agents",
     name: str | None = None,
     environment: Mapping[str, str] | None = None,
+    node: str = "",
     heard: Callable[[Line], None] = lambda line: None,
 ) -> Agent:
     """Apply the scripts and the Job, replacing an ended one of the same name; the agent is not awaited."""
     name = name or script.partition(".")[0].replace("_", "-")
     kubectl("delete", "job", name, "-n", namespace, "--ignore-not-found", "--cascade=foreground")
-    kubectl.apply(scripts(namespace), job(name, namespace, image, script, store, environment or {}))
+    kubectl.apply(scripts(namespace), job(name, namespace, image, script, store, environment or {}, node))
     return Agent(kubectl, name, namespace, heard)

@@ -5,12 +5,14 @@ import collections
 import os
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import psycopg
 from binding import uri
 from langgraph.checkpoint.base import empty_checkpoint
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 from report import finish, say
@@ -22,6 +24,7 @@ CLIENTS = int(os.environ.get("CLIENTS", "1"))
 PAYLOAD = "x" * int(os.environ.get("PAYLOAD", "100"))
 PATIENCE = float(os.environ.get("PATIENCE", "120"))
 RUN = os.environ.get("RUN", "writer")
+STOP = Path("/tmp/stop")  # whoever makes this file ends the writing early
 
 TABLE = (
     "create table if not exists numbered_rows (run text, client int, number bigint, payload text, "
@@ -41,16 +44,24 @@ class Ledger:
     acknowledged: list[Any] = field(default_factory=list)
     longest_gap: float = 0.0
     gap_began: float = 0.0
+    recent_gap: float = 0.0
     last: float = 0.0
     failed: collections.Counter[str] = field(default_factory=collections.Counter)
     unacknowledged_commits: int = 0
 
     def acknowledge(self, key: Any) -> None:
         now = time.time()
-        if self.last and now - self.last > self.longest_gap:
-            self.longest_gap, self.gap_began = now - self.last, self.last
+        gap = now - self.last if self.last else 0.0
+        self.recent_gap = max(self.recent_gap, gap)
+        if gap > self.longest_gap:
+            self.longest_gap, self.gap_began = gap, self.last
         self.last = now
         self.acknowledged.append(key)
+
+    def gap_since_told(self) -> float:
+        """The longest gap since the last call of this, the one that is open now included."""
+        gap, self.recent_gap = max(self.recent_gap, time.time() - self.last if self.last else 0.0), 0.0
+        return gap
 
 
 def pool() -> Pool:
@@ -108,7 +119,7 @@ async def client_life(connections: Pool, client: int, ledger: Ledger, end: float
     """Write at the rate until the end; time lost in a gap is not made up for."""
     write = write_checkpoint if MODE == "puts" else write_row
     due, number = time.monotonic(), 0
-    while time.monotonic() < end:
+    while time.monotonic() < end and not STOP.exists():
         number += 1
         await write(connections, client, number, ledger)
         due = max(due + 1 / RATE, time.monotonic() - 1 / RATE)
@@ -116,9 +127,12 @@ async def client_life(connections: Pool, client: int, ledger: Ledger, end: float
 
 
 async def progress(ledgers: list[Ledger]) -> None:
-    """Tell once a second how many writes are acknowledged, for whoever waits to break something."""
+    """Tell once a second how each client fares, for whoever waits to break something."""
     while True:
-        say("progress", acknowledged=sum(len(ledger.acknowledged) for ledger in ledgers))
+        each = [len(ledger.acknowledged) for ledger in ledgers]
+        failed = [ledger.failed.total() for ledger in ledgers]
+        gap = round(max(ledger.gap_since_told() for ledger in ledgers), 3)
+        say("progress", acknowledged=sum(each), each=each, failed=failed, gap=gap)
         await asyncio.sleep(1)
 
 
@@ -153,7 +167,7 @@ async def main() -> None:
     ledgers = [Ledger() for _ in range(CLIENTS)]
     async with pool() as connections:
         await retried(lambda: prepare(connections))
-        say("start", mode=MODE, rate=RATE, seconds=SECONDS, clients=CLIENTS)
+        say("start", mode=MODE, rate=RATE, seconds=SECONDS, clients=CLIENTS, user=conninfo_to_dict(uri())["user"])
         began = time.monotonic()
         teller = asyncio.create_task(progress(ledgers))
         lives = (client_life(connections, i, ledger, began + SECONDS) for i, ledger in enumerate(ledgers))

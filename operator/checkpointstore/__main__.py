@@ -51,5 +51,27 @@ def crd(
     raise typer.Exit(1 if check and stale else 0)
 
 
+@app.command()
+def report(
+    store: Annotated[str, typer.Argument(help="The CheckpointStore's name.")],
+    namespace: Annotated[
+        str | None, typer.Option("--namespace", "-n", help="Its namespace; the kubeconfig's when absent.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The archive to write; STORE-report-TIME.tar.gz when absent.")
+    ] = None,
+) -> None:
+    """Put all that can be known about a store into one archive, secrets left out."""
+    from .kernel.errors import StoreError
+    from .report import collect
+
+    try:
+        file = collect.run(store, namespace, output, typer.echo)
+    except (StoreError, OSError) as error:
+        typer.echo(f"no report: {error}", err=True)
+        raise typer.Exit(1) from None
+    typer.echo(f"wrote {file}")
+
+
 if __name__ == "__main__":
     app()

@@ -23,11 +23,9 @@ PATHS: Mapping[str, tuple[str, str]] = {
     "Job": ("apis/batch/v1", "jobs"),
     "Lease": ("apis/coordination.k8s.io/v1", "leases"),
     "NetworkPolicy": ("apis/networking.k8s.io/v1", "networkpolicies"),
-    "Node": (CORE, "nodes"),
     "PersistentVolumeClaim": (CORE, "persistentvolumeclaims"),
     "Pod": (CORE, "pods"),
     "PodDisruptionBudget": ("apis/policy/v1", "poddisruptionbudgets"),
-    "ReplicaSet": ("apis/apps/v1", "replicasets"),
     "Role": ("apis/rbac.authorization.k8s.io/v1", "roles"),
     "RoleBinding": ("apis/rbac.authorization.k8s.io/v1", "rolebindings"),
     "Secret": (CORE, "secrets"),
@@ -36,6 +34,9 @@ PATHS: Mapping[str, tuple[str, str]] = {
     "StatefulSet": ("apis/apps/v1", "statefulsets"),
     "StorageClass": ("apis/storage.k8s.io/v1", "storageclasses"),
 }
+# What a report also shows, with the rights of whoever makes it; the operator has none for these.
+SHOWN: Mapping[str, tuple[str, str]] = {"Node": (CORE, "nodes"), "ReplicaSet": ("apis/apps/v1", "replicasets")}
+_PATHS = {**PATHS, **SHOWN}
 CONCURRENCY = 16
 TIMEOUT = 30.0
 _APPLY = "application/apply-patch+yaml"
@@ -91,7 +92,7 @@ class Kube:
 
     async def serves(self, kind: str) -> bool:
         """Whether the API server knows the kind yet."""
-        group, plural = PATHS[kind]
+        group, plural = _PATHS[kind]
         try:
             answer = await self._request("GET", kind, None, path=f"/{group}")
         except KeyError:
@@ -226,7 +227,7 @@ class Kube:
         content: str = "application/json",
         path: str = "",
     ) -> Manifest:
-        group, plural = PATHS[kind]
+        group, plural = _PATHS[kind]
         where = f"/namespaces/{namespace}" if namespace else ""
         path = path or f"/{group}{where}/{plural}" + (f"/{name}" if name else "")
         status, text = await self._exchange(method, kind, path, query or [], body, content)
@@ -251,7 +252,7 @@ class Kube:
                     status, text = await self._send(method, path, query, body, content, limit)
             except (TimeoutError, aiohttp.ClientError, OSError) as error:
                 self._count(method, kind, "none")
-                raise Unavailable(f"API server: {type(error).__name__} on {method} {PATHS[kind][1]}") from None
+                raise Unavailable(f"API server: {type(error).__name__} on {method} {_PATHS[kind][1]}") from None
         self._count(method, kind, str(status))
         return status, text
 

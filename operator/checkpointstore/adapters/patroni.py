@@ -1,4 +1,4 @@
-"""Patroni's REST API of one member: which certificate it serves, and the call that makes it read its files again."""
+"""Patroni's REST API of one member: which certificate it serves, and its calls to reload and restart."""
 
 import asyncio
 import hashlib
@@ -14,6 +14,8 @@ from ..kernel.errors import Unavailable
 
 PORT = 8008
 TIMEOUT = 3.0
+RESTART_TIMEOUT = 60.0
+NOT_PENDING = 503
 
 
 async def served(address: str) -> str:
@@ -39,14 +41,31 @@ async def reload(host: str, address: str, secret: Mapping[str, bytes]) -> None:
 
     `secret` is a client certificate's (tls.crt, tls.key, ca.crt). Raises Unavailable.
     """
+    status = await _post(host, address, secret, "reload", {}, TIMEOUT)
+    if status >= 300:
+        raise Unavailable(f"{host} answers {status} to a reload")
+
+
+async def restart(host: str, address: str, secret: Mapping[str, bytes]) -> None:
+    """Restart the member's server where it is, and return when it is back; nothing when no restart is pending.
+
+    Raises Unavailable.
+    """
+    status = await _post(host, address, secret, "restart", {"restart_pending": True}, RESTART_TIMEOUT)
+    if status >= 300 and status != NOT_PENDING:
+        raise Unavailable(f"{host} answers {status} to a restart")
+
+
+async def _post(
+    host: str, address: str, secret: Mapping[str, bytes], path: str, body: Mapping[str, bool], timeout: float
+) -> int:
     try:
-        async with asyncio.timeout(TIMEOUT), aiohttp.ClientSession() as session:
-            url = f"https://{address}:{PORT}/reload"
-            async with session.post(url, ssl=_context(secret), server_hostname=host) as answer:
-                if answer.status >= 300:
-                    raise Unavailable(f"{host} answers {answer.status} to a reload")
+        async with asyncio.timeout(timeout), aiohttp.ClientSession() as session:
+            url = f"https://{address}:{PORT}/{path}"
+            async with session.post(url, json=body, ssl=_context(secret), server_hostname=host) as answer:
+                return answer.status
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
-        raise Unavailable(f"{host} cannot be told to reload: {type(error).__name__}") from None
+        raise Unavailable(f"{host} does not answer to a {path}: {type(error).__name__}") from None
 
 
 def _context(secret: Mapping[str, bytes]) -> ssl.SSLContext:

@@ -119,6 +119,7 @@ _INITIALIZED = Subject(
                     "No StorageClass is named and the cluster has no default one.",
                     stalls=True,
                 ),
+                Reason("StorageClassMissing", "The StorageClass that is named does not exist.", stalls=True),
             ),
         ),
     ),
@@ -226,6 +227,7 @@ EVENTS = (
     Event("Normal", "PrimaryChanged", "Another instance leads now."),
     Event("Normal", "Switchover", "The primary is being handed over, and why."),
     Event("Warning", "SwitchoverRefused", "The instance named in the annotation is not a ready standby."),
+    Event("Normal", "InstanceRestarted", "A server restarts in its pod for parameters that a reload cannot change."),
     Event("Normal", "InstanceReplaced", "The only instance is being replaced; writes pause meanwhile."),
     Event("Normal", "CredentialsRotated", "The application gets another login."),
     Event("Normal", "AuthorityIntroduced", "A new certificate authority is trusted beside the old one."),
@@ -234,6 +236,3 @@ EVENTS = (
     Event("Normal", "SchemaRetried", "A failed schema Job is deleted and made again."),
     Event("Warning", "PoolerUnreachable", "The node of a pooler pod does not answer; the pod is deleted."),
 )
-
-STARTUP = (Reason("BadEnvironment", "An environment variable that the chart sets is missing; the operator ends."),)
-"""What the operator may say instead of starting, in its log: no store has a condition for it."""

@@ -35,8 +35,8 @@ COMMANDS = (
     (
         ROTATE_AUTHORITY,
         "any text, by custom a timestamp",
-        "The store's certificate authority is replaced in stages: the new one is trusted beside the old one, then signs, "
-        "then stands alone. Each stage waits until every pod has taken it up, and at least two minutes.",
+        "The store's certificate authority is replaced in stages: the new one is trusted beside the old one, then "
+        "signs, then stands alone. Each stage waits until every pod has taken it up, and at least two minutes.",
     ),
     (HIBERNATE, "`true`", "No pods run. Volumes and Secrets stay. Take it off, and the store comes back."),
 )
@@ -239,7 +239,7 @@ def _made() -> tuple[str, ...]:
 DELETING = (
     "## Deleting a store",
     "",
-    "- Everything that the store owns goes with it: pods, Services, Jobs, Secrets. The passwords and the authority too.",
+    "- All that the store owns goes with it: pods, Services, Jobs, Secrets; so passwords and the authority too.",
     "- Volumes stay with `reclaimPolicy.volumes: Retain`, the default, and go with `Delete`. Scaling down keeps them.",
     "- Nothing waits for the operator: there is no finalizer, so deletion works after the operator is gone.",
     "- With provider External nothing on the server is touched: tables, data and roles stay.",

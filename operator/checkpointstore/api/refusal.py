@@ -156,6 +156,12 @@ TOLD = (
         "StorageClass as default",
     ),
     Told(
+        "a StorageClass that does not exist",
+        "Initialized",
+        "StorageClassMissing",
+        "StorageClass fast does not exist: create it, or name another in a new store",
+    ),
+    Told(
         "a Secret that is not there",
         "PostgresAvailable",
         "SecretMissing",
@@ -171,8 +177,8 @@ TOLD = (
         "tables made by ShallowPostgresSaver",
         "SchemaApplied",
         "ShallowSchema",
-        "public.checkpoints has the shape of ShallowPostgresSaver, which PostgresSaver cannot use; nothing was changed. "
-        "Use another database, or rename these tables to keep them aside",
+        "public.checkpoints has the shape of ShallowPostgresSaver, which PostgresSaver cannot use; nothing was "
+        "changed. Use another database, or rename these tables to keep them aside",
     ),
     Told(
         "tables made by a newer saver",

@@ -67,6 +67,9 @@ def contribute(
     replicas = 0 if commands.hibernate else spec.instances
     live = observed.get("Deployment", names.pooler)
     ready, updated = _count(live)
+    if live is not None and not revision:
+        # A Secret is being made again: the pods that run have read the old one, and go on.
+        revision = _revision_of(live)
     current = live is not None and _revision_of(live) == revision and updated
     return Contribution(
         desired=(

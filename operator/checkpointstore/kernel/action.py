@@ -140,6 +140,15 @@ class Reload:
 
 
 @dataclass(frozen=True, slots=True)
+class Restart:
+    """Restart the server inside an instance, if its parameters still ask for it; the pod stays."""
+
+    host: str
+    address: str
+    admin: str
+
+
+@dataclass(frozen=True, slots=True)
 class Acknowledge:
     """Take a command's annotation off the store: it has been carried out."""
 
@@ -168,6 +177,7 @@ Action = (
     | Grow
     | Switchover
     | Reload
+    | Restart
     | Acknowledge
     | Emit
 )

@@ -67,7 +67,8 @@ class Observed:
     """Whether it is this store's turn to roll a new release of the operator out: stores go one after another."""
     server: Server | None = None
     """The Secret of an external provider, if it is there."""
-    default_storage_class: bool = True
+    storage_class: bool = True
+    """Whether the StorageClass that the spec names exists, or a default one where it names none."""
     unreachable: frozenset[str] = frozenset()
     """Addresses of nodes that have stopped answering, though Kubernetes may not know it yet."""
 

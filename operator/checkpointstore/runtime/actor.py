@@ -24,6 +24,9 @@ from .sentinel import Sentinel
 
 RESYNC = 300.0
 SETTLE = 0.1
+# So many passes in a row may act before it looks like a fight with somebody over a field.
+PATIENCE = 60
+RARELY = 30
 BACKOFF = (0.5, 30.0)
 _log = logging.getLogger(__name__)
 
@@ -49,6 +52,7 @@ class Actors:
         self._leading = False
         self._turn: Key | None = None
         self._waiting: set[Key] = set()
+        self._busy: dict[Key, int] = {}
         self.sentinel = Sentinel(lambda store: self.nudge(Key(*store.split("/"))))
         self.last_pass = time.monotonic()
 
@@ -113,14 +117,19 @@ class Actors:
             finally:
                 self.last_pass = time.monotonic()
             if result is None:
-                self._forget(key)
-                return
+                if not woken.is_set():
+                    self._forget(key)
+                    return
+                # Woken while it was told that the store is gone: there may be a new one of that name.
+                pause = 0.0
+                continue
             suspects, again = result
             pause = again.total_seconds() if again is not None else RESYNC * random.uniform(0.8, 1.2)
 
     def _forget(self, key: Key) -> None:
         del self._tasks[key], self._wakes[key]
         self._known.discard(key)
+        self._busy.pop(key, None)
         self._take_turns(key, release=False)
         self.sentinel.watch(str(key), ())
         metrics.forget(key.namespace, key.name)
@@ -160,7 +169,9 @@ class Actors:
             metrics.ERRORS.labels(error.reason).inc()
             plan = reconcile.refused(plan, error.reason, error.message)
         await self._tell(body, plan)
-        soon = dt.timedelta(seconds=1) if taken else plan.again
+        # Nobody tells us of a Secret's change, so what was done is looked at, though not for ever at that pace.
+        busy = self._busy[key] = self._busy.get(key, 0) + 1 if plan.actions else 0
+        soon = dt.timedelta(seconds=1 if busy < PATIENCE else RARELY) if plan.actions or taken else plan.again
         return (taken or observed.foreign), soon
 
     def _take_turns(self, key: Key, release: bool) -> None:

@@ -27,6 +27,7 @@ from ..kernel.action import (
     PublishUsers,
     Ref,
     Reload,
+    Restart,
     RotateAuthority,
     RotatePassword,
     Stage,
@@ -97,6 +98,8 @@ async def _step(kube: Kube, store: Store, action: Action, taken: set[Ref]) -> No
         case Reload(pod, host, address, admin, (key, value)):
             await kube.merge("Pod", store.namespace, pod, {"metadata": {"annotations": {key: value}}})
             await patroni.reload(host, address, await _secret(kube, store, admin))
+        case Restart(host, address, admin):
+            await patroni.restart(host, address, await _secret(kube, store, admin))
         case Acknowledge(annotation):
             gone = {"metadata": {"annotations": {annotation: None}}}
             await kube.merge("CheckpointStore", store.namespace, store.name, gone)

@@ -22,6 +22,7 @@ CHILDREN = (
     ("", "v1", "services"),
     ("", "v1", "configmaps"),
     ("", "v1", "pods"),
+    ("", "v1", "persistentvolumeclaims"),
     ("batch", "v1", "jobs"),
     ("policy", "v1", "poddisruptionbudgets"),
     ("networking.k8s.io", "v1", "networkpolicies"),
@@ -41,7 +42,10 @@ def registry(configured: Settings) -> kopf.OperatorRegistry:
         _configure(settings)
         memo.kube = await kube.connect()
         memo.actors = Actors(memo.kube, configured.platform)
-        memo.lease = Lease(memo.kube, configured.own_namespace, configured.own_name)
+        # A way of its own: behind the requests of many stores a renewal would come too late.
+        memo.lease_kube = await kube.connect()
+        memo.lease_kube.calls = memo.kube.calls
+        memo.lease = Lease(memo.lease_kube, configured.own_namespace, configured.own_name)
         metrics.REGISTRY.register(metrics.ApiCalls(memo.kube.calls))
         memo.tasks = []
         memo.web = await web.serve(healthy=lambda: _healthy(memo), ready=lambda: memo.lease.answered)
@@ -60,6 +64,7 @@ def registry(configured: Settings) -> kopf.OperatorRegistry:
         await memo.actors.stop()
         await memo.lease.release()
         await memo.web.cleanup()
+        await memo.lease_kube.close()
         await memo.kube.close()
 
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=handlers)

@@ -57,7 +57,8 @@ async def observe(kube: Kube, store: Store, suspects: Iterable[Ref], unreachable
         served=await _served(objects),
         secrets={item.name: item for item in facts if item.ours},
         foreign=frozenset(foreign),
-        default_storage_class=Ref("StatefulSet", store.name) in objects or await _has_default_class(kube),
+        storage_class=Ref("StatefulSet", store.name) in objects
+        or await _has_class(kube, store.spec.postgres.storage.storage_class_name),
         unreachable=unreachable,
         server=await _server(kube, store),
     )
@@ -112,12 +113,14 @@ async def _taken(kube: Kube, store: Store, ref: Ref) -> Ref | None:
     return ref if live is not None and not owned(live, store.uid) else None
 
 
-async def _has_default_class(kube: Kube) -> bool:
-    """Whether volumes get a StorageClass by themselves; assumed where we may not ask (a namespaced install)."""
+async def _has_class(kube: Kube, name: str | None) -> bool:
+    """Whether volumes get the StorageClass of that name, or the default one; assumed where we may not ask."""
     try:
         classes = await kube.all("StorageClass", None)
     except Refused:
         return True
+    if name is not None:
+        return any(item["metadata"]["name"] == name for item in classes)
     return any(item["metadata"].get("annotations", {}).get(_DEFAULT_CLASS) == "true" for item in classes)
 
 

@@ -62,6 +62,8 @@ def contribute(
     rotated = stands and bound is not None and bound.username == credentials.username
     if rotated and commands.rotate and commands.rotate != credentials.rotation:
         actions = (*actions, *_rotation(env, database, credentials.username, commands.rotate))
+        # Nobody is told of a Secret's change.
+        again = timedelta(seconds=1)
     unwanted = any(isinstance(action, Delete) for action in actions) or (commands.hibernate and live is None)
     return Contribution(
         desired=() if unwanted else (_job(env, database, name, request),),

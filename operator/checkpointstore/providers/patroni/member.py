@@ -11,6 +11,16 @@ from ...kernel.naming import SHAPE
 from ...kernel.observed import Observed, pod_ready
 from .config import COMPONENT
 
+FOLLOWED = frozenset(
+    {
+        "max_connections",
+        "max_locks_per_transaction",
+        "max_prepared_transactions",
+        "max_wal_senders",
+        "max_worker_processes",
+    }
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Member:
@@ -20,6 +30,10 @@ class Member:
     state: str
     timeline: int
     pending_restart: bool
+    lowers: bool
+    """The restart lowers what a standby must not have lower than its primary: the primary goes first."""
+    leaving: bool
+    address: str
     shape: str
     image: str
     restarted: str
@@ -41,11 +55,26 @@ def _member(pod: Mapping[str, Any]) -> Member:
         state=str(status.get("state", "")),
         timeline=int(status.get("timeline", 0)),
         pending_restart=bool(status.get("pending_restart")),
+        lowers=_lowers(status.get("pending_restart_reason")),
+        leaving="deletionTimestamp" in meta,
+        address=str(pod.get("status", {}).get("podIP", "")),
         shape=str(meta.get("annotations", {}).get(SHAPE, "")),
         image=str(pod["spec"]["containers"][0]["image"]),
         restarted=str(meta.get("annotations", {}).get(RESTART, "")),
         node=str(pod.get("spec", {}).get("nodeName", "")),
     )
+
+
+def _lowers(reasons: object) -> bool:
+    """Whether a pending restart lowers one of the five settings that a standby keeps at its primary's value."""
+    if not isinstance(reasons, Mapping):
+        return False
+    values = [reason for name, reason in reasons.items() if name in FOLLOWED and isinstance(reason, Mapping)]
+    return any(_number(value.get("new_value")) < _number(value.get("old_value")) for value in values)
+
+
+def _number(text: object) -> int:
+    return int(str(text)) if str(text).isdigit() else 0
 
 
 def _json(text: object) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """PostgreSQL by Patroni: what shall exist, which instance to replace next, and what to tell."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from ...kernel.action import Action
@@ -52,7 +52,7 @@ def contribute(
         reserved_connections=RESERVED_CONNECTIONS,
     )
     if blocked := _blocked(env, observed, previous, created, adopt, spec):
-        return Contribution(conditions=(blocked,)), None
+        return Contribution(conditions=(blocked,), again=timedelta(seconds=10)), None
     now_shape, resizing = shape(spec, env, observed, commands, found, primary)
     reloads = renew(env, observed)
     commanded = switchover(env, observed, commands, found, primary)
@@ -115,7 +115,13 @@ def _blocked(
             f"Volumes of an earlier store of this name exist ({', '.join(volumes)}): set spec.bootstrap.adopt to true "
             "to take them over, or delete them",
         )
-    if spec.storage.storage_class_name is None and not observed.default_storage_class:
+    if spec.storage.storage_class_name is not None and not observed.storage_class:
+        return broken(
+            INITIALIZED,
+            "StorageClassMissing",
+            f"StorageClass {spec.storage.storage_class_name} does not exist: create it, or name another in a new store",
+        )
+    if not observed.storage_class:
         return broken(
             INITIALIZED,
             "NoDefaultStorageClass",

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ...kernel.action import Acknowledge, Action, Delete, Emit, Ref, Switchover
+from ...kernel.action import Acknowledge, Action, Delete, Emit, Ref, Restart, Switchover
 from ...kernel.command import SWITCHOVER, Commands
 from ...kernel.env import Env
 from ...kernel.naming import SHAPE
@@ -38,16 +38,38 @@ def roll(
     release = spec.images.postgres is None and any(member.image != env.images.postgres for member in due)
     if release and not observed.turn:
         return Step(release=True)
-    unready = next((member for member in due if not member.ready), None)
+    unready = next((member for member in due if not member.ready and member.shape != wanted), None)
     if unready:
         # It is not serving anyway, and the change may be what mends it.
-        return Step((Delete(Ref("Pod", unready.name)),), rolling=True, release=release)
+        going = () if unready.leaving else (Delete(Ref("Pod", unready.name)),)
+        return Step(going, rolling=True, release=release)
     if not primary or not all(member.ready for member in found) or len(found) < spec.instances:
         return Step(rolling=True, release=release)
+    return Step(_next(env, observed, found, due, primary, wanted), rolling=True, release=release)
+
+
+def _next(
+    env: Env, observed: Observed, found: tuple[Member, ...], due: list[Member], primary: str, wanted: str
+) -> tuple[Action, ...]:
+    """One instance's turn: its pod is replaced where the pod changes, else its server is restarted in place."""
+    lead = next((member for member in due if member.name == primary), None)
+    if lead and lead.lowers:
+        return _in_place(env, lead, primary)
     standby = next((member for member in due if member.name != primary), None)
     if standby:
-        return Step((Delete(Ref("Pod", standby.name)),), rolling=True, release=release)
-    return Step(_primary(env, observed, found, primary), rolling=True, release=release)
+        replaced = (Delete(Ref("Pod", standby.name)),)
+        return replaced if standby.shape != wanted else _in_place(env, standby, primary)
+    if lead and lead.shape == wanted and len(found) == 1:
+        return _in_place(env, lead, primary)
+    return _primary(env, observed, found, primary)
+
+
+def _in_place(env: Env, member: Member, primary: str) -> tuple[Action, ...]:
+    pauses = ": writes pause meanwhile" if member.name == primary else ""
+    return (
+        Emit("Normal", "InstanceRestarted", f"Restarting the server of {member.name} for its parameters{pauses}"),
+        Restart(f"{member.name}.{env.host(env.names.pods)}", member.address, env.names.admin_tls),
+    )
 
 
 def _template_stands(env: Env, observed: Observed, wanted: str) -> bool:
