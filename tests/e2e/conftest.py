@@ -13,7 +13,16 @@ from demo.installation import Installation, chosen, install
 from demo.kubectl import Kubectl
 from tests.e2e.figure import Figures
 
-ORDER = ("test_slice", "test_failover", "test_operator", "test_deletion")
+ORDER = (
+    "test_slice",
+    "test_changes",
+    "test_external",
+    "test_input",
+    "test_failover",
+    "test_operator",
+    "test_deletion",
+    "test_faults",
+)
 NOTED = pytest.StashKey[Figures]()
 READY_SECONDS = 150
 
@@ -99,10 +108,12 @@ def make_store(kubectl: Kubectl, namespace: str) -> Callable[..., dict[str, Any]
 def start_agent(installation: Installation, namespace: str) -> Callable[..., Agent]:
     """Starts an agent script beside a store and follows what it says."""
 
-    def begin(script: str, name: str = "agents", environment: Mapping[str, str] | None = None) -> Agent:
+    def begin(script: str, name: str = "agents", environment: Mapping[str, str] | None = None, node: str = "") -> Agent:
         job = f"{name}-{script.partition('.')[0].replace('_', '-')}-{secrets.token_hex(2)}"
         kubectl, image = installation.kubectl, installation.agent_image
-        agent = agentjob.start(kubectl, namespace, image, script, store=name, name=job, environment=environment)
+        agent = agentjob.start(
+            kubectl, namespace, image, script, store=name, name=job, environment=environment, node=node
+        )
         return agent.follow()
 
     return begin

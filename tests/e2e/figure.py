@@ -1,6 +1,8 @@
 """Measured figures: each is printed with its bound and verdict, and only correctness fails a test."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 
@@ -38,3 +40,10 @@ class Figures:
         self.noted.append(figure)
         self.out(str(figure))
         return figure
+
+    @contextmanager
+    def timed(self, name: str, bound: str = "") -> Iterator[None]:
+        """Note how long something took."""
+        began = time.monotonic()
+        yield
+        self.note(name, time.monotonic() - began, "s", bound)
