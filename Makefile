@@ -30,7 +30,7 @@ check: $(VENV)/.ready ## Format, lint, types, layers, unit and golden tests, gen
 	$(BIN)/coverage run -m pytest -q tests/unit tests/golden
 	$(BIN)/coverage report --include='$(PURE)' --fail-under=100 --skip-covered
 
-PURE := operator/checkpointstore/kernel/*,operator/checkpointstore/api/*,operator/checkpointstore/features/*,operator/checkpointstore/providers/*,operator/checkpointstore/reconcile.py
+PURE := operator/checkpointstore/kernel/*,operator/checkpointstore/api/*,operator/checkpointstore/features/*,operator/checkpointstore/providers/*,operator/checkpointstore/reconcile.py,operator/checkpointstore/report/hide.py,operator/checkpointstore/report/content.py
 
 .PHONY: generated
 generated: $(VENV)/.ready ## Write CRDs, the chart's copy, the install manifests and docs/api.md anew

@@ -139,7 +139,7 @@ def _available(spec: Pooler, ready: int, updated: bool, hibernated: bool) -> Con
 def _revision(settings: Manifest, observed: Observed, names: Names, database: Database) -> str:
     """A digest of all that a pod reads at its start; "" while some of it is not there yet."""
     tls, users = observed.secrets.get(names.pooler_tls), observed.secrets.get(names.pooler_users)
-    if tls is None or tls.certificate is None or not (database.certificates or users):
+    if not database.measured or tls is None or tls.certificate is None or not (database.certificates or users):
         return ""
     parts = (*settings["data"].values(), tls.certificate.fingerprint, users.source if users else "")
     return hashlib.sha256("".join((*parts, database.admin_version)).encode()).hexdigest()[:16]

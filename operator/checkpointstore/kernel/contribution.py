@@ -48,5 +48,7 @@ class Database:
     """Who leads now, or "" when nobody does."""
     serving: bool
     max_connections: int
+    measured: bool
+    """Whether max_connections is known, and not only assumed until the server has been asked."""
     reserved_connections: int
     """Connections that poolers must leave to replication, monitoring, jobs and people."""

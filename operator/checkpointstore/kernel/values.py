@@ -30,7 +30,7 @@ def quantity(text: str | int | float) -> Decimal:
     """
     match = re.match(QUANTITY, str(text))
     if match is None:
-        raise ValueError(f"{text!r} is not a quantity such as 500m or 2Gi")
+        raise ValueError("not a quantity such as 500m or 2Gi")
     return Decimal(match[1]) * _FACTOR[match[3] or ""]
 
 

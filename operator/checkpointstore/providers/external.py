@@ -41,6 +41,7 @@ def contribute(
         primary="",
         serving=True,
         max_connections=max_connections or DEFAULT_CONNECTIONS,
+        measured=max_connections > 0,
         reserved_connections=RESERVED_CONNECTIONS,
     )
     return Contribution(

@@ -54,7 +54,7 @@ async def observe(kube: Kube, store: Store, suspects: Iterable[Ref], unreachable
     foreign = {Ref("Secret", item.name) for item in facts if not item.ours} | {ref for ref in taken if ref}
     return Observed(
         objects=objects,
-        served=await _served(objects),
+        served=await _served(objects, unreachable),
         secrets={item.name: item for item in facts if item.ours},
         foreign=frozenset(foreign),
         storage_class=Ref("StatefulSet", store.name) in objects
@@ -64,10 +64,10 @@ async def observe(kube: Kube, store: Store, suspects: Iterable[Ref], unreachable
     )
 
 
-async def _served(objects: Mapping[Ref, Manifest]) -> dict[str, str]:
+async def _served(objects: Mapping[Ref, Manifest], unreachable: frozenset[str]) -> dict[str, str]:
     """What certificate each ready instance serves; those that do not answer are left out."""
     pods = [item for ref, item in objects.items() if ref.kind == "Pod" and component_of(item) == "postgres"]
-    ready = [pod for pod in pods if pod_ready(pod)]
+    ready = [pod for pod in pods if pod_ready(pod) and pod["status"].get("hostIP") not in unreachable]
     prints = await asyncio.gather(*(patroni.served(pod["status"]["podIP"]) for pod in ready))
     return {pod["metadata"]["name"]: text for pod, text in zip(ready, prints, strict=True) if text}
 

@@ -10,9 +10,9 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 
 KUBELET = 10250
-PERIOD = 2.0
-TIMEOUT = 1.5
-FAILURES = 3
+PERIOD = 0.5
+TIMEOUT = 1.0
+FAILURES = 4
 
 
 class Sentinel:

@@ -41,7 +41,7 @@ SOCKET = "/run/postgresql"
 
 def max_connections(memory: int, wanted: Mapping[str, str]) -> int:
     """The server's connections for `memory` MiB: what the user wants, else one for 8 MiB between 60 and 500."""
-    asked = wanted.get("max_connections", "")
+    asked = next((value for name, value in wanted.items() if name.lower() == "max_connections"), "")
     return int(asked) if asked.isdigit() else max(60, min(500, memory // 8))
 
 
@@ -71,7 +71,9 @@ def parameters(memory: int, storage: int, wanted: Mapping[str, str]) -> dict[str
         "tcp_keepalives_idle": "10",
         "tcp_keepalives_interval": "5",
         "tcp_keepalives_count": "3",
-        "tcp_user_timeout": "10000",
+        "tcp_user_timeout": "6000",
+        # A synchronous commit waits for a standby whose node is gone until this ends the connection to it.
+        "wal_sender_timeout": "6s",
         "max_wal_senders": "16",
         "max_replication_slots": "16",
         "max_slot_wal_keep_size": f"{wal * 2}MB",

@@ -49,6 +49,7 @@ def contribute(
         primary=primary,
         serving=serving,
         max_connections=max_connections(spec.resources.memory(), spec.parameters),
+        measured=True,
         reserved_connections=RESERVED_CONNECTIONS,
     )
     if blocked := _blocked(env, observed, previous, created, adopt, spec):

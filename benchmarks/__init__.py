@@ -1,0 +1,1 @@
+"""What the product promises in figures, measured on a real cluster: one module a question."""

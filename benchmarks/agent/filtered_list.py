@@ -1,0 +1,80 @@
+"""List checkpoints across threads in the store and in a stock schema with the same rows, taking turns."""
+
+import asyncio
+import os
+import random
+from typing import Any
+
+import stock
+from binding import read
+from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
+from report import finish, say
+from samples import Samples, turns
+
+ROUNDS = int(os.environ.get("ROUNDS", "40"))
+WARM_UP = 6  # PostgreSQL makes up its mind about a prepared statement's plan after five executions.
+USERS = int(os.environ["USERS"])
+SOME = """
+select thread_id as thread, metadata->>'run_id' as run, checkpoint_id as id
+from checkpoints order by random() limit 500
+"""
+Asked = dict[str, Any]
+
+
+def in_thread(thread: str) -> Asked:
+    return {"config": {"configurable": {"thread_id": thread}}, "limit": 10}
+
+
+def questions(rows: list[dict[str, str]]) -> dict[str, Asked]:
+    """The arguments of list(), anew each round; `rows` are some checkpoints that are there."""
+    row = random.choice(rows)
+    before = {"configurable": {"checkpoint_id": sorted(row["id"] for row in rows)[len(rows) // 2]}}
+    return {
+        "user_id": {"filter": {"user_id": f"user-{random.randrange(USERS)}"}, "limit": 10},
+        "run_id": {"filter": {"run_id": row["run"]}, "limit": 10},
+        "no_match": {"filter": {"user_id": f"nobody-{random.random()}"}, "limit": 10},
+        "every_row": {"filter": {"source": "loop"}, "limit": 10},
+        "no_filter": {"limit": 10},
+        "before": {"before": before, "limit": 10},
+        "in_thread_run_id": {**in_thread(row["thread"]), "filter": {"run_id": row["run"]}},
+        "in_thread_every_row": {**in_thread(row["thread"]), "filter": {"source": "loop"}},
+    }
+
+
+async def ask(saver: AsyncPostgresSaver, asked: Asked) -> list[Any]:
+    arguments = {"config": None, **asked}
+    return [item async for item in saver.alist(arguments.pop("config"), **arguments)]
+
+
+def plain(found: list[Any]) -> list[Any]:
+    return [(item.config, item.checkpoint, item.metadata, item.parent_config) for item in found]
+
+
+async def main() -> None:
+    samples, different = Samples(), 0
+    found: dict[str, int] = {}
+    async with (
+        AsyncPostgresSaver.from_conn_string(read("direct-uri")) as store,
+        AsyncPostgresSaver.from_conn_string(stock.uri()) as other,
+    ):
+        connection: Any = store.conn
+        cursor = await connection.execute(SOME)
+        rows = await cursor.fetchall()
+        for number in range(WARM_UP + ROUNDS):
+            for name, asked in questions(rows).items():
+                answers = {}
+                for place, saver in turns((("store", store), ("stock", other)), number):
+                    with samples.timed(f"{name}.{place}"):
+                        answers[place] = await ask(saver, asked)
+                found[name] = len(answers["store"])
+                if plain(answers["store"]) != plain(answers["stock"]):
+                    different += 1
+                    say("different", asked=str(asked), found=found[name], stock=len(answers["stock"]))
+            if number == WARM_UP - 1:
+                samples.forget()
+    samples.say()
+    wanted = dict.fromkeys(found, 10) | {"no_match": 0}
+    finish(different == 0 and found == wanted, different=different, found=found)
+
+
+asyncio.run(main())

@@ -1,0 +1,144 @@
+"""What runs inside a store's pods: Patroni's members and their records, and the schema Job."""
+
+import json
+from typing import Any
+
+from checkpointstore.features.schema.outcome import Outcome
+from checkpointstore.kernel.action import Manifest
+from checkpointstore.kernel.naming import STORE_LABEL
+
+from .apiserver import ApiServer, stamp
+from .nature import KUBELET, going, ready, tell
+
+PATRONI = "Patroni"
+SYSTEM = "7400000000000000001"
+RESTARTING = ("max_connections", "shared_buffers", "wal_level", "shared_preload_libraries")
+"""Some of the parameters that a server reads only at its start."""
+STARTED = "simulated/parameters-at-start"
+SUCCESS = json.dumps(
+    {"modules": [{"name": "LangGraph", "version": 9}], "serverVersion": "17.11", "maxConnections": 128}
+)
+
+
+def step(server: ApiServer, refusal: Outcome | None = None) -> None:
+    """Let Patroni's loops and the Jobs' processes go on; with `refusal` every Job ends that way."""
+    for statefulset in server.all("StatefulSet"):
+        _patroni(server, statefulset["metadata"]["namespace"], statefulset["metadata"]["name"])
+    for job in server.all("Job"):
+        _job(server, job, refusal)
+
+
+def _patroni(server: ApiServer, namespace: str, store: str) -> None:
+    scope = f"{store}-rw"
+    labels = {STORE_LABEL: store, "app.kubernetes.io/component": "postgres"}
+    members = [pod for pod in server.all("Pod", namespace, labels) if pod["status"]["phase"] == "Running"]
+    healthy = [pod["metadata"]["name"] for pod in members if ready(pod)]
+    if not members:
+        return
+    record = {**labels, "checkpointstore.dev/patroni": scope}
+    leader = annotation(server, namespace, scope, "leader")
+    if leader not in healthy:
+        leader = healthy[0] if healthy and not leader else ""
+        _record(server, namespace, scope, record, {"leader": leader or None, "transitions": "1"})
+    _record(server, namespace, f"{scope}-config", record, {"initialize": SYSTEM})
+    _record(server, namespace, f"{scope}-sync", record, {"leader": leader or None})
+    leader = _switch(server, namespace, scope, record, leader, healthy)
+    config = json.loads(annotation(server, namespace, f"{scope}-config", "config") or "{}")
+    parameters = config.get("postgresql", {}).get("parameters", {})
+    for pod in members:
+        _member(server, pod, leader, {name: parameters.get(name, "") for name in RESTARTING})
+
+
+def _switch(
+    server: ApiServer, namespace: str, scope: str, labels: dict[str, str], leader: str, healthy: list[str]
+) -> str:
+    """A switchover that was asked for; done or not, its record is cleared."""
+    name = f"{scope}-failover"
+    source, target = (annotation(server, namespace, name, key) for key in ("leader", "member"))
+    if not target:
+        return leader
+    _record(server, namespace, name, labels, {"leader": None, "member": None})
+    if source != leader or target not in healthy:
+        return leader
+    _record(server, namespace, scope, labels, {"leader": target})
+    return target
+
+
+def _member(server: ApiServer, pod: Manifest, leader: str, parameters: dict[str, str]) -> None:
+    """A member's own status annotation; it read what only a start reads when its pod was new."""
+    meta = pod["metadata"]
+    started = json.loads(meta.get("annotations", {}).get(STARTED) or json.dumps(parameters))
+    role = "primary" if meta["name"] == leader else "replica"
+    status: dict[str, Any] = {"role": role, "state": "running", "timeline": 1}
+    changed = {name: value for name, value in parameters.items() if started.get(name) != value}
+    if changed:
+        status["pending_restart"] = True
+        status["pending_restart_reason"] = {
+            name: {"old_value": started.get(name, ""), "new_value": value} for name, value in changed.items()
+        }
+    annotations = {"status": json.dumps(status), STARTED: json.dumps(started)}
+    change = {"metadata": {"annotations": annotations, "labels": {"checkpointstore.dev/role": role}}}
+    server.patch("Pod", meta["namespace"], meta["name"], change, PATRONI)
+
+
+def annotation(server: ApiServer, namespace: str, name: str, key: str) -> str:
+    record = server.get("Endpoints", namespace, name)
+    return str((record or {"metadata": {}})["metadata"].get("annotations", {}).get(key) or "")
+
+
+def _record(
+    server: ApiServer, namespace: str, name: str, labels: dict[str, str], annotations: dict[str, str | None]
+) -> None:
+    if server.get("Endpoints", namespace, name) is None:
+        made = {key: value for key, value in annotations.items() if value is not None}
+        meta = {"name": name, "namespace": namespace, "labels": labels, "annotations": made}
+        server.create({"apiVersion": "v1", "kind": "Endpoints", "metadata": meta}, PATRONI)
+    else:
+        server.patch("Endpoints", namespace, name, {"metadata": {"annotations": annotations}}, PATRONI)
+
+
+def _job(server: ApiServer, job: Manifest, refusal: Outcome | None) -> None:
+    """A Job's only pod: made, started by its kubelet, ended once the server it works on has a primary."""
+    meta = job["metadata"]
+    if job.get("status", {}).get("conditions"):
+        return
+    name = f"{meta['name']}-x7k2p"
+    pod = server.get("Pod", meta["namespace"], name)
+    if pod is None:
+        server.create(_job_pod(job, name), "kube-controller-manager")
+    elif pod["status"]["phase"] == "Running" and not going(pod) and (refusal or _reachable(server, job)):
+        code, message = (64, refusal.text()) if refusal else (0, SUCCESS)
+        ended = {"name": "schema", "state": {"terminated": {"exitCode": code, "message": message}}}
+        phase = "Failed" if refusal else "Succeeded"
+        tell(server, pod, phase, ready=False, containerStatuses=[ended])
+        condition = {
+            "type": "Failed" if refusal else "Complete",
+            "status": "True",
+            "lastTransitionTime": stamp(server.now),
+        }
+        server.patch("Job", meta["namespace"], meta["name"], {"status": {"conditions": [condition]}}, KUBELET, "status")
+
+
+def _job_pod(job: Manifest, name: str) -> Manifest:
+    meta, template = job["metadata"], job["spec"]["template"]
+    labels = {**template["metadata"]["labels"], "batch.kubernetes.io/job-name": meta["name"]}
+    owner = {"apiVersion": "batch/v1", "kind": "Job", "name": meta["name"], "uid": meta["uid"], "controller": True}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": meta["namespace"], "labels": labels, "ownerReferences": [owner]},
+        "spec": {
+            "nodeName": "node1",
+            "containers": [],
+            "volumes": [v for v in template["spec"]["volumes"] if "emptyDir" not in v],
+        },
+        "status": {"phase": "Pending", "hostIP": "198.18.1.1"},
+    }
+
+
+def _reachable(server: ApiServer, job: Manifest) -> bool:
+    """An external server is always there; our own once somebody leads."""
+    request = json.loads(job["spec"]["template"]["spec"]["containers"][0]["env"][0]["value"])
+    if request["provider"] == "External":
+        return True
+    return bool(annotation(server, job["metadata"]["namespace"], request["host"].split(".")[0], "leader"))

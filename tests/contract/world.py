@@ -1,0 +1,225 @@
+"""A small world for one store: the real actor, observer and executor over an API server in memory and its nature."""
+
+import asyncio
+import base64
+import datetime as dt
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, Self
+from unittest.mock import patch
+
+from checkpointstore import reconcile
+from checkpointstore.api import store as api
+from checkpointstore.features.schema.outcome import Outcome
+from checkpointstore.kernel.action import Manifest, Ref
+from checkpointstore.kernel.env import Images, Platform
+from checkpointstore.kernel.errors import StoreError
+from checkpointstore.kernel.naming import STORE_LABEL
+from checkpointstore.kernel.observed import Observed
+from checkpointstore.runtime import actor, execute, observe
+
+from . import database, nature
+from .apiserver import ApiServer
+from .paper import Paper
+from .rest import Rest
+from .twin import Killed, Twin
+
+NAMESPACE = "shop"
+STRANGER = "kubectl-edit"
+PLATFORM = Platform(Images("images/postgres:1", "images/pgbouncer:1", "images/operator:1"))
+DEFAULT_CLASS = {
+    "apiVersion": "storage.k8s.io/v1",
+    "kind": "StorageClass",
+    "metadata": {"name": "standard", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}},
+}
+
+
+class World:
+    """Use it as a context manager: inside, time and randomness are the world's own."""
+
+    def __init__(self, name: str = "agents") -> None:
+        self.name = name
+        self.server = ApiServer()
+        self.refusal: Outcome | None = None
+        """How the schema Jobs end, while that is not well."""
+        self.silent: frozenset[str] = frozenset()
+        """Addresses of nodes that do not answer."""
+        self.removed: list[tuple[str, str]] = []
+        """Kind and name of everything that operators have deleted."""
+        self._stack = ExitStack()
+        self.turn = True
+        """Whether this store may take a new release up now."""
+        self.server.create(DEFAULT_CLASS)
+        self.start_anew()
+
+    def __enter__(self) -> Self:
+        paper = Paper(lambda: self.server.now)
+        self._rest = Rest(self.server, paper.facts)
+        clock = SimpleNamespace(datetime=_clock(self.server), timedelta=dt.timedelta, UTC=dt.UTC)
+        for module, name, stand_in in (
+            (actor, "dt", clock),
+            (execute, "dt", clock),
+            (execute, "secrets", paper),
+            (execute, "certificate", paper),
+            (observe, "certificate", paper),
+            (execute, "patroni", self._rest),
+            (observe, "patroni", self._rest),
+        ):
+            self._stack.enter_context(patch.object(module, name, stand_in))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    # What people do
+
+    def make(self, spec: Mapping[str, Any] | None = None, annotations: Mapping[str, str] | None = None) -> Self:
+        meta = {"name": self.name, "namespace": NAMESPACE, "annotations": annotations or {}}
+        body = {"apiVersion": "checkpointstore.dev/v1alpha1", "kind": "CheckpointStore", "metadata": meta}
+        self.server.create({**body, "spec": spec or {}}, STRANGER)
+        return self
+
+    def change(self, **spec: Any) -> Self:
+        self.server.patch("CheckpointStore", NAMESPACE, self.name, {"spec": spec}, STRANGER)
+        return self
+
+    def command(self, annotation: str, value: str | None) -> Self:
+        meta = {"annotations": {f"checkpointstore.dev/{annotation}": value}}
+        self.server.patch("CheckpointStore", NAMESPACE, self.name, {"metadata": meta}, STRANGER)
+        return self
+
+    def edit(self, kind: str, name: str, patch: Mapping[str, Any]) -> Self:
+        self.server.patch(kind, NAMESPACE, name, patch, STRANGER)
+        return self
+
+    def delete(self, kind: str, name: str) -> Self:
+        self.server.delete(kind, NAMESPACE, name)
+        return self
+
+    def make_class(self, name: str) -> Self:
+        """A StorageClass that is not the default."""
+        self.server.create({**DEFAULT_CLASS, "metadata": {"name": name}})
+        return self
+
+    def delete_class(self) -> Self:
+        """The cluster has no default StorageClass any more."""
+        self.server.delete("StorageClass", "", "standard")
+        return self
+
+    def rds(self, **changes: str | None) -> Self:
+        """Somebody else's server, described by the Secret `rds`; None leaves a key out."""
+        keys: dict[str, str | None] = {"host": "db.example", "port": "5432", "database": "agents", "username": "dba"}
+        keys |= {"password": "of the admin", **changes}
+        data = {key: base64.b64encode(value.encode()).decode() for key, value in keys.items() if value is not None}
+        meta = {"name": "rds", "namespace": NAMESPACE}
+        self.server.create({"apiVersion": "v1", "kind": "Secret", "metadata": meta, "data": data}, STRANGER)
+        return self
+
+    # What the operator does
+
+    def start_anew(self, life: int | None = None, faults: Mapping[int, StoreError] | None = None) -> Self:
+        """Another operator process, which remembers nothing; see Twin for `life` and `faults`."""
+        self.kube = Twin(self.server, life, faults, self.removed)
+        self._actors = actor.Actors(self.kube, PLATFORM)
+        self._suspects: frozenset[Ref] = frozenset()
+        self.again: dt.timedelta | None = None
+        return self
+
+    def look(self) -> int:
+        """One pass; how many writes it took. A killed operator is followed by a new one; errors end only the pass."""
+        before = self.kube.writes.total()
+        self._actors.sentinel.gone = self.silent
+        try:
+            result = asyncio.run(self._actors._pass(actor.Key(NAMESPACE, self.name), self._suspects))
+            self._suspects, self.again = result or (frozenset(), None)
+        except Killed:
+            self.start_anew()
+            return 1
+        except StoreError:
+            return 1
+        return self.kube.writes.total() - before
+
+    # What the cluster does
+
+    def tick(self, count: int = 1) -> Self:
+        for _ in range(count):
+            self.server.now += dt.timedelta(seconds=1)
+            nature.step(self.server)
+            database.step(self.server, self.refusal)
+            self._rest.starts()
+        return self
+
+    def settle(self, limit: int = 60) -> int:
+        """Pass and tick until nothing happens any more; how many rounds that took."""
+        for number in range(limit):
+            before = self._snapshot()
+            writes = self.look()
+            self.tick()
+            if not writes and self._snapshot() == before:
+                return number
+        raise AssertionError(f"no rest after {limit} rounds: {self.status}")
+
+    def settle_until(self, seen: Callable[[], bool], limit: int = 60) -> Self:
+        """Pass and tick until it is seen."""
+        for _ in range(limit):
+            if seen():
+                return self
+            self.look()
+            self.tick()
+        raise AssertionError(f"not seen after {limit} rounds: {self.status}")
+
+    # What can be seen
+
+    @property
+    def body(self) -> Manifest:
+        return self.need("CheckpointStore", self.name)
+
+    @property
+    def status(self) -> dict[str, Any]:
+        return dict(self.body.get("status", {}))
+
+    def condition(self, type_: str) -> dict[str, Any]:
+        return next(item for item in self.status["conditions"] if item["type"] == type_)
+
+    def need(self, kind: str, name: str) -> Manifest:
+        found = self.server.get(kind, NAMESPACE, name)
+        assert found is not None, f"{kind} {name} is not there"
+        return found
+
+    def secret(self, name: str) -> dict[str, str]:
+        data = self.need("Secret", name)["data"]
+        return {key: base64.b64decode(value).decode() for key, value in data.items()}
+
+    def children(self) -> list[tuple[str, str]]:
+        """Kind and name of everything that carries the store's label."""
+        return [
+            (kind, name)
+            for (kind, _, name), item in sorted(self.server.objects.items())
+            if item["metadata"].get("labels", {}).get(STORE_LABEL) == self.name
+        ]
+
+    def store(self) -> api.Store:
+        return api.parse(self.body)
+
+    def observed(self) -> Observed:
+        seen = asyncio.run(observe.observe(Twin(self.server), self.store(), self._suspects, self.silent))
+        return replace(seen, turn=self.turn)
+
+    def plan(self) -> reconcile.Plan:
+        return reconcile.plan(self.store(), self.observed(), PLATFORM, self.server.now)
+
+    def _snapshot(self) -> dict[Any, str]:
+        return {
+            key: item["metadata"]["resourceVersion"] for key, item in self.server.objects.items() if key[0] != "Event"
+        }
+
+
+def _clock(server: ApiServer) -> type[dt.datetime]:
+    class Clock(dt.datetime):
+        @classmethod
+        def now(cls, tz: dt.tzinfo | None = None) -> "Clock":
+            return cls.fromtimestamp(server.now.timestamp(), tz)
+
+    return Clock

@@ -1,0 +1,188 @@
+"""Nodes cut off, the API server away, the operator's leader killed: what a checking writer sees of each."""
+
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from demo import installation as operator
+from demo.agentjob import Agent
+from demo.installation import Installation
+from demo.kubectl import Kubectl, wait_for
+from tests.e2e import outage, process
+from tests.e2e.figure import Figures
+from tests.e2e.subject import Subject, stamp
+from tests.e2e.writing import Writer, wrote
+
+NAME = "pair"
+PATIENCE = 180
+LEASE = "checkpointstore-operator"
+
+
+@pytest.fixture(scope="module")
+def pair(installation: Installation, namespace: str) -> Subject:
+    """Two synchronous instances on nodes that can be cut off."""
+    if installation.cluster.name != "local":
+        pytest.skip(f"nothing can be broken on a {installation.cluster.name} cluster from here")
+    terms = [{"key": "kubernetes.io/hostname", "operator": "In", "values": outage.workers(installation)}]
+    required = {"nodeSelectorTerms": [{"matchExpressions": terms}]}
+    affinity = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
+    made = Subject(installation.kubectl, namespace, NAME)
+    synchronous = {"number": 1, "dataDurability": "Preferred"}
+    made.apply({"postgres": {"instances": 2, "synchronous": synchronous, "scheduling": {"affinity": affinity}}})
+    made.ready(PATIENCE)
+    return made
+
+
+@pytest.fixture
+def two_operators(installation: Installation) -> Iterator[Kubectl]:
+    """The operator with two replicas, and afterwards with one again."""
+    scale(installation.kubectl, 2)
+    yield installation.kubectl
+    scale(installation.kubectl, 1)
+
+
+def scale(kubectl: Kubectl, replicas: int, *settings: str) -> None:
+    """Upgrade the release as a person would."""
+    where = ["--namespace", operator.NAMESPACE, "--reuse-values", "--set", f"replicas={replicas}"]
+    kubectl.helm("upgrade", operator.RELEASE, operator.CHART, *where, *settings, "--wait", "--timeout", "120s")
+
+
+def holder(kubectl: Kubectl) -> str:
+    """The operator's pod that works now, empty between two."""
+    lease = kubectl.json("get", "lease", LEASE, "-n", operator.NAMESPACE)
+    return str(lease["spec"].get("holderIdentity") or "")
+
+
+def test_operator_leader_killed_among_two(pair: Subject, two_operators: Kubectl, figures: Figures) -> None:
+    leader = wait_for("an operator that leads", lambda: holder(two_operators) or None, 30)
+    old = pair.login()
+    pod = two_operators.json("get", "pod", leader, "-n", operator.NAMESPACE)
+    # Without a word: one that is merely deleted gives its Lease back.
+    assert process.kill(pod["metadata"]["uid"]) > 0, "the operator's process is not on this host"
+    two_operators("delete", "pod", leader, "-n", operator.NAMESPACE, "--grace-period=0", "--force")
+    began = time.monotonic()
+    pair.command("rotate-credentials", stamp())
+    wait_for("another leader", lambda: bool({holder(two_operators)} - {leader, ""}), 60)
+    figures.note("operator_leader_killed_to_successor", time.monotonic() - began, "s")
+    pair.changed("the successor's work", lambda: pair.login() != old)
+
+
+def test_api_server_away(pair: Subject, start_agent: Callable[..., Agent], figures: Figures, soak: bool) -> None:
+    seconds = 600 if soak else 30
+    server = outage.api_server()
+    writer = Writer.start(start_agent, figures, NAME, "api-away")
+    with outage.stopped(server):
+        time.sleep(seconds)
+    writer.next_second()
+    result = writer.stop()
+    figures.note("api_server_away_for", seconds, "s")
+    figures.note("api_server_away_failed_calls", result["failed"], "calls", "<=0")
+    figures.note("api_server_away_longest_gap", result["longest_gap"], "s")
+    assert result["failed"] == 0, writer.agent.tail()
+    old = pair.login()
+    pair.command("rotate-credentials", stamp())
+    pair.changed("the operator to work again", lambda: pair.login() != old)
+
+
+def test_standby_node_cut(
+    pair: Subject, installation: Installation, start_agent: Callable[..., Agent], figures: Figures, soak: bool
+) -> None:
+    faults = Faults(pair, installation, start_agent, figures)
+    for number in range(10 if soak else 1):
+        faults.cut(number, "standby")
+    faults.note("standby_node_cut", median="<=10", longest="")
+
+
+def test_primary_node_cut(
+    pair: Subject, installation: Installation, start_agent: Callable[..., Agent], figures: Figures, soak: bool
+) -> None:
+    faults = Faults(pair, installation, start_agent, figures)
+    for number in range(10 if soak else 1):
+        if soak:
+            # Operator and poolers change places, so that each round loses other parts with the primary.
+            node = installation.cluster.nodes()[number % 3]
+            scale(installation.kubectl, 1, "--set-string", f"nodeSelector.kubernetes\\.io/hostname={node}")
+        faults.cut(number, "primary")
+    if soak:
+        scale(installation.kubectl, 1, "--set", "nodeSelector=null")
+    faults.note("primary_node_cut", median="<=25", longest="<=28")
+
+
+class Faults:
+    """Rounds in which a node of the store is cut off under a writer on a node that stays."""
+
+    def __init__(self, pair: Subject, installation: Installation, start_agent: Any, figures: Figures) -> None:
+        self._pair, self._installation, self._start, self._figures = pair, installation, start_agent, figures
+        self._gaps: list[float] = []
+        self._lost, self._left = 0, [0.0]
+
+    def cut(self, number: int, role: str) -> None:
+        """One round: place the poolers, write, cut, wait until every client writes again, heal."""
+        primary = self._pair.primary()
+        members = {name: pod["spec"]["nodeName"] for name, pod in self._pair.pods().items()}
+        node = next(where for name, where in members.items() if (name == primary) == (role == "primary"))
+        self._place_poolers(number, node)
+        survivor = next(name for name in self._installation.cluster.nodes() if name not in members.values())
+        settings = {"RATE": "50", "RUN": f"{role}-{number}"}
+        writer = Writer.start(self._start, self._figures, NAME, f"{role}-{number}", environment=settings, node=survivor)
+        before = len(writer.told())
+        on_node = addresses(self._pair, node)
+        with outage.cut(self._installation, node) as began:
+            self._left.append(self._poolers_left(on_node, began))
+            wait_for("writes to stop or go on", lambda: time.monotonic() - began > 6, 10)
+            wait_for("every client to write", lambda: wrote(writer.told()), 90, every=0.1, seen=writer.agent.tail)
+            if role == "standby":
+                # The primary gives the standby up only after its own timeouts.
+                time.sleep(max(0.0, 20 - (time.monotonic() - began)))
+                writer.next_second()
+        result = writer.stop()
+        self._gaps.append(max(line["gap"] for line in writer.told()[before:]))
+        self._lost += result["lost"]
+        self._pair.changed("a whole pair", self._pair.whole, PATIENCE)
+
+    def _place_poolers(self, number: int, node: str) -> None:
+        """One pooler on the node that is cut, in the rounds with an even number; in others on none that is."""
+        nodes = self._installation.cluster.nodes()
+        away = [name for name in nodes if name != node][1:] if number % 2 == 0 else [node]
+        kubectl = self._installation.kubectl
+        before = set(self._pair.pods("pooler"))
+        with outage.cordoned(kubectl, away):
+            kubectl("delete", "pod", *before, "-n", self._pair.namespace, "--wait=false")
+            self._pair.changed("poolers elsewhere", lambda: not before & set(self._pair.pods("pooler", going=True)))
+
+    def _poolers_left(self, on_node: set[str], began: float) -> float:
+        """Seconds after which the Service had no pooler of the cut node any more; 0 where none was there."""
+        if not on_node:
+            return 0.0
+        wait_for("the cut pooler to leave the Service", lambda: not on_node & serving(self._pair), 60, every=0.1)
+        return time.monotonic() - began
+
+    def note(self, what: str, median: str, longest: str) -> None:
+        """Note all rounds; nothing acknowledged may be lost."""
+        self._figures.note(f"{what}_rounds", len(self._gaps), "rounds")
+        self._figures.note(f"{what}_gap_median", statistics.median(self._gaps), "s", median)
+        self._figures.note(f"{what}_gap_max", max(self._gaps), "s", longest)
+        self._figures.note(f"{what}_pooler_left_the_service", max(self._left), "s")
+        self._figures.note(f"{what}_rows_lost", self._lost, "rows", "<=0")
+        assert self._lost == 0
+
+
+def addresses(subject: Subject, node: str) -> set[str]:
+    """Where the poolers of a node listen."""
+    return {pod["status"]["podIP"] for pod in subject.pods("pooler").values() if pod["spec"]["nodeName"] == node}
+
+
+def serving(subject: Subject) -> set[str]:
+    """The addresses to which the pooler's Service sends clients now."""
+    chosen = f"kubernetes.io/service-name={subject.name}-pooler"
+    slices = subject.kubectl.items("endpointslices", "-n", subject.namespace, "-l", chosen)
+    return {
+        address
+        for found in slices
+        for endpoint in found.get("endpoints") or ()
+        if endpoint["conditions"].get("ready")
+        for address in endpoint["addresses"]
+    }

@@ -1,0 +1,236 @@
+"""What is told of a plan, and plans where something is in the way."""
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from checkpointstore import reconcile
+from checkpointstore.features.schema.outcome import Outcome
+from checkpointstore.kernel.action import Apply, Delete, Emit, IssueCertificate, Ref
+from checkpointstore.kernel.condition import true
+from checkpointstore.kernel.errors import Refused
+from checkpointstore.kernel.pki import LEAF_LIFETIME, RENEW_BEFORE
+from tests.contract.world import NAMESPACE, World
+
+
+def kinds(plan: reconcile.Plan) -> set[str]:
+    return {type(action).__name__ for action in plan.actions}
+
+
+def test_what_the_api_server_refuses_is_told_and_taken_up_when_it_relents() -> None:
+    with World() as world:
+        world.make()
+        # The first pass looks and says so with its first 50 requests; these are its Services.
+        world.start_anew(faults={number: Refused("Forbidden", "services: no") for number in range(53, 59)})
+        world.look()
+        assert [world.condition(type_)["status"] for type_ in ("Ready", "Reconciling", "Stalled")] == [
+            "False",
+            "False",
+            "True",
+        ]
+        assert world.condition("Stalled")["reason"] == "Forbidden"
+        assert world.status["phase"] == "Stalled"
+        assert world.again == timedelta(seconds=30)
+        world.start_anew()
+        world.settle()
+        assert world.status["phase"] == "Ready"
+
+
+def test_a_refusal_does_not_make_a_serving_store_not_ready() -> None:
+    with World() as world:
+        world.make()
+        world.settle()
+        plan = reconcile.refused(world.plan(), "Rejected", "no")
+        assert [f"{item.type}={item.status}" for item in plan.conditions[:3]] == [
+            "Ready=True",
+            "Reconciling=False",
+            "Stalled=True",
+        ]
+        assert plan.actions == ()
+
+
+def test_news() -> None:
+    def status(ready: str, stalled: str, primary: str) -> dict[str, object]:
+        return {
+            "postgres": {"primary": primary},
+            "conditions": [
+                {"type": "Ready", "status": ready, "message": "about ready"},
+                {"type": "Stalled", "status": stalled, "message": "about stalled"},
+            ],
+        }
+
+    before, after = status("False", "False", "agents-0"), status("True", "False", "agents-0")
+    assert reconcile.news({}, after) == (Emit("Normal", "Ready", "about ready"),)
+    assert reconcile.news(before, after) == (Emit("Normal", "Ready", "about ready"),)
+    assert reconcile.news(after, after) == ()
+    assert reconcile.news({}, before) == ()
+    assert reconcile.news(after, status("False", "True", "")) == (
+        Emit("Warning", "NotReady", "about ready"),
+        Emit("Warning", "Stalled", "about stalled"),
+    )
+    assert reconcile.news(after, status("True", "False", "agents-1")) == (
+        Emit("Normal", "PrimaryChanged", "agents-1 leads now, before it agents-0"),
+    )
+
+
+def test_a_store_that_is_fine_and_not_yet_readable_is_pending() -> None:
+    plan = reconcile.Plan(parts=(true("Initialized", "BootstrapCompleted"),))
+    assert reconcile.status({}, 1, plan, World().server.now)["phase"] == "Pending"
+
+
+def test_what_nobody_asks_for_any_more_goes_unless_it_holds_data() -> None:
+    with World() as world:
+        world.make()
+        world.settle()
+        ours = world.need("ConfigMap", "agents-postgres")["metadata"]
+        meta = {key: ours[key] for key in ("namespace", "labels", "ownerReferences")}
+        for kind, version in (("ConfigMap", "v1"), ("Secret", "v1"), ("PersistentVolumeClaim", "v1")):
+            body = {"apiVersion": version, "kind": kind, "metadata": {**meta, "name": "left-over"}, "spec": {}}
+            world.server.create(body, "an-older-release")
+        assert world.plan().actions == (Delete(Ref("ConfigMap", "left-over")),)
+        world.settle()
+        assert world.server.get("Secret", NAMESPACE, "left-over") is not None
+
+
+def test_nothing_goes_while_the_rooms_do_not_know_what_they_want() -> None:
+    """A store that is stalled before it begins asks for nothing; that takes nothing away."""
+    with World() as world:
+        world.rds()
+        world.make({"postgres": {"provider": "External", "external": {"secretRef": {"name": "rds"}}}})
+        world.settle()
+        before = world.children()
+        world.delete("Secret", "rds")
+        world.settle()
+        assert world.condition("Stalled")["reason"] == "SecretMissing"
+        assert world.children() == before
+        world.rds()
+        world.settle()
+        assert world.status["phase"] == "Ready"
+
+
+def test_a_stranger_edit_of_what_is_ours_is_undone_and_the_rest_stays() -> None:
+    with World() as world:
+        world.make({"postgres": {"instances": 2}})
+        world.settle()
+        before = {key: world.need(*key) for key in world.children() if key[0] in ("Deployment", "Service", "Role")}
+        for kind, name in before:
+            world.edit(kind, name, {"metadata": {"annotations": {"theirs": "1"}, "labels": {"theirs": "1"}}})
+        world.edit("Deployment", "agents-pooler", {"spec": {"replicas": 9, "template": {"spec": {"volumes": None}}}})
+        world.edit("Service", "agents-rw", {"spec": {"ports": None}})
+        world.edit("Role", "agents", {"rules": []})
+        world.settle()
+        for (kind, name), was in before.items():
+            now = world.need(kind, name)
+            assert now["metadata"]["annotations"]["theirs"] == now["metadata"]["labels"]["theirs"] == "1"
+            assert {key: now.get(key) for key in ("rules", "data")} == {key: was.get(key) for key in ("rules", "data")}
+            assert now.get("spec") == was.get("spec"), (kind, name)
+
+
+def test_a_foreign_object_is_never_touched() -> None:
+    with World() as world:
+        taken = {"ConfigMap": "agents-pooler", "Secret": "agents-app", "Service": "agents-rw"}
+        for kind, name in taken.items():
+            meta = {"name": name, "namespace": NAMESPACE, "labels": {"whose": "theirs"}}
+            body = {"apiVersion": "v1", "kind": kind, "metadata": meta, "spec": {}}
+            world.server.create(body, "kubectl-create")
+        before = {name: world.need(kind, name) for kind, name in taken.items()}
+        world.make()
+        for _ in range(6):
+            world.look()
+            world.tick()
+        assert {name: world.need(kind, name) for kind, name in taken.items()} == before
+        assert world.condition("Stalled")["reason"] == "NameTaken"
+        for kind, name in taken.items():
+            world.delete(kind, name)
+        world.settle()
+        assert world.status["phase"] == "Ready"
+
+
+@pytest.mark.parametrize("secret", ["agents-postgres-tls", "agents-admin-tls", "agents-pooler-tls"])
+def test_a_certificate_is_renewed_before_it_ends(secret: str) -> None:
+    """And nothing but certificates changes: no pod is restarted for the server's own."""
+    with World() as world:
+        world.make()
+        world.settle()
+        world.server.now += LEAF_LIFETIME - RENEW_BEFORE - timedelta(minutes=1)
+        assert world.plan().actions == ()
+        world.server.now += timedelta(minutes=2)
+        plan = world.plan()
+        assert kinds(plan) == {"IssueCertificate"}
+        assert secret in {
+            item.secret["metadata"]["name"] for item in plan.actions if isinstance(item, IssueCertificate)
+        }
+        primary = world.need("Pod", "agents-0")["metadata"]["uid"]
+        world.settle()
+        assert world.need("Pod", "agents-0")["metadata"]["uid"] == primary
+        seen = world.observed()
+        have = seen.secrets["agents-postgres-tls"].certificate
+        assert have is not None
+        assert seen.served == {"agents-0": have.fingerprint}
+
+
+def test_a_lost_authority_is_made_again_and_everything_follows() -> None:
+    with World() as world:
+        world.make()
+        world.settle()
+        before = world.secret("agents-app")
+        world.delete("Secret", "agents-ca")
+        assert type(world.plan().actions[0]).__name__ == "IssueAuthority"
+        world.settle()
+        after = world.secret("agents-app")
+        assert after["ca.crt"] != before["ca.crt"]
+        assert after["password"] == before["password"]
+        assert world.secret("agents-pooler-tls")["ca.crt"] == after["ca.crt"]
+
+
+def test_a_broken_certificate_is_made_again() -> None:
+    with World() as world:
+        world.make()
+        world.settle()
+        world.edit("Secret", "agents-postgres-tls", {"data": {"tls.crt": "bm9uZQ=="}})
+        assert kinds(world.plan()) == {"IssueCertificate"}
+        world.settle()
+        assert world.status["phase"] == "Ready"
+
+
+@pytest.mark.parametrize("text", ["no JSON", "[1]", ""])
+def test_a_member_that_says_nothing_sensible_is_a_member(text: str) -> None:
+    with World() as world:
+        world.make()
+        world.settle()
+        world.edit("Pod", "agents-0", {"metadata": {"annotations": {"status": text}}})
+        assert world.plan().actions == ()
+        assert world.plan().status["postgres"]["timeline"] == 0
+
+
+@pytest.mark.parametrize("reason", ["none", {"max_connections": "x"}, {"shared_buffers": {"new_value": "1"}}])
+def test_a_pending_restart_without_a_readable_reason_lowers_nothing(reason: object) -> None:
+    """Then the standby restarts first, as in any other change."""
+    with World() as world:
+        world.make({"postgres": {"instances": 2}})
+        world.settle()
+        for name in ("agents-0", "agents-1"):
+            status = json.dumps({"pending_restart": True, "pending_restart_reason": reason})
+            world.edit("Pod", name, {"metadata": {"annotations": {"status": status}}})
+        told = [action.message for action in world.plan().actions if isinstance(action, Emit)]
+        assert told == ["Restarting the server of agents-1 for its parameters"]
+
+
+def test_a_job_that_ends_without_a_word_is_told_as_failed() -> None:
+    with World() as world:
+        world.make()
+        world.refusal = Silent()
+        for _ in range(6):
+            world.look()
+            world.tick()
+        assert world.condition("SchemaApplied")["reason"] == "JobFailed"
+        assert "see its pod's log" in world.condition("SchemaApplied")["message"]
+        assert not [action for action in world.plan().actions if isinstance(action, Apply)]
+
+
+class Silent(Outcome):
+    """What a pod leaves that was killed while it wrote."""
+
+    def text(self) -> str:
+        return "Kil"

@@ -1,0 +1,144 @@
+"""Which instance is next in a rolling change, as a table: each row says why."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from checkpointstore.kernel.action import Delete, Ref, Restart, Switchover
+from checkpointstore.kernel.command import Commands
+from checkpointstore.kernel.env import Env, Images
+from checkpointstore.kernel.naming import SHAPE
+from checkpointstore.kernel.observed import Observed
+from checkpointstore.providers.patroni.member import Member, members
+from checkpointstore.providers.patroni.rolling import Step, roll
+from checkpointstore.providers.patroni.workload import digest
+from checkpointstore.providers.spec import Postgres, UpdateStrategy
+
+ENV = Env("agents", "shop", "uid", Images("postgres:1", "pgbouncer:1", "operator:1"), "cluster.local", "system")
+SPEC = Postgres(instances=2)
+SHAPED = digest(SPEC, ENV, Commands())
+
+
+def member(name: str, **change: Any) -> Member:
+    calm = Member(
+        name=name,
+        ready=True,
+        role="replica",
+        state="running",
+        timeline=1,
+        pending_restart=False,
+        lowers=False,
+        leaving=False,
+        address="198.18.1.1",
+        shape=SHAPED,
+        image="postgres:1",
+        restarted="",
+        node="node1",
+    )
+    return replace(calm, **change)
+
+
+def statefulset(shape: str = SHAPED, seen: int = 1) -> dict[Ref, dict[str, Any]]:
+    template = {"metadata": {"annotations": {SHAPE: shape}}}
+    live = {"metadata": {"name": "agents", "generation": 1}, "spec": {"template": template}}
+    return {Ref("StatefulSet", "agents"): {**live, "status": {"observedGeneration": seen}}}
+
+
+def step(*found: Member, spec: Postgres = SPEC, observed: Observed | None = None) -> Step:
+    return roll(spec, ENV, observed or Observed(objects=statefulset()), Commands(), found, "agents-0")
+
+
+LEAD, STANDBY = member("agents-0"), member("agents-1")
+PENDING: dict[str, Any] = {"pending_restart": True}
+LOWERS: dict[str, Any] = {"pending_restart": True, "lowers": True}
+OLD: dict[str, Any] = {"shape": "other"}
+ROWS = [
+    ("nothing is due", (LEAD, STANDBY), []),
+    ("a standby's pod is replaced before the primary's", (replace(LEAD, **OLD), replace(STANDBY, **OLD)), ["agents-1"]),
+    ("parameters alone need no new pod", (replace(LEAD, **PENDING), replace(STANDBY, **PENDING)), ["restart agents-1"]),
+    ("the primary last, after a switchover", (replace(LEAD, **PENDING), STANDBY), ["switchover"]),
+    ("lowering goes to the primary first", (replace(LEAD, **LOWERS), replace(STANDBY, **LOWERS)), ["restart agents-0"]),
+    (
+        "a pod of the old shape that does not run goes at once",
+        (LEAD, replace(STANDBY, ready=False, **OLD)),
+        ["agents-1"],
+    ),
+    ("a pod that goes already is not told again", (LEAD, replace(STANDBY, ready=False, leaving=True, **OLD)), []),
+    ("a pod that is only starting is waited for", (LEAD, replace(STANDBY, ready=False, **PENDING)), []),
+    ("nobody goes while one is missing", (replace(LEAD, **OLD),), []),
+]
+
+
+def told(result: Step) -> list[str]:
+    return [text for action in result.actions if (text := _text(action))]
+
+
+def _text(action: object) -> str:
+    match action:
+        case Delete(target):
+            return target.name
+        case Restart(host):
+            return f"restart {host.split('.')[0]}"
+        case Switchover():
+            return "switchover"
+    return ""
+
+
+@pytest.mark.parametrize(("reason", "found", "expected"), ROWS, ids=[row[0] for row in ROWS])
+def test_one_instance_is_next(reason: str, found: tuple[Member, ...], expected: list[str]) -> None:
+    assert told(step(*found)) == expected, reason
+
+
+def test_a_lone_instance_restarts_in_place_for_its_parameters() -> None:
+    alone = Postgres(instances=1)
+    lead = replace(LEAD, shape=digest(alone, ENV, Commands()), **PENDING)
+    observed = Observed(objects=statefulset(lead.shape))
+    assert told(step(lead, spec=alone, observed=observed)) == ["restart agents-0"]
+
+
+@pytest.mark.parametrize("objects", [{}, statefulset("other"), statefulset(seen=0)])
+def test_no_pod_goes_before_its_successor_would_be_as_wanted(objects: dict[Ref, dict[str, Any]]) -> None:
+    result = step(LEAD, replace(STANDBY, **OLD), observed=Observed(objects=objects))
+    assert result.rolling
+    assert not result.actions
+
+
+def test_a_new_release_waits_for_its_turn() -> None:
+    found = (LEAD, replace(STANDBY, image="postgres:0", **OLD))
+    assert step(*found, observed=Observed(objects=statefulset(), turn=False)) == Step(release=True)
+    assert told(step(*found, observed=Observed(objects=statefulset(), turn=True))) == ["agents-1"]
+
+
+def test_a_supervised_store_waits_and_says_for_whom() -> None:
+    supervised = SPEC.model_copy(update={"update_strategy": UpdateStrategy.SUPERVISED})
+    assert step(LEAD, replace(STANDBY, **PENDING), spec=supervised) == Step(waits=("agents-1",))
+
+
+@pytest.mark.parametrize(
+    ("reasons", "lowers"),
+    [
+        ({"max_connections": {"old_value": "128", "new_value": "90"}}, True),
+        ({"max_connections": {"old_value": "128", "new_value": "150"}}, False),
+        ({"shared_buffers": {"old_value": "2", "new_value": "1"}}, False),
+        ("unreadable", False),
+        ({"max_wal_senders": {"old_value": "?", "new_value": "1"}}, False),
+    ],
+)
+def test_what_lowers_is_read_from_the_members_status(reasons: object, lowers: bool) -> None:
+    status = json.dumps({"pending_restart": True, "pending_restart_reason": reasons})
+    labels = {"app.kubernetes.io/component": "postgres"}
+    pod = {
+        "metadata": {"name": "agents-0", "labels": labels, "annotations": {"status": status}},
+        "spec": {"containers": [{"image": "postgres:1"}]},
+    }
+    assert members(Observed(objects={Ref("Pod", "agents-0"): pod}))[0].lowers is lowers
+
+
+def test_a_status_that_is_no_object_says_nothing() -> None:
+    labels = {"app.kubernetes.io/component": "postgres"}
+    for text in ("[]", "{", "1"):
+        meta = {"name": "agents-0", "labels": labels, "annotations": {"status": text}}
+        pod = {"metadata": meta, "spec": {"containers": [{"image": "postgres:1"}]}}
+        assert members(Observed(objects={Ref("Pod", "agents-0"): pod}))[0].role == ""

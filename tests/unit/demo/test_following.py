@@ -1,0 +1,34 @@
+"""An agent's log is read on where it broke off, and a writer's seconds are judged by client."""
+
+from pathlib import Path
+from typing import Any
+
+from demo.agentjob import Agent
+from demo.kubectl import Kubectl
+from tests.e2e.writing import wrote
+
+# Says one line more at each call of `logs`, the result last, as a log does that breaks off and is begun again.
+PROGRAM = """#!/bin/sh
+case "$1" in
+get) echo '{"items": [{"status": {"phase": "Running"}}]}'; exit;;
+esac
+echo called >> "$0.calls"
+for number in $(seq $(wc -l < "$0.calls")); do
+  [ $number = 3 ] && echo '{"event": "result", "ok": true}' || echo "{\\"event\\": \\"turn\\", \\"message\\": $number}"
+done
+"""
+
+
+def test_a_log_that_breaks_off_is_read_on_without_repeating_itself(tmp_path: Path, monkeypatch: Any) -> None:
+    program = tmp_path / "kubectl"
+    program.write_text(PROGRAM)
+    program.chmod(0o755)
+    monkeypatch.setattr("demo.agentjob.time.sleep", lambda seconds: None)
+    agent = Agent(Kubectl(tmp_path / "config", program, program), "talk", "demo").follow()
+    assert agent.result(timeout=30) == {"event": "result", "ok": True}
+    assert [line.get("message") for line in agent.lines] == [1, 2, None]
+
+
+def test_every_client_must_have_written() -> None:
+    seconds: list[dict[str, Any]] = [{"each": [5, 5]}, {"each": [9, 5]}, {"each": [12, 6]}]
+    assert [wrote(seconds[:count]) for count in (0, 1, 2, 3)] == [False, False, False, True]
