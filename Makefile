@@ -60,7 +60,7 @@ soak: $(VENV)/.ready tools ## The long loops: full counts of faults and lifecycl
 
 .PHONY: bench
 bench: $(VENV)/.ready tools ## Benchmarks: figure, bound and verdict
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks --install
 
 .PHONY: demo
 demo: $(VENV)/.ready ## A cluster, the operator, a store and a real agent that survives its primary's death

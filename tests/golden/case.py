@@ -259,6 +259,7 @@ def external_verified(world: World) -> None:
     world.rds(**{"ca.crt": "an authority"})
     world.make({"postgres": {**EXTERNAL["postgres"], "images": {"pullSecrets": ["registry"]}}})
     world.settle_until(lambda: world.server.get("Secret", NAMESPACE, "agents-pooler-users") is not None)
+    assert _planned(world, "Apply")
 
 
 def external_secret_missing(world: World) -> None:

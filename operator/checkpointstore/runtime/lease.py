@@ -35,8 +35,11 @@ class Lease:
     async def keep(self, gained: Callable[[], None], lost: Callable[[], Awaitable[None]]) -> None:
         """Compete for ever; `gained` and `lost` are told of every change."""
         while True:
+            started = time.monotonic()
+            # A holder has less patience the older its last renewal is: it must have stopped before DURATION is over.
+            deadline = self._renewed + GIVE_UP + RENEW if self.held else started + GIVE_UP
             try:
-                async with asyncio.timeout(GIVE_UP):
+                async with asyncio.timeout(deadline - started):
                     held = await self._compete()
                 self.answered = True
             except (StoreError, TimeoutError) as error:
@@ -50,7 +53,7 @@ class Lease:
                 _log.warning("not leading any more")
                 self.held = False
                 await lost()
-            await asyncio.sleep(RENEW)
+            await asyncio.sleep(max(0.0, started + RENEW - time.monotonic()))
 
     async def release(self) -> None:
         """Let another pod start at once."""
