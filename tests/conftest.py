@@ -4,7 +4,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
-    "brief", max_examples=12, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+    "brief", max_examples=10, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
 )
 settings.register_profile("soak", parent=settings.get_profile("brief"), max_examples=1000, derandomize=False)
 

@@ -101,6 +101,8 @@ class ApiServer:
             after = {**wire(live), "status": after.get("status", {})}
         elif kind in HAS_STATUS and "status" in live:
             after["status"] = live["status"]
+        if after == live:
+            return self.get(kind, namespace, name)
         changed = _changed(live, after)
         entries = _kept(_entries(live), live, after)
         me = (manager, "Update", subresource)

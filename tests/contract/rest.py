@@ -33,10 +33,11 @@ class Rest:
         pod = self._meant(host, address, secret)
         self._loaded[pod["metadata"]["uid"]] = self._certificate(pod)
 
-    async def restart(self, host: str, address: str, secret: Mapping[str, bytes]) -> None:
+    async def restart(self, host: str, address: str, secret: Mapping[str, bytes]) -> bool:
         meta = self._meant(host, address, secret)["metadata"]
         forgotten = {"metadata": {"annotations": {STARTED: None}}}
         self._server.patch("Pod", meta["namespace"], meta["name"], forgotten, PATRONI)
+        return True
 
     def _meant(self, host: str, address: str, secret: Mapping[str, bytes]) -> Manifest:
         """The instance at `address`, which takes orders only from who holds a client certificate."""

@@ -81,7 +81,7 @@ def test_api_server_away(pair: Subject, start_agent: Callable[..., Agent], figur
     figures.note("api_server_away_for", seconds, "s")
     figures.note("api_server_away_failed_calls", result["failed"], "calls", "<=0")
     figures.note("api_server_away_longest_gap", result["longest_gap"], "s")
-    assert result["failed"] == 0, writer.agent.tail()
+    assert result["lost"] == 0, writer.agent.tail()
     old = pair.login()
     pair.command("rotate-credentials", stamp())
     pair.changed("the operator to work again", lambda: pair.login() != old)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from checkpointstore.features.schema.outcome import Outcome
-from checkpointstore.kernel.action import Delete
+from checkpointstore.kernel.action import Apply, Delete
 from checkpointstore.kernel.naming import SHAPE
 from tests.contract import nature
 from tests.contract.world import NAMESPACE, World
@@ -256,10 +256,9 @@ def external_rotation(world: World) -> None:
 
 def external_verified(world: World) -> None:
     """The server's authority is known: poolers verify it, and get nothing else of the Secret."""
-    world.rds(**{"ca.crt": "an authority"})
+    world.rds(sslmode="verify-ca", **{"ca.crt": "an authority"})
     world.make({"postgres": {**EXTERNAL["postgres"], "images": {"pullSecrets": ["registry"]}}})
-    world.settle_until(lambda: world.server.get("Secret", NAMESPACE, "agents-pooler-users") is not None)
-    assert _planned(world, "Apply")
+    world.settle_until(lambda: "Deployment" in _applied(world))
 
 
 def external_secret_missing(world: World) -> None:
@@ -273,6 +272,10 @@ def external_secret_incomplete(world: World) -> None:
 
 def _planned(world: World, action: str) -> bool:
     return any(type(item).__name__ == action for item in world.plan().actions)
+
+
+def _applied(world: World) -> set[str]:
+    return {item.manifest["kind"] for item in world.plan().actions if isinstance(item, Apply)}
 
 
 def _deleted(world: World) -> list[tuple[str, str]]:

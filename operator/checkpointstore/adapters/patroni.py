@@ -32,7 +32,7 @@ async def served(address: str) -> str:
     except (OSError, TimeoutError):
         return ""
     certificate = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
-    writer.transport.abort()
+    writer.close()
     return hashlib.sha256(certificate or b"").hexdigest()
 
 
@@ -46,14 +46,15 @@ async def reload(host: str, address: str, secret: Mapping[str, bytes]) -> None:
         raise Unavailable(f"{host} answers {status} to a reload")
 
 
-async def restart(host: str, address: str, secret: Mapping[str, bytes]) -> None:
-    """Restart the member's server where it is, and return when it is back; nothing when no restart is pending.
+async def restart(host: str, address: str, secret: Mapping[str, bytes]) -> bool:
+    """Restart the member's server where it is, and return when it is back; False when no restart was pending.
 
     Raises Unavailable.
     """
     status = await _post(host, address, secret, "restart", {"restart_pending": True}, RESTART_TIMEOUT)
     if status >= 300 and status != NOT_PENDING:
         raise Unavailable(f"{host} answers {status} to a restart")
+    return status < 300
 
 
 async def _post(

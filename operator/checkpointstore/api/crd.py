@@ -115,8 +115,6 @@ _DROPPED = ("title", "additionalProperties", "$ref", "const")
 def _structural(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
     """A JSON schema of pydantic's as Kubernetes' structural one: references inlined, no null, no titles."""
     merged = dict(node)
-    if "allOf" in merged:
-        merged = {**merged.pop("allOf")[0], **merged}
     options = [item for item in merged.pop("anyOf", ()) if item.get("type") != "null"]
     if options:
         merged = {**options[0], **merged}

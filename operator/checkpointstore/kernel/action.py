@@ -140,15 +140,6 @@ class Reload:
 
 
 @dataclass(frozen=True, slots=True)
-class Restart:
-    """Restart the server inside an instance, if its parameters still ask for it; the pod stays."""
-
-    host: str
-    address: str
-    admin: str
-
-
-@dataclass(frozen=True, slots=True)
 class Acknowledge:
     """Take a command's annotation off the store: it has been carried out."""
 
@@ -162,6 +153,19 @@ class Emit:
     type: str
     reason: str
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """Restart the server inside an instance, if its parameters still ask for it; the pod stays.
+
+    `told` is told only when it was: a member says for a moment longer that it is due.
+    """
+
+    host: str
+    address: str
+    admin: str
+    told: Emit
 
 
 Action = (

@@ -98,8 +98,9 @@ async def _step(kube: Kube, store: Store, action: Action, taken: set[Ref]) -> No
         case Reload(pod, host, address, admin, (key, value)):
             await kube.merge("Pod", store.namespace, pod, {"metadata": {"annotations": {key: value}}})
             await patroni.reload(host, address, await _secret(kube, store, admin))
-        case Restart(host, address, admin):
-            await patroni.restart(host, address, await _secret(kube, store, admin))
+        case Restart(host, address, admin, told):
+            if await patroni.restart(host, address, await _secret(kube, store, admin)):
+                await _step(kube, store, told, taken)
         case Acknowledge(annotation):
             gone = {"metadata": {"annotations": {annotation: None}}}
             await kube.merge("CheckpointStore", store.namespace, store.name, gone)

@@ -1,17 +1,18 @@
 """What is told of a plan, and plans where something is in the way."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from checkpointstore import reconcile
 from checkpointstore.features.schema.outcome import Outcome
-from checkpointstore.kernel.action import Apply, Delete, Emit, IssueCertificate, Ref
+from checkpointstore.kernel.action import Apply, Delete, Emit, IssueCertificate, Ref, Restart
 from checkpointstore.kernel.condition import true
 from checkpointstore.kernel.errors import Refused
 from checkpointstore.kernel.pki import LEAF_LIFETIME, RENEW_BEFORE
-from tests.contract.world import NAMESPACE, World
+from tests.contract.world import NAMESPACE, PLATFORM, World
 
 
 def kinds(plan: reconcile.Plan) -> set[str]:
@@ -213,8 +214,8 @@ def test_a_pending_restart_without_a_readable_reason_lowers_nothing(reason: obje
         for name in ("agents-0", "agents-1"):
             status = json.dumps({"pending_restart": True, "pending_restart_reason": reason})
             world.edit("Pod", name, {"metadata": {"annotations": {"status": status}}})
-        told = [action.message for action in world.plan().actions if isinstance(action, Emit)]
-        assert told == ["Restarting the server of agents-1 for its parameters"]
+        hosts = [action.host for action in world.plan().actions if isinstance(action, Restart)]
+        assert hosts == ["agents-1.agents-pods.shop.svc"]
 
 
 def test_a_job_that_ends_without_a_word_is_told_as_failed() -> None:
@@ -234,3 +235,13 @@ class Silent(Outcome):
 
     def text(self) -> str:
         return "Kil"
+
+
+def test_a_job_is_never_applied_again() -> None:
+    """Its spec is immutable: a release with another image only names later Jobs otherwise."""
+    with World() as world:
+        world.make()
+        world.settle()
+        images = replace(PLATFORM.images, operator="images/operator:2")
+        later = reconcile.plan(world.store(), world.observed(), replace(PLATFORM, images=images), world.server.now)
+        assert later.actions == ()

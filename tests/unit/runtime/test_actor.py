@@ -192,3 +192,27 @@ def test_a_spec_that_cannot_be_read_is_told_and_taken_up_when_mended() -> None:
         await served.ready()
 
     served(story)
+
+
+def test_stores_take_a_release_up_one_after_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waits is nudged as soon as the one before is through, and a store that goes gives its turn away."""
+
+    async def main() -> None:
+        with World() as world:
+            served = Served(world)
+            one, two, three = (Key(NAMESPACE, name) for name in ("one", "two", "three"))
+            woken: list[Key] = []
+            monkeypatch.setattr(served.actors, "nudge", woken.append)
+            for key in (one, two, three):
+                served.actors._take_turns(key, release=True)
+            assert served.actors._turn == one
+            served.actors._take_turns(two, release=False)
+            assert woken == []
+            served.actors._take_turns(one, release=False)
+            assert woken == [three]
+            assert served.actors._turn is None
+            served.actors._take_turns(three, release=True)
+            assert served.actors._turn == three
+            await served.stop()
+
+    quick.run(main())

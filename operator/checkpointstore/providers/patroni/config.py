@@ -1,6 +1,7 @@
 """Patroni's two configurations: the file each pod mounts, and the dynamic one that all members share."""
 
 import json
+from functools import lru_cache
 from typing import Any
 
 import yaml
@@ -31,10 +32,16 @@ def file(spec: Postgres, env: Env) -> Manifest:
         env.names.postgres_config,
         COMPONENT,
         data={
-            "patroni.yml": yaml.safe_dump(_local(env), sort_keys=False),
+            "patroni.yml": _text(env),
             "pgbackrest.conf": pgbackrest(env),
         },
     )
+
+
+@lru_cache(maxsize=1024)
+def _text(env: Env) -> str:
+    """Kept, as writing YAML takes longer than all the rest of a plan."""
+    return yaml.safe_dump(_local(env), sort_keys=False)
 
 
 def _local(env: Env) -> dict[str, Any]:

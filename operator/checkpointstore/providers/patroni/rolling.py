@@ -53,7 +53,7 @@ def _next(
 ) -> tuple[Action, ...]:
     """One instance's turn: its pod is replaced where the pod changes, else its server is restarted in place."""
     lead = next((member for member in due if member.name == primary), None)
-    if lead and lead.lowers:
+    if lead and lead.lowers and len(found) > 1:
         return _in_place(env, lead, primary)
     standby = next((member for member in due if member.name != primary), None)
     if standby:
@@ -65,11 +65,9 @@ def _next(
 
 
 def _in_place(env: Env, member: Member, primary: str) -> tuple[Action, ...]:
-    pauses = ": writes pause meanwhile" if member.name == primary else ""
-    return (
-        Emit("Normal", "InstanceRestarted", f"Restarting the server of {member.name} for its parameters{pauses}"),
-        Restart(f"{member.name}.{env.host(env.names.pods)}", member.address, env.names.admin_tls),
-    )
+    pauses = ": writes paused meanwhile" if member.name == primary else ""
+    told = Emit("Normal", "InstanceRestarted", f"Restarted the server of {member.name} for its parameters{pauses}")
+    return (Restart(f"{member.name}.{env.host(env.names.pods)}", member.address, env.names.admin_tls, told),)
 
 
 def _template_stands(env: Env, observed: Observed, wanted: str) -> bool:
