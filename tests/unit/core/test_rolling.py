@@ -91,6 +91,13 @@ def test_one_instance_is_next(reason: str, found: tuple[Member, ...], expected: 
     assert told(step(*found)) == expected, reason
 
 
+def test_a_lone_instance_lowers_in_place_before_its_pod_is_replaced() -> None:
+    alone = Postgres(instances=1)
+    lead = replace(LEAD, **LOWERS, **OLD)
+    observed = Observed(objects=statefulset(digest(alone, ENV, Commands())))
+    assert told(step(lead, spec=alone, observed=observed)) == ["restart agents-0"]
+
+
 def test_a_lone_instance_restarts_in_place_for_its_parameters() -> None:
     alone = Postgres(instances=1)
     lead = replace(LEAD, shape=digest(alone, ENV, Commands()), **PENDING)

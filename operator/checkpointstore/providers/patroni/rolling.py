@@ -53,7 +53,8 @@ def _next(
 ) -> tuple[Action, ...]:
     """One instance's turn: its pod is replaced where the pod changes, else its server is restarted in place."""
     lead = next((member for member in due if member.name == primary), None)
-    if lead and lead.lowers and len(found) > 1:
+    if lead and lead.lowers:
+        # A new pod starts as a standby, with the old value: only a restart in place lowers it.
         return _in_place(env, lead, primary)
     standby = next((member for member in due if member.name != primary), None)
     if standby:
