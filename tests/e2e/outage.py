@@ -65,6 +65,16 @@ def api_server() -> int:
 
 
 @contextmanager
+def killed(installation: Installation, process: int) -> Iterator[None]:
+    """Take a program of the local cluster away; afterwards the cluster starts it again."""
+    os.kill(process, signal.SIGKILL)
+    try:
+        yield
+    finally:
+        installation.cluster.up()
+
+
+@contextmanager
 def stopped(process: int) -> Iterator[None]:
     """Let a process stand still: it keeps its connections and answers nobody."""
     os.kill(process, signal.SIGSTOP)

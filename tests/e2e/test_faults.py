@@ -70,21 +70,35 @@ def test_operator_leader_killed_among_two(pair: Subject, two_operators: Kubectl,
     pair.changed("the successor's work", lambda: pair.login() != old)
 
 
-def test_api_server_away(pair: Subject, start_agent: Callable[..., Agent], figures: Figures, soak: bool) -> None:
+def test_api_server_away(
+    pair: Subject, installation: Installation, start_agent: Callable[..., Agent], figures: Figures, soak: bool
+) -> None:
     seconds = 600 if soak else 30
     server = outage.api_server()
     writer = Writer.start(start_agent, figures, NAME, "api-away")
-    with outage.stopped(server):
+    with outage.killed(installation, server):
         time.sleep(seconds)
     writer.next_second()
     result = writer.stop()
     figures.note("api_server_away_for", seconds, "s")
     figures.note("api_server_away_failed_calls", result["failed"], "calls", "<=0")
     figures.note("api_server_away_longest_gap", result["longest_gap"], "s")
-    assert result["lost"] == 0, writer.agent.tail()
+    assert result["failed"] == 0, writer.agent.tail()
     old = pair.login()
     pair.command("rotate-credentials", stamp())
     pair.changed("the operator to work again", lambda: pair.login() != old)
+
+
+def test_api_server_hangs(pair: Subject, start_agent: Callable[..., Agent], figures: Figures) -> None:
+    server = outage.api_server()
+    writer = Writer.start(start_agent, figures, NAME, "api-hangs")
+    with outage.stopped(server):
+        time.sleep(30)
+    writer.next_second()
+    result = writer.stop()
+    figures.note("api_server_hangs_failed_calls", result["failed"], "calls", "<=0")
+    figures.note("api_server_hangs_longest_gap", result["longest_gap"], "s")
+    assert result["lost"] == 0, writer.agent.tail()
 
 
 def test_standby_node_cut(
