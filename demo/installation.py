@@ -95,7 +95,14 @@ def release(kubectl: Kubectl, references: dict[str, str]) -> None:
     }
     settings = [part for key, value in values.items() for part in ("--set-string", f"{key}={value}")]
     where = ["--namespace", NAMESPACE, "--create-namespace"]
+    forget_interrupted(kubectl)
     kubectl.helm("upgrade", "--install", RELEASE, CHART, *where, *settings, "--wait", "--timeout", "180s")
+
+
+def forget_interrupted(kubectl: Kubectl) -> None:
+    """Take away the record of an installation that was killed in the middle: helm refuses every later one with it."""
+    pending = "owner=helm,name=" + RELEASE + ",status in (pending-install,pending-upgrade,pending-rollback)"
+    kubectl("delete", "secret", "-n", NAMESPACE, "-l", pending, "--ignore-not-found")
 
 
 def operator(kubectl: Kubectl) -> dict[str, Any]:
