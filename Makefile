@@ -56,7 +56,7 @@ test: $(VENV)/.ready helm tools check ## Everything a fresh machine can run: che
 
 .PHONY: soak
 soak: $(VENV)/.ready tools ## The long loops: full counts of faults and lifecycles
-	$(BIN)/pytest tests/integration tests/e2e --soak
+	$(BIN)/pytest tests/unit/core tests/unit/runtime tests/integration tests/e2e --soak
 
 .PHONY: bench
 bench: $(VENV)/.ready tools ## Benchmarks: figure, bound and verdict

@@ -10,7 +10,18 @@ from .features import authority, binding, network_policy, pooler
 from .features.schema import slice as schema
 from .kernel.action import Action, Apply, Delete, Emit, Manifest
 from .kernel.command import Commands
-from .kernel.condition import POOLER_AVAILABLE, READY, STALLED, Condition, Status, broken, fold, written
+from .kernel.condition import (
+    POOLER_AVAILABLE,
+    READY,
+    RECONCILING,
+    STALLED,
+    Condition,
+    Status,
+    broken,
+    changing,
+    fold,
+    written,
+)
 from .kernel.contribution import Contribution, Database
 from .kernel.env import Env, Images, Platform
 from .kernel.manifest import by_ref, covers
@@ -31,7 +42,8 @@ class Plan:
     actions: tuple[Action, ...] = ()
     parts: tuple[Condition, ...] = ()
     """The rooms' own conditions."""
-    serving: bool = False
+    serving: bool | None = False
+    """None: nobody looked."""
     status: Mapping[str, Any] = field(default_factory=dict)
     release: bool = False
     """It rolls out, or waits to roll out, a new release: one store at a time may."""
@@ -47,20 +59,24 @@ def plan(store: Store, observed: Observed, platform: Platform, now: datetime) ->
     """Fold the rooms in order; what is desired and not so becomes Apply, what is ours and not desired Delete."""
     env = _env(store, platform)
     if observed.foreign:
-        return _name_taken(observed)
+        return _name_taken(observed, store.status)
     commands = Commands.read(store.annotations)
     parts, serving = _rooms(store, env, observed, commands, now)
     desired = [manifest for part in parts for manifest in part.desired]
     again = [part.again for part in parts if part.again is not None]
+    actions = (
+        *(action for part in parts for action in part.actions),
+        *_applied(desired, observed),
+        *_removed(desired, observed, bool(desired)),
+    )
+    # Last: what a room has to say of its change says more.
+    applying = any(not isinstance(action, Emit) for action in actions)
     return Plan(
-        actions=()
-        if commands.paused
-        else (
-            *(action for part in parts for action in part.actions),
-            *_applied(desired, observed),
-            *_removed(desired, observed, bool(desired)),
+        actions=() if commands.paused else actions,
+        parts=(
+            *(condition for part in parts for condition in part.conditions),
+            *((changing(RECONCILING, "Applying", "What differs from the spec is being applied"),) if applying else ()),
         ),
-        parts=tuple(condition for part in parts for condition in part.conditions),
         serving=serving,
         status=_merged(part.status for part in parts),
         release=any(part.release for part in parts),
@@ -149,15 +165,19 @@ def _removed(desired: Iterable[Manifest], observed: Observed, settled: bool) -> 
             yield Delete(ref)
 
 
-def _name_taken(observed: Observed) -> Plan:
+def _name_taken(observed: Observed, previous: Mapping[str, Any]) -> Plan:
     taken = ", ".join(sorted(f"{ref.kind}/{ref.name}" for ref in observed.foreign))
     message = f"Not this store's, and in its way: {taken}. Delete or rename it; the store goes on by itself"
-    return Plan(parts=(broken(READY, "NameTaken", message),), again=timedelta(seconds=30))
+    return replace(rejected("NameTaken", message, previous), again=timedelta(seconds=30))
 
 
-def rejected(reason: str, message: str) -> Plan:
-    """The plan for a spec that cannot be read: say so and touch nothing."""
-    return Plan(parts=(broken(READY, reason, message),))
+def rejected(reason: str, message: str, previous: Mapping[str, Any]) -> Plan:
+    """The plan for a store that cannot be looked at: say so, touch nothing, and leave what `previous` says of it."""
+    known = [item for item in previous.get("conditions", ()) if item["type"] not in (READY, RECONCILING, STALLED)]
+    stands = (Condition(item["type"], Status(item["status"]), item["reason"], item["message"]) for item in known)
+    # Databases and poolers run on without the operator, but nobody sees whether they do.
+    served = _states(previous).get(READY, "False") != "False"
+    return Plan(parts=(broken(READY, reason, message), *stands), serving=None if served else False)
 
 
 def refused(intended: Plan, reason: str, message: str) -> Plan:

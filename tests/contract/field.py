@@ -1,7 +1,7 @@
 """Which fields a manifest sets, and who owns them: Server-Side Apply's bookkeeping for a store's kinds."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import cache
 from typing import Any
 
@@ -146,15 +146,16 @@ def overlaid(live: Any, applied: Any, name: str = "") -> Any:
     ]
 
 
-def tree(paths: Iterable[Path]) -> dict[str, Any]:
+def tree(paths: Collection[Path]) -> dict[str, Any]:
     """`paths` in the form of managedFields' fieldsV1."""
     root: dict[str, Any] = {}
     for path in sorted(paths):
         node = root
-        for step in path:
+        for place, step in enumerate(path):
             node = node.setdefault(step, {})
-        if path and path[-1].startswith("k:"):
-            node["."] = {}
+            # A list item that is more than one value says so beside its fields.
+            if step.startswith("k:") and place + 1 < len(path) and path[: place + 1] in paths:
+                node["."] = {}
     return root
 
 

@@ -76,11 +76,11 @@ class Twin(Kube):
         await self._begin("PATCH", kind)
         return self._done(self.server.patch(kind, namespace, name, patch, subresource=subresource))
 
-    async def delete(self, kind: str, namespace: str, name: str, force: bool = False, orphan: bool = False) -> None:
+    async def delete(self, kind: str, namespace: str, name: str, orphan: bool = False) -> None:
         await self._begin("DELETE", kind)
         if not orphan:
             self.removed.append((kind, name))
-        self._done(self.server.delete(kind, namespace, name, force=force, orphan=orphan))
+        self._done(self.server.delete(kind, namespace, name, orphan=orphan))
 
     async def _begin(self, method: str, kind: str) -> None:
         """Count the request, let others go first as a network would, and fail or die where that is planned."""

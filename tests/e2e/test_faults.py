@@ -102,27 +102,42 @@ def test_api_server_hangs(pair: Subject, start_agent: Callable[..., Agent], figu
 
 
 def test_standby_node_cut(
-    pair: Subject, installation: Installation, start_agent: Callable[..., Agent], figures: Figures, soak: bool
+    pair: Subject,
+    installation: Installation,
+    two_operators: Kubectl,
+    start_agent: Callable[..., Agent],
+    figures: Figures,
+    soak: bool,
 ) -> None:
     faults = Faults(pair, installation, start_agent, figures)
     for number in range(10 if soak else 1):
+        follow(two_operators, number)
         faults.cut(number, "standby")
     faults.note("standby_node_cut", median="<=10", longest="")
 
 
 def test_primary_node_cut(
-    pair: Subject, installation: Installation, start_agent: Callable[..., Agent], figures: Figures, soak: bool
+    pair: Subject,
+    installation: Installation,
+    two_operators: Kubectl,
+    start_agent: Callable[..., Agent],
+    figures: Figures,
+    soak: bool,
 ) -> None:
     faults = Faults(pair, installation, start_agent, figures)
     for number in range(10 if soak else 1):
-        if soak:
-            # Operator and poolers change places, so that each round loses other parts with the primary.
-            node = installation.cluster.nodes()[number % 3]
-            scale(installation.kubectl, 1, "--set-string", f"nodeSelector.kubernetes\\.io/hostname={node}")
+        follow(two_operators, number)
         faults.cut(number, "primary")
-    if soak:
-        scale(installation.kubectl, 1, "--set", "nodeSelector=null")
     faults.note("primary_node_cut", median="<=25", longest="<=28")
+
+
+def follow(two_operators: Kubectl, number: int) -> None:
+    """From one round to the next the other operator leads, on another node."""
+    leader = wait_for("an operator that leads", lambda: holder(two_operators) or None, 60)
+    if number:
+        two_operators("delete", "pod", leader, "-n", operator.NAMESPACE)
+        wait_for("another leader", lambda: bool({holder(two_operators)} - {leader, ""}), 60)
+        two_operators("rollout", "status", f"deployment/{LEASE}", "-n", operator.NAMESPACE, "--timeout=60s")
 
 
 class Faults:
@@ -131,7 +146,7 @@ class Faults:
     def __init__(self, pair: Subject, installation: Installation, start_agent: Any, figures: Figures) -> None:
         self._pair, self._installation, self._start, self._figures = pair, installation, start_agent, figures
         self._gaps: list[float] = []
-        self._lost, self._left = 0, [0.0]
+        self._lost, self._left, self._with_operator = 0, [0.0], 0
 
     def cut(self, number: int, role: str) -> None:
         """One round: place the poolers, write, cut, wait until every client writes again, heal."""
@@ -144,6 +159,7 @@ class Faults:
         writer = Writer.start(self._start, self._figures, NAME, f"{role}-{number}", environment=settings, node=survivor)
         before = len(writer.told())
         on_node = addresses(self._pair, node)
+        self._with_operator += leads_on(self._installation.kubectl, node)
         with outage.cut(self._installation, node) as began:
             self._left.append(self._poolers_left(on_node, began))
             wait_for("writes to stop or go on", lambda: time.monotonic() - began > 6, 10)
@@ -177,11 +193,17 @@ class Faults:
     def note(self, what: str, median: str, longest: str) -> None:
         """Note all rounds; nothing acknowledged may be lost."""
         self._figures.note(f"{what}_rounds", len(self._gaps), "rounds")
+        self._figures.note(f"{what}_rounds_with_the_leading_operator", self._with_operator, "rounds")
         self._figures.note(f"{what}_gap_median", statistics.median(self._gaps), "s", median)
         self._figures.note(f"{what}_gap_max", max(self._gaps), "s", longest)
         self._figures.note(f"{what}_pooler_left_the_service", max(self._left), "s")
         self._figures.note(f"{what}_rows_lost", self._lost, "rows", "<=0")
         assert self._lost == 0
+
+
+def leads_on(kubectl: Kubectl, node: str) -> bool:
+    """Whether the operator that works now runs on the node."""
+    return bool(kubectl.json("get", "pod", holder(kubectl), "-n", operator.NAMESPACE)["spec"]["nodeName"] == node)
 
 
 def addresses(subject: Subject, node: str) -> set[str]:

@@ -157,11 +157,9 @@ class Kube:
         except KeyError:
             return None
 
-    async def delete(self, kind: str, namespace: str, name: str, force: bool = False, orphan: bool = False) -> None:
+    async def delete(self, kind: str, namespace: str, name: str, orphan: bool = False) -> None:
         """Delete and let dependents follow in the background, unless `orphan`; gone already is fine."""
-        body: dict[str, Any] = {"propagationPolicy": "Orphan" if orphan else "Background"}
-        if force:
-            body["gracePeriodSeconds"] = 0
+        body = {"propagationPolicy": "Orphan" if orphan else "Background"}
         try:
             await self._request("DELETE", kind, namespace, name, body=body)
         except KeyError:

@@ -5,7 +5,7 @@ from typing import Any
 import yaml
 from pydantic.alias_generators import to_camel
 
-from ..kernel.naming import NAME_LIMIT
+from ..kernel.naming import NAME_LIMIT, NAME_PATTERN, NAME_RULE
 from ..providers.spec import rules
 from .status import STATUS
 from .store import GROUP, KIND, PLURAL, VERSION, StoreSpec
@@ -89,6 +89,10 @@ def _root() -> dict[str, Any]:
             {
                 "rule": f"size(self.metadata.name) <= {NAME_LIMIT}",
                 "message": f"metadata.name: at most {NAME_LIMIT} characters, so that the names of its objects fit",
+            },
+            {
+                "rule": f"self.metadata.name.matches('{NAME_PATTERN}')",
+                "message": f"metadata.name: {NAME_RULE}",
             },
             {
                 # It may be taken away afterwards, as a manifest that says it for ever would read like a wish.

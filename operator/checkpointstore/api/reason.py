@@ -50,7 +50,7 @@ class Event:
 
 _READY = Subject(
     READY,
-    "An application can read and write through the binding.",
+    "An application can read and write through the binding. Unknown where it could and the operator cannot look.",
     Status.TRUE,
     (
         (Status.TRUE, (Reason("Serving", "It can."),)),
@@ -74,6 +74,7 @@ _RECONCILING = Subject(
     "A change is under way. A serving store stays Ready meanwhile.",
     Status.FALSE,
     (
+        (Status.TRUE, (Reason("Applying", "What differs from the spec is being applied."),)),
         (
             Status.FALSE,
             (
@@ -151,7 +152,7 @@ _POSTGRES = Subject(
                 Reason("SecretMissing", "The Secret of an external server does not exist.", stalls=True),
                 Reason(
                     "SecretIncomplete",
-                    "The Secret of an external server lacks a key, or its port is no number.",
+                    "The Secret of an external server lacks a key, or a value of it cannot be what it stands for.",
                     stalls=True,
                 ),
             ),

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ..kernel.command import HIBERNATE, PAUSED, RESTART, ROTATE, ROTATE_AUTHORITY, SWITCHOVER
-from ..kernel.naming import NAME_LIMIT, Names, labels
+from ..kernel.naming import NAME_LIMIT, NAME_RULE, Names, labels
 from ..providers.patroni.parameter import OWNED
 from .reason import CONDITIONS, EVENTS, Subject
 from .refusal import CHANGED, CREATED, TOLD, Refused
@@ -118,7 +118,8 @@ def _head(schema: Json) -> tuple[str, ...]:
         f"`apiVersion: {GROUP}/{VERSION}`, `kind: {KIND}`, short name `cps`. {schema['description']}",
         "`kubectl explain cps.spec --recursive` shows the same on a cluster.",
         "",
-        f"`metadata.name` has at most {NAME_LIMIT} characters, so that the names of the store's objects fit.",
+        f"`metadata.name` has at most {NAME_LIMIT} characters, so that the names of the store's objects fit, "
+        f"and {NAME_RULE}.",
     )
 
 

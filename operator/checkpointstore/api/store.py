@@ -1,5 +1,6 @@
 """Kind CheckpointStore, version v1alpha1: its spec is the sum of the rooms' fragments."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +14,7 @@ from ..features.pooler import Pooler
 from ..features.schema.slice import Schema
 from ..kernel.errors import Refused
 from ..kernel.fragment import Fragment
-from ..kernel.naming import DOMAIN, NAME_LIMIT
+from ..kernel.naming import DOMAIN, NAME_LIMIT, NAME_PATTERN, NAME_RULE
 from ..providers.spec import Postgres
 
 GROUP = DOMAIN
@@ -67,7 +68,6 @@ class Store:
     uid: str
     generation: int
     created: datetime
-    deleting: bool
     annotations: Mapping[str, str]
     spec: StoreSpec
     status: Mapping[str, Any]
@@ -87,13 +87,14 @@ def parse(body: Mapping[str, Any]) -> Store:
         raise Refused("InvalidSpec", "; ".join(_complaint(item) for item in error.errors())) from None
     if len(meta["name"]) > NAME_LIMIT:
         raise Refused("InvalidSpec", f"metadata.name: at most {NAME_LIMIT} characters")
+    if not re.match(NAME_PATTERN, meta["name"]):
+        raise Refused("InvalidSpec", f"metadata.name: {NAME_RULE}")
     return Store(
         name=meta["name"],
         namespace=meta["namespace"],
         uid=meta["uid"],
         generation=int(meta.get("generation", 0)),
         created=datetime.fromisoformat(meta["creationTimestamp"]),
-        deleting="deletionTimestamp" in meta,
         annotations=meta.get("annotations") or {},
         spec=spec,
         status=body.get("status") or {},

@@ -130,7 +130,7 @@ def _count(live: Manifest | None) -> tuple[int, bool]:
 def _available(spec: Pooler, ready: int, updated: bool, hibernated: bool) -> Condition:
     if hibernated:
         return Condition(POOLER_AVAILABLE, Status.FALSE, "Hibernated", "Hibernated: no pods run")
-    text = f"{ready} of {spec.instances} pooler pods are ready"
+    text = f"{min(ready, spec.instances)} of {spec.instances} pooler pods are ready"
     if ready == 0:
         return waiting(POOLER_AVAILABLE, "NoPoolerReady", text)
     return true(POOLER_AVAILABLE, "Available", text) if updated else changing(POOLER_AVAILABLE, "RollingOut", text)

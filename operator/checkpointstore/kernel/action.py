@@ -26,11 +26,9 @@ class Apply:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Delete one object of ours; `force` skips the grace period of a pod on a node that no longer answers."""
+    """Delete one object of ours."""
 
     ref: Ref
-    force: bool = False
-    orphan: bool = False
 
 
 @dataclass(frozen=True, slots=True)

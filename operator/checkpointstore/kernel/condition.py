@@ -57,14 +57,15 @@ def broken(type_: str, reason: str, message: str) -> Condition:
     return Condition(type_, Status.FALSE, reason, message, stalls=True)
 
 
-def fold(parts: Iterable[Condition], serving: bool, paused: bool = False) -> tuple[Condition, ...]:
+def fold(parts: Iterable[Condition], serving: bool | None, paused: bool = False) -> tuple[Condition, ...]:
     """Ready, Reconciling and Stalled as a function of the rooms' conditions, followed by those conditions.
 
-    `serving` says whether an application can read and write through the binding now: it alone decides Ready, so that
-    a change in progress on a serving store never reads as an outage. A paused store changes nothing, whatever is due.
+    `serving` says whether an application can read and write through the binding now, None that nobody looked: it alone
+    decides Ready, so that a change in progress on a serving store never reads as an outage. A paused store changes
+    nothing, whatever is due.
     """
     parts = tuple(parts)
-    rooms = tuple(part for part in parts if part.type != READY)
+    rooms = tuple(part for part in parts if part.type not in (READY, RECONCILING))
     stalled = next((part for part in parts if part.stalls), None)
     busy = next((part for part in parts if part.busy), None)
     cause = stalled or busy or next((part for part in parts if part.status is not Status.TRUE), None)
@@ -73,7 +74,7 @@ def fold(parts: Iterable[Condition], serving: bool, paused: bool = False) -> tup
     else:
         ready = Condition(
             READY,
-            Status.FALSE,
+            Status.UNKNOWN if serving is None else Status.FALSE,
             cause.reason if cause else "Pending",
             cause.message if cause else "Not serving yet",
         )

@@ -17,12 +17,13 @@ def ref(manifest: Mapping[str, Any]) -> Ref:
 
 
 def covers(live: Mapping[str, Any], desired: Mapping[str, Any]) -> bool:
-    """Whether applying `desired` to `live` would change nothing: every field that we set stands, and we own no other.
+    """Whether applying `desired` to `live` would change nothing: every field that we set stands and is ours, and we own
+    no other.
 
     `live` is the object as the API server returns it, with managedFields; defaults that the server filled in, and
     fields of other managers, do not count.
     """
-    return _within(live, desired) and not _left_over(live, desired)
+    return _within(live, desired) and _owned(live, desired)
 
 
 def _within(live: Any, desired: Any, key: str = "") -> bool:
@@ -55,12 +56,36 @@ def _list_key(items: Sequence[Any]) -> str | None:
     return None
 
 
-def _left_over(live: Mapping[str, Any], desired: Mapping[str, Any]) -> bool:
-    """Whether managedFields say that we own a field which `desired` no longer sets."""
+def _owned(live: Mapping[str, Any], desired: Mapping[str, Any]) -> bool:
+    """Whether managedFields say that the fields of `desired`, and only they, are ours.
+
+    A stranger who adds to a list that is one value for the API server takes the whole list from us.
+    """
     for entry in live.get("metadata", {}).get("managedFields", ()):
-        if entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Apply":
-            return not entry.get("subresource") and _unset(entry.get("fieldsV1", {}), desired)
-    return True
+        if entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Apply" and not entry.get("subresource"):
+            fields = entry.get("fieldsV1", {})
+            return not _unset(fields, desired) and _held(fields, _without_identity(desired))
+    return False
+
+
+def _without_identity(desired: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a manifest can be owned: not the names that tell which object it is."""
+    metadata = {name: value for name, value in desired["metadata"].items() if name not in ("name", "namespace")}
+    body = {name: value for name, value in desired.items() if name not in ("apiVersion", "kind", "metadata")}
+    return {**body, "metadata": metadata} if metadata else body
+
+
+def _held(fields: Mapping[str, Any], desired: Any) -> bool:
+    if not fields:
+        return True
+    if isinstance(desired, Mapping):
+        return all(f"f:{name}" in fields and _held(fields[f"f:{name}"], value) for name, value in desired.items())
+    ours = [(_keyed(desired, path[2:]), below) for path, below in fields.items() if path.startswith("k:")]
+    return all(
+        any(found is item and _held(below, item) for found, below in ours)
+        for item in desired
+        if isinstance(item, Mapping)
+    )
 
 
 def _unset(fields: Mapping[str, Any], desired: Any) -> bool:

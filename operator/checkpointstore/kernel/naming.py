@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 DOMAIN = "checkpointstore.dev"
 NAME_LIMIT = 40
+# Services are named after the store, and a Service is an RFC 1035 label.
+NAME_PATTERN = "^[a-z]([-a-z0-9]*[a-z0-9])?$"
+NAME_RULE = "begins with a letter; lower-case letters, digits and - follow, as Services are named after it"
 STORE_LABEL = f"{DOMAIN}/store"
 SOURCE = f"{DOMAIN}/source"
 """On a Secret that was made from others: a digest of what it was made from."""

@@ -1,6 +1,7 @@
 """PostgreSQL that somebody else runs: no pods, no failover, the same schema, pooler and binding."""
 
 import hashlib
+import re
 from datetime import timedelta
 
 from ..kernel.condition import INITIALIZED, POSTGRES_AVAILABLE, broken, true
@@ -10,6 +11,7 @@ from ..kernel.observed import Observed, Server
 from .spec import External
 
 NEEDED = ("host", "port", "database", "username", "password")
+SSLMODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 # Left to the server's other users and its own upkeep.
 RESERVED_CONNECTIONS = 10
 DEFAULT_CONNECTIONS = 100
@@ -23,9 +25,7 @@ def contribute(
     if server is None:
         told = f"Secret {name} is not in this namespace: create it with the keys {', '.join(NEEDED)}"
         return _waiting("SecretMissing", told), None
-    missing = [key for key in NEEDED if key not in server.keys]
-    if missing or not server.port.isdigit():
-        what = f"lacks {', '.join(missing)}" if missing else "has a port that is not a number"
+    if what := _unusable(server):
         return _waiting("SecretIncomplete", f"Secret {name} {what}"), None
     database = Database(
         provider="External",
@@ -51,6 +51,21 @@ def contribute(
         ),
         status={"postgres": {"provider": "External"}},
     ), database
+
+
+def _unusable(server: Server) -> str:
+    """What the Secret must not say, as it goes into PgBouncer's configuration and the binding's URI; "" if it may."""
+    if missing := [key for key in NEEDED if key not in server.keys]:
+        return f"lacks {', '.join(missing)}"
+    if not re.fullmatch(r"[0-9]{1,5}", server.port):
+        return "has a port that is not a number"
+    if not re.fullmatch(r"[A-Za-z0-9._:-]+", server.host):
+        return "has a host that is neither a name nor an address"
+    if not re.fullmatch(r"[A-Za-z0-9_.-]+", server.database):
+        return "has a database with other characters than letters, digits, _, . and -"
+    if server.sslmode not in ("", *SSLMODES):
+        return f"has an sslmode that is none of {', '.join(SSLMODES)}"
+    return ""
 
 
 def _waiting(reason: str, message: str) -> Contribution:

@@ -143,7 +143,7 @@ class Actors:
             try:
                 store = api.parse(body)
             except Refused as error:
-                await self._tell(body, reconcile.rejected(error.reason, error.message))
+                await self._tell(body, reconcile.rejected(error.reason, error.message, body.get("status") or {}))
                 return frozenset(), None
             return await self._converge(store, body, suspects)
 

@@ -72,8 +72,8 @@ async def execute(kube: Kube, store: Store, actions: tuple[Action, ...]) -> froz
 
 async def _step(kube: Kube, store: Store, action: Action, taken: set[Ref]) -> None:
     match action:
-        case Delete(target, force, orphan):
-            await kube.delete(target.kind, store.namespace, target.name, force=force, orphan=orphan)
+        case Delete(target):
+            await kube.delete(target.kind, store.namespace, target.name)
         case IssueAuthority(secret, common_name, rotation):
             pem, key = certificate.authority(common_name)
             meta = {**secret["metadata"], "annotations": {ROTATION: rotation}}

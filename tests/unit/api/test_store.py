@@ -39,9 +39,9 @@ def test_an_empty_spec_is_one_small_instance() -> None:
 
 def test_what_the_api_server_writes_around_the_spec() -> None:
     store = parse({}, generation=3, annotations={"a": "b"}, deletionTimestamp="2026-01-02T00:00:00Z")
-    assert (store.generation, store.annotations, store.deleting) == (3, {"a": "b"}, True)
+    assert (store.generation, store.annotations) == (3, {"a": "b"})
     assert store.created.year == 2026
-    assert (parse({}).generation, parse({}).annotations, parse({}).deleting, parse({}).status) == (0, {}, False, {})
+    assert (parse({}).generation, parse({}).annotations, parse({}).status) == (0, {}, {})
 
 
 @pytest.mark.parametrize(
@@ -99,3 +99,10 @@ def test_specs_are_frozen() -> None:
     with pytest.raises(Exception, match="frozen"):
         spec.postgres.__setattr__("instances", 2)
     assert TypeAdapter(dict[str, Any]).validate_python({}) == {}
+
+
+@pytest.mark.parametrize("name", ["7up", "my.store", "Agents", "a-", "a" * 41])
+def test_a_name_that_no_service_may_have(name: str) -> None:
+    meta = {"name": name, "namespace": "shop", "uid": "u", "creationTimestamp": "2026-01-01T00:00:00Z"}
+    with pytest.raises(Refused, match=r"metadata\.name"):
+        api.parse({"metadata": meta, "spec": {}})

@@ -140,6 +140,22 @@ NOT_COVERED = {
         live({"f:spec": {"f:memory": {}}}, spec={"memory": None}),
         desired(spec={"memory": "1G"}),
     ),
+    "a stranger added to a list that is one value, and owns it now": (
+        live(
+            {"f:subjects": {}},
+            entries=[{"manager": FIELD_MANAGER, "operation": "Apply", "fieldsV1": data(a="1")}],
+            data={"a": "1"},
+            subjects=[{"name": "ours"}, {"name": "theirs"}],
+        ),
+        desired(data={"a": "1"}, subjects=[{"name": "ours"}]),
+    ),
+    "a stranger took a list item's field": (
+        live(
+            {"f:spec": {"f:containers": {'k:{"name":"pgbouncer"}': {".": {}, "f:name": {}}}}},
+            spec={"containers": [CONTAINER]},
+        ),
+        desired(spec={"containers": [CONTAINER]}),
+    ),
     "text and number where it is no quantity": (
         live({"f:spec": {"f:port": {}}}, spec={"port": "1"}),
         desired(spec={"port": 1}),

@@ -10,7 +10,7 @@ from checkpointstore import reconcile
 from checkpointstore.api import store as api
 from checkpointstore.kernel.action import Apply
 from checkpointstore.kernel.errors import Refused
-from checkpointstore.kernel.naming import NAME_LIMIT, Names
+from checkpointstore.kernel.naming import NAME_LIMIT, NAME_PATTERN, Names
 from checkpointstore.kernel.observed import Observed, Server
 from checkpointstore.providers import external
 from tests.contract.world import PLATFORM
@@ -21,7 +21,7 @@ VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?")
 # What Kubernetes appends: a Deployment's pods, a Job's pods, a StatefulSet's controller-revision-hash.
 LONGEST_SUFFIX = {"Job": "-x7k2p", "StatefulSet": "-7f6d8c9b54"}
 
-legal = st.from_regex(LABEL, fullmatch=True).filter(lambda name: len(name) <= NAME_LIMIT)
+legal = st.from_regex(re.compile(NAME_PATTERN), fullmatch=True).filter(lambda name: len(name) <= NAME_LIMIT)
 server = Server("1", frozenset({"host", "port", "database", "username", "password", "ca.crt"}), "db", "5432", "app")
 
 

@@ -13,6 +13,7 @@ from checkpointstore.kernel.condition import true
 from checkpointstore.kernel.errors import Refused
 from checkpointstore.kernel.pki import LEAF_LIFETIME, RENEW_BEFORE
 from tests.contract.world import NAMESPACE, PLATFORM, World
+from tests.golden.case import EXTERNAL
 
 
 def kinds(plan: reconcile.Plan) -> set[str]:
@@ -285,3 +286,68 @@ def test_a_rotation_waits_until_the_one_before_has_reached_applications() -> Non
         world.settle()
         assert world.secret("agents-app").items() >= world.secret("agents-credentials").items()
         assert world.secret("agents-credentials")["username"] == "app_a"
+
+
+def states(world: World) -> dict[str, tuple[str, str]]:
+    return {item["type"]: (item["status"], item["reason"]) for item in world.status["conditions"]}
+
+
+def test_a_change_is_told_as_under_way_from_its_first_pass() -> None:
+    with World() as world:
+        world.make().settle()
+        world.change(pooler={"instances": 3}).look()
+        assert world.status["observedGeneration"] == 2
+        assert states(world)["Reconciling"] == ("True", "Applying")
+        assert states(world)["Ready"] == ("True", "Serving")
+
+
+def test_a_spec_that_cannot_be_read_leaves_what_is_known_and_says_that_nobody_looks() -> None:
+    with World() as world:
+        world.make().settle()
+        before = states(world)
+        world.change(postgres={"parameters": {"FSYNC": "off"}}).look()
+        told = states(world)
+        assert told["Ready"] == ("Unknown", "InvalidSpec")
+        assert told["Stalled"] == ("True", "InvalidSpec")
+        assert told["Initialized"] == before["Initialized"]
+        world.look()
+        assert states(world) == told
+
+
+def test_a_restart_command_that_is_taken_back_restarts_nothing() -> None:
+    with World() as world:
+        world.make().settle()
+        world.command("restart", "now").settle()
+        world.command("restart", None)
+        assert world.plan().actions == ()
+        world.command("restart", "again")
+        assert world.plan().actions != ()
+
+
+def test_a_stranger_in_a_list_that_is_one_value_is_sent_away() -> None:
+    with World() as world:
+        world.make().settle()
+        live = world.need("RoleBinding", "agents")
+        stranger = {"kind": "ServiceAccount", "name": "stranger", "namespace": NAMESPACE}
+        world.edit("RoleBinding", "agents", {"subjects": [*live["subjects"], stranger]})
+        world.settle()
+        assert world.need("RoleBinding", "agents")["subjects"] == live["subjects"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("host", "db\nadmin_users = eve", "neither a name nor an address"),
+        ("database", "a{b}", "other characters"),
+        ("port", "5432;", "not a number"),
+        ("sslmode", "nonsense", "none of disable, allow"),
+    ],
+)
+def test_an_external_secret_that_would_spoil_a_file_is_told(key: str, value: str, told: str) -> None:
+    with World() as world:
+        world.rds(**{key: value})
+        world.make(EXTERNAL).look()
+        condition = world.condition("PostgresAvailable")
+        assert condition["reason"] == "SecretIncomplete"
+        assert told in condition["message"]
+        assert value not in condition["message"]

@@ -25,8 +25,6 @@ def member(name: str, **change: Any) -> Member:
     calm = Member(
         name=name,
         ready=True,
-        role="replica",
-        state="running",
         timeline=1,
         pending_restart=False,
         lowers=False,
@@ -35,7 +33,6 @@ def member(name: str, **change: Any) -> Member:
         shape=SHAPED,
         image="postgres:1",
         restarted="",
-        node="node1",
     )
     return replace(calm, **change)
 
@@ -148,4 +145,4 @@ def test_a_status_that_is_no_object_says_nothing() -> None:
     for text in ("[]", "{", "1"):
         meta = {"name": "agents-0", "labels": labels, "annotations": {"status": text}}
         pod = {"metadata": meta, "spec": {"containers": [{"image": "postgres:1"}]}}
-        assert members(Observed(objects={Ref("Pod", "agents-0"): pod}))[0].role == ""
+        assert members(Observed(objects={Ref("Pod", "agents-0"): pod}))[0].timeline == 0

@@ -36,7 +36,7 @@ def parsed(spec: dict[str, Any]) -> store.Store:
 def invalid(spec: dict[str, Any]) -> Condition:
     with pytest.raises(errors.Refused) as caught:
         parsed(spec)
-    (part,) = reconcile.rejected(caught.value.reason, caught.value.message).parts
+    (part,) = reconcile.rejected(caught.value.reason, caught.value.message, {}).parts
     return part
 
 

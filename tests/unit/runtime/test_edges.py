@@ -146,7 +146,7 @@ def test_a_password_is_made_once() -> None:
 def test_deleting_what_is_gone_is_fine() -> None:
     with World() as world:
         world.make()
-        assert act(world, Delete(Ref("Pod", "nobody")), Delete(Ref("Job", "nobody"), force=True)) == frozenset()
+        assert act(world, Delete(Ref("Pod", "nobody")), Delete(Ref("Job", "nobody"))) == frozenset()
 
 
 def test_an_external_rotation_keeps_the_previous_login_for_a_while() -> None:

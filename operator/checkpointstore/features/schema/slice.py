@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import Field
 
 from ... import __version__
-from ...kernel.action import Action, Delete, Emit, GeneratePassword, Manifest, Ref, RotatePassword
+from ...kernel.action import Action, Emit, GeneratePassword, Manifest, RotatePassword
 from ...kernel.command import Commands
 from ...kernel.condition import SCHEMA_APPLIED, Condition, broken, changing, true, waiting
 from ...kernel.contribution import Contribution, Database
@@ -58,13 +58,12 @@ def contribute(
     live = observed.get("Job", name)
     outcome = _result(observed, name)
     condition, actions, again = _judge(name, live, outcome, now, bound is not None)
+    # A Job that is tried again is not asked for in this pass, so it goes, and is made anew in the next.
+    unwanted = bool(actions) or (commands.hibernate and live is None)
     stands = _finished(live, "Complete") is not None
     rotated = stands and bound is not None and bound.username == credentials.username
     if rotated and commands.rotate and commands.rotate != credentials.rotation:
         actions = (*actions, *_rotation(env, database, credentials.username, commands.rotate))
-        # Nobody is told of a Secret's change.
-        again = timedelta(seconds=1)
-    unwanted = any(isinstance(action, Delete) for action in actions) or (commands.hibernate and live is None)
     return Contribution(
         desired=() if unwanted else (_job(env, database, name, request),),
         actions=actions,
@@ -128,7 +127,7 @@ def _judge(
         return broken(SCHEMA_APPLIED, reason, message), (), due - now
     return (
         broken(SCHEMA_APPLIED, reason, message),
-        (Emit("Normal", "SchemaRetried", f"Trying the schema again: {message}"), Delete(Ref("Job", name))),
+        (Emit("Normal", "SchemaRetried", f"Trying the schema again: {message}"),),
         None,
     )
 

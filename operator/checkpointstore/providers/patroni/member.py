@@ -26,8 +26,6 @@ FOLLOWED = frozenset(
 class Member:
     name: str
     ready: bool
-    role: str
-    state: str
     timeline: int
     pending_restart: bool
     lowers: bool
@@ -38,7 +36,6 @@ class Member:
     image: str
     restarted: str
     """The restart command that it was started under."""
-    node: str
 
 
 def members(observed: Observed) -> tuple[Member, ...]:
@@ -51,8 +48,6 @@ def _member(pod: Mapping[str, Any]) -> Member:
     return Member(
         name=meta["name"],
         ready=pod_ready(pod),
-        role=str(status.get("role", "")),
-        state=str(status.get("state", "")),
         timeline=int(status.get("timeline", 0)),
         pending_restart=bool(status.get("pending_restart")),
         lowers=_lowers(status.get("pending_restart_reason")),
@@ -61,7 +56,6 @@ def _member(pod: Mapping[str, Any]) -> Member:
         shape=str(meta.get("annotations", {}).get(SHAPE, "")),
         image=str(pod["spec"]["containers"][0]["image"]),
         restarted=str(meta.get("annotations", {}).get(RESTART, "")),
-        node=str(pod.get("spec", {}).get("nodeName", "")),
     )
 
 

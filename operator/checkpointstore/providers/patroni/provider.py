@@ -1,10 +1,11 @@
 """PostgreSQL by Patroni: what shall exist, which instance to replace next, and what to tell."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from ...kernel.action import Action
+from ...kernel.action import Action, Switchover
 from ...kernel.command import RESTART, Commands
 from ...kernel.condition import INITIALIZED, POSTGRES_AVAILABLE, Condition, Status, broken, changing, true, waiting
 from ...kernel.contribution import Contribution, Database
@@ -32,6 +33,8 @@ def contribute(
     delete_volumes: bool,
 ) -> tuple[Contribution, Database | None]:
     """`previous` is the store's status as it was, `created` its age; the last two come from the rest of its spec."""
+    # A command that is taken back has been carried out all the same: nothing is restarted for its absence.
+    commands = replace(commands, restart=commands.restart or _restart_in_force(env, observed))
     found = members(observed)
     primary = leader(env, observed)
     serving = any(member.name == primary and member.ready for member in found)
@@ -72,12 +75,24 @@ def contribute(
             workload.disruption_budget(spec, env),
             workload.statefulset(spec, env, delete_volumes, commands, now_shape),
         ),
-        actions=(*_certificates(env, observed, now), *resizing, *step.actions, *commanded, *reloads),
+        actions=(
+            *_certificates(env, observed, now),
+            *resizing,
+            *step.actions,
+            # Patroni has one failover record: the rolling change's own comes first.
+            *(() if any(isinstance(action, Switchover) for action in step.actions) else commanded),
+            *reloads,
+        ),
         conditions=conditions,
         status={"postgres": _status(spec, found, primary)},
         release=step.release,
         again=AGAIN if reloads else None,
     ), database
+
+
+def _restart_in_force(env: Env, observed: Observed) -> str:
+    live = observed.get("StatefulSet", env.names.postgres)
+    return str(live["spec"]["template"]["metadata"].get("annotations", {}).get(RESTART, "")) if live else ""
 
 
 def _certificates(env: Env, observed: Observed, now: datetime) -> tuple[Action, ...]:
