@@ -151,7 +151,12 @@ class Actors:
         self, store: api.Store, body: Mapping[str, Any], suspects: frozenset[Ref]
     ) -> tuple[frozenset[Ref], dt.timedelta | None]:
         now = dt.datetime.now(dt.UTC)
-        observed = await observe(self._kube, store, suspects, self.sentinel.gone)
+        try:
+            observed = await observe(self._kube, store, suspects, self.sentinel.gone)
+        except Refused as error:
+            metrics.ERRORS.labels(error.reason).inc()
+            await self._tell(body, reconcile.rejected(error.reason, error.message, store.status))
+            return suspects, dt.timedelta(seconds=RARELY)
         self.sentinel.watch(f"{store.namespace}/{store.name}", node_addresses(observed))
         key = Key(store.namespace, store.name)
         observed = replace(observed, turn=self._turn in (None, key))

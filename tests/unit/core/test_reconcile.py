@@ -314,6 +314,17 @@ def test_a_spec_that_cannot_be_read_leaves_what_is_known_and_says_that_nobody_lo
         assert states(world) == told
 
 
+def test_a_right_to_look_that_is_missing_is_told() -> None:
+    with World() as world:
+        world.make().settle()
+        world.start_anew(faults={number: Refused("Forbidden", "jobs: no") for number in range(2, 12)}).look()
+        assert states(world)["Ready"] == ("Unknown", "Forbidden")
+        assert states(world)["Stalled"] == ("True", "Forbidden")
+        assert world.again == timedelta(seconds=30)
+        world.start_anew().settle()
+        assert states(world)["Ready"] == ("True", "Serving")
+
+
 def test_a_restart_command_that_is_taken_back_restarts_nothing() -> None:
     with World() as world:
         world.make().settle()
