@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from demo.installation import Installation
-from demo.kubectl import Kubectl, run, wait_for
+from demo.kubectl import CommandFailed, Kubectl, run, wait_for
 from localcluster.errors import Unsupported
 
 
@@ -55,9 +55,17 @@ def cordoned(kubectl: Kubectl, nodes: list[str]) -> Iterator[None]:
             kubectl("uncordon", node)
 
 
+def cluster_status() -> str | None:
+    """What the local cluster says of itself; None while a part is missing, as for some seconds after an outage."""
+    try:
+        return run([sys.executable, "-m", "localcluster", "status"])
+    except CommandFailed:
+        return None
+
+
 def api_server() -> int:
     """The process id of the local cluster's API server. Skips the test on other clusters."""
-    status = run([sys.executable, "-m", "localcluster", "status"])
+    status = wait_for("the whole cluster", cluster_status, 90, every=1)
     found = re.search(r"^kube-apiserver\s+pid (\d+)$", status, re.MULTILINE)
     if found is None:
         pytest.skip("the API server's process is not on this host")
