@@ -94,9 +94,7 @@ def test_pooler_rollout(busy: Subject, writer: Writer) -> None:
         busy.changed("new pooler pods", lambda: not before & set(busy.pods("pooler", going=True)))
 
 
-def test_pooler_scaled(busy: Subject, writer: Writer, soak: bool) -> None:
-    if not soak:
-        pytest.skip("it rolls as test_pooler_rollout does: run with --soak")
+def test_pooler_scaled(busy: Subject, writer: Writer) -> None:
     with writer.through("pooler_scaled_2_3_2"):
         for count in (3, 2):
             busy.patch({"pooler": {"instances": count}})
@@ -123,9 +121,7 @@ def test_switchover(busy: Subject, writer: Writer) -> None:
         wait_for("the annotation to go", acknowledged, 30)
 
 
-def test_restart(busy: Subject, writer: Writer, soak: bool) -> None:
-    if not soak:
-        pytest.skip("it rolls as test_parameter_that_needs_a_restart does: run with --soak")
+def test_restart(busy: Subject, writer: Writer) -> None:
     before = {life[0] for life in busy.lives()}
     with writer.through("restart"):
         busy.command("restart", stamp())
@@ -203,10 +199,8 @@ def test_growth_that_the_storage_refuses_is_told(quiet: Subject, say: Callable[[
     assert quiet.whole()
 
 
-def test_authority_rotation(busy: Subject, start_agent: Callable[..., Agent], figures: Figures, soak: bool) -> None:
+def test_authority_rotation(busy: Subject, start_agent: Callable[..., Agent], figures: Figures) -> None:
     """Three stages with two minutes between them; certificates are only ever served to those who trust them."""
-    if not soak:
-        pytest.skip("its stages lie minutes apart: run with --soak")
     writer = Writer.start(start_agent, figures, busy.name, "authority")
     before, lives = busy.secret("busy-ca"), busy.lives()
     with writer.through("authority_rotation"):

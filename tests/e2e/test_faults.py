@@ -101,43 +101,24 @@ def test_api_server_hangs(pair: Subject, start_agent: Callable[..., Agent], figu
     assert result["lost"] == 0, writer.agent.tail()
 
 
-def test_standby_node_cut(
+def test_standby_node_cut(faults: "Faults", soak: bool) -> None:
+    faults.rounds("standby", 10 if soak else 1, median="<=10", longest="")
+
+
+def test_primary_node_cut(faults: "Faults", soak: bool) -> None:
+    faults.rounds("primary", 10 if soak else 1, median="<=25", longest="<=28")
+
+
+@pytest.fixture
+def faults(
     pair: Subject,
     installation: Installation,
     two_operators: Kubectl,
     start_agent: Callable[..., Agent],
     figures: Figures,
-    soak: bool,
-) -> None:
-    faults = Faults(pair, installation, start_agent, figures)
-    for number in range(10 if soak else 1):
-        follow(two_operators, number)
-        faults.cut(number, "standby")
-    faults.note("standby_node_cut", median="<=10", longest="")
-
-
-def test_primary_node_cut(
-    pair: Subject,
-    installation: Installation,
-    two_operators: Kubectl,
-    start_agent: Callable[..., Agent],
-    figures: Figures,
-    soak: bool,
-) -> None:
-    faults = Faults(pair, installation, start_agent, figures)
-    for number in range(10 if soak else 1):
-        follow(two_operators, number)
-        faults.cut(number, "primary")
-    faults.note("primary_node_cut", median="<=25", longest="<=28")
-
-
-def follow(two_operators: Kubectl, number: int) -> None:
-    """From one round to the next the other operator leads, on another node."""
-    leader = wait_for("an operator that leads", lambda: holder(two_operators) or None, 60)
-    if number:
-        two_operators("delete", "pod", leader, "-n", operator.NAMESPACE)
-        wait_for("another leader", lambda: bool({holder(two_operators)} - {leader, ""}), 60)
-        two_operators("rollout", "status", f"deployment/{LEASE}", "-n", operator.NAMESPACE, "--timeout=60s")
+) -> "Faults":
+    """Rounds with two operators, of which another leads each time."""
+    return Faults(pair, installation, start_agent, figures)
 
 
 class Faults:
@@ -146,9 +127,25 @@ class Faults:
     def __init__(self, pair: Subject, installation: Installation, start_agent: Any, figures: Figures) -> None:
         self._pair, self._installation, self._start, self._figures = pair, installation, start_agent, figures
         self._gaps: list[float] = []
-        self._lost, self._left, self._with_operator = 0, [0.0], 0
+        self._lost, self._left, self._leader_lost = 0, [0.0], 0
 
-    def cut(self, number: int, role: str) -> None:
+    def rounds(self, role: str, count: int, median: str, longest: str) -> None:
+        """Cut off the node of that role `count` times, another operator leading each time, and note what was seen."""
+        for number in range(count):
+            if number:
+                self._change_leader()
+            self._cut(number, role)
+        self._note(f"{role}_node_cut", median, longest)
+
+    def _change_leader(self) -> None:
+        """Delete the operator that leads; a new one waits, on another node, when the other has taken over."""
+        kubectl = self._installation.kubectl
+        leader = wait_for("an operator that leads", lambda: holder(kubectl) or None, 60)
+        kubectl("delete", "pod", leader, "-n", operator.NAMESPACE)
+        wait_for("another leader", lambda: bool({holder(kubectl)} - {leader, ""}), 60)
+        kubectl("rollout", "status", f"deployment/{LEASE}", "-n", operator.NAMESPACE, "--timeout=60s")
+
+    def _cut(self, number: int, role: str) -> None:
         """One round: place the poolers, write, cut, wait until every client writes again, heal."""
         primary = self._pair.primary()
         members = {name: pod["spec"]["nodeName"] for name, pod in self._pair.pods().items()}
@@ -159,7 +156,8 @@ class Faults:
         writer = Writer.start(self._start, self._figures, NAME, f"{role}-{number}", environment=settings, node=survivor)
         before = len(writer.told())
         on_node = addresses(self._pair, node)
-        self._with_operator += leads_on(self._installation.kubectl, node)
+        leader = wait_for("an operator that leads", lambda: holder(self._installation.kubectl) or None, 60)
+        self._leader_lost += leader in self._operators_on(node)
         with outage.cut(self._installation, node) as began:
             self._left.append(self._poolers_left(on_node, began))
             wait_for("writes to stop or go on", lambda: time.monotonic() - began > 6, 10)
@@ -183,6 +181,11 @@ class Faults:
             kubectl("delete", "pod", *before, "-n", self._pair.namespace, "--wait=false")
             self._pair.changed("poolers elsewhere", lambda: not before & set(self._pair.pods("pooler", going=True)))
 
+    def _operators_on(self, node: str) -> set[str]:
+        """The operator's pods on a node."""
+        found = self._installation.kubectl.items("pods", "-n", operator.NAMESPACE)
+        return {pod["metadata"]["name"] for pod in found if pod["spec"].get("nodeName") == node}
+
     def _poolers_left(self, on_node: set[str], began: float) -> float:
         """Seconds after which the Service had no pooler of the cut node any more; 0 where none was there."""
         if not on_node:
@@ -190,20 +193,15 @@ class Faults:
         wait_for("the cut pooler to leave the Service", lambda: not on_node & serving(self._pair), 60, every=0.1)
         return time.monotonic() - began
 
-    def note(self, what: str, median: str, longest: str) -> None:
+    def _note(self, what: str, median: str, longest: str) -> None:
         """Note all rounds; nothing acknowledged may be lost."""
         self._figures.note(f"{what}_rounds", len(self._gaps), "rounds")
-        self._figures.note(f"{what}_rounds_with_the_leading_operator", self._with_operator, "rounds")
+        self._figures.note(f"{what}_rounds_with_the_leading_operator", self._leader_lost, "rounds")
         self._figures.note(f"{what}_gap_median", statistics.median(self._gaps), "s", median)
         self._figures.note(f"{what}_gap_max", max(self._gaps), "s", longest)
         self._figures.note(f"{what}_pooler_left_the_service", max(self._left), "s")
         self._figures.note(f"{what}_rows_lost", self._lost, "rows", "<=0")
         assert self._lost == 0
-
-
-def leads_on(kubectl: Kubectl, node: str) -> bool:
-    """Whether the operator that works now runs on the node."""
-    return bool(kubectl.json("get", "pod", holder(kubectl), "-n", operator.NAMESPACE)["spec"]["nodeName"] == node)
 
 
 def addresses(subject: Subject, node: str) -> set[str]:

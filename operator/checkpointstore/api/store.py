@@ -87,7 +87,7 @@ def parse(body: Mapping[str, Any]) -> Store:
         raise Refused("InvalidSpec", "; ".join(_complaint(item) for item in error.errors())) from None
     if len(meta["name"]) > NAME_LIMIT:
         raise Refused("InvalidSpec", f"metadata.name: at most {NAME_LIMIT} characters")
-    if not re.match(NAME_PATTERN, meta["name"]):
+    if not re.fullmatch(NAME_PATTERN, meta["name"]):
         raise Refused("InvalidSpec", f"metadata.name: {NAME_RULE}")
     return Store(
         name=meta["name"],

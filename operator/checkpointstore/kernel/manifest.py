@@ -76,6 +76,7 @@ def _without_identity(desired: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _held(fields: Mapping[str, Any], desired: Any) -> bool:
+    """Whether `fields`, in the form of fieldsV1, names all that `desired` sets; an empty one is a whole value."""
     if not fields:
         return True
     if isinstance(desired, Mapping):

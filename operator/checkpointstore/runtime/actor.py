@@ -141,22 +141,18 @@ class Actors:
             if body is None or "deletionTimestamp" in body["metadata"]:
                 return None
             try:
-                store = api.parse(body)
+                return await self._converge(api.parse(body), body, suspects)
             except Refused as error:
+                metrics.ERRORS.labels(error.reason).inc()
                 await self._tell(body, reconcile.rejected(error.reason, error.message, body.get("status") or {}))
-                return frozenset(), None
-            return await self._converge(store, body, suspects)
+                return suspects, dt.timedelta(seconds=RARELY)
 
     async def _converge(
         self, store: api.Store, body: Mapping[str, Any], suspects: frozenset[Ref]
     ) -> tuple[frozenset[Ref], dt.timedelta | None]:
+        """Raises Refused when the store cannot even be looked at."""
         now = dt.datetime.now(dt.UTC)
-        try:
-            observed = await observe(self._kube, store, suspects, self.sentinel.gone)
-        except Refused as error:
-            metrics.ERRORS.labels(error.reason).inc()
-            await self._tell(body, reconcile.rejected(error.reason, error.message, store.status))
-            return suspects, dt.timedelta(seconds=RARELY)
+        observed = await observe(self._kube, store, suspects, self.sentinel.gone)
         self.sentinel.watch(f"{store.namespace}/{store.name}", node_addresses(observed))
         key = Key(store.namespace, store.name)
         observed = replace(observed, turn=self._turn in (None, key))

@@ -8,7 +8,7 @@ import pytest
 
 from checkpointstore import reconcile
 from checkpointstore.features.schema.outcome import Outcome
-from checkpointstore.kernel.action import Apply, Delete, Emit, IssueCertificate, Ref, Restart
+from checkpointstore.kernel.action import Apply, Delete, Emit, IssueCertificate, Ref, Restart, Switchover
 from checkpointstore.kernel.condition import true
 from checkpointstore.kernel.errors import Refused
 from checkpointstore.kernel.pki import LEAF_LIFETIME, RENEW_BEFORE
@@ -362,3 +362,16 @@ def test_an_external_secret_that_would_spoil_a_file_is_told(key: str, value: str
         assert condition["reason"] == "SecretIncomplete"
         assert told in condition["message"]
         assert value not in condition["message"]
+
+
+def handed_over(world: World) -> int:
+    return sum(isinstance(action, Switchover) for action in world.plan().actions)
+
+
+def test_a_rolling_change_and_a_commanded_switchover_write_one_failover_record() -> None:
+    with World() as world:
+        world.make({"postgres": {"instances": 2}}).settle()
+        primary = world.status["postgres"]["primary"]
+        world.command("restart", "now").settle_until(lambda: handed_over(world) > 0)
+        world.command("switchover", "agents-1" if primary == "agents-0" else "agents-0")
+        assert handed_over(world) == 1
