@@ -89,7 +89,7 @@ def seen(observed: Observed, actions: tuple[Action, ...]) -> Observed:
     for action in actions:
         if isinstance(action, Apply):
             live = {**action.manifest, "status": finished(action.manifest)}
-            live["metadata"] = {**live["metadata"], "generation": 1}
+            live["metadata"] = {**live["metadata"], "generation": 1, "uid": "u2"}
             objects[Ref(live["kind"], live["metadata"]["name"])] = live
         elif not isinstance(action, Publish) and (secret := secret_of(action)):
             secrets[secret["metadata"]["name"]] = fact(secret["metadata"]["name"])

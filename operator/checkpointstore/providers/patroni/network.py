@@ -9,12 +9,13 @@ from typing import Any
 from ...kernel.action import Manifest
 from ...kernel.env import Env
 from ...kernel.naming import selector
+from ...kernel.observed import Observed
 from .config import COMPONENT, PORT, ROLE_LABEL, SCOPE_LABEL
 
 _PORTS = [{"name": "postgresql", "port": PORT, "targetPort": PORT}]
 
 
-def services(env: Env) -> tuple[Manifest, ...]:
+def services(env: Env, observed: Observed) -> tuple[Manifest, ...]:
     own = selector(env.name, COMPONENT)
     return (
         _service(
@@ -22,11 +23,27 @@ def services(env: Env) -> tuple[Manifest, ...]:
             env.names.pods,
             {"clusterIP": "None", "publishNotReadyAddresses": True, "selector": own, "ports": _PORTS},
         ),
-        _service(env, env.names.rw, {"ports": _PORTS}),
+        _lasting(_service(env, env.names.rw, {"ports": _PORTS}), observed, env),
         _service(env, env.names.ro, {"selector": {**own, ROLE_LABEL: "replica"}, "ports": _PORTS}),
-        # Kubernetes deletes Endpoints that have no Service; these three keep Patroni's, and take them along at the end.
-        *(_service(env, f"{env.names.rw}-{name}", {"clusterIP": "None"}) for name in ("config", "sync", "failover")),
+        # Kubernetes deletes Endpoints that have no Service; these three keep Patroni's.
+        *(
+            _lasting(_service(env, f"{env.names.rw}-{name}", {"clusterIP": "None"}), observed, env)
+            for name in ("config", "sync", "failover")
+        ),
     )
+
+
+def _lasting(service: Manifest, observed: Observed, env: Env) -> Manifest:
+    """Owned by the store and by Patroni's rights: when both are gone it goes, and the Endpoints of its name with it.
+
+    Were it gone while a Patroni that ends has its rights, Patroni would make its Endpoints again, and they would stay.
+    """
+    rights = observed.get("RoleBinding", env.names.postgres)
+    if rights is not None:
+        owner = {key: rights[key] for key in ("apiVersion", "kind")}
+        owner |= {key: rights["metadata"][key] for key in ("name", "uid")}
+        service["metadata"]["ownerReferences"].append(owner)
+    return service
 
 
 def _service(env: Env, name: str, spec: dict[str, Any]) -> Manifest:

@@ -69,7 +69,7 @@ def contribute(
     return Contribution(
         desired=(
             *network.account(env),
-            *network.services(env),
+            *network.services(env, observed),
             config.file(spec, env),
             config.dynamic(spec, env),
             workload.disruption_budget(spec, env),
