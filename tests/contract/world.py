@@ -3,8 +3,8 @@
 import asyncio
 import base64
 import datetime as dt
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, Self
@@ -22,6 +22,7 @@ from checkpointstore.runtime import actor, execute, observe
 
 from . import database, nature
 from .apiserver import ApiServer
+from .console import Console
 from .paper import Paper
 from .rest import Rest
 from .twin import Killed, Twin
@@ -57,6 +58,7 @@ class World:
     def __enter__(self) -> Self:
         paper = Paper(lambda: self.server.now)
         self._rest = Rest(self.server, paper.facts)
+        self._console = Console(self.server)
         clock = SimpleNamespace(datetime=_clock(self.server), timedelta=dt.timedelta, UTC=dt.UTC)
         for module, name, stand_in in (
             (actor, "dt", clock),
@@ -66,6 +68,8 @@ class World:
             (observe, "certificate", paper),
             (execute, "patroni", self._rest),
             (observe, "patroni", self._rest),
+            (execute, "pgbouncer", self._console),
+            (observe, "pgbouncer", self._console),
         ):
             self._stack.enter_context(patch.object(module, name, stand_in))
         return self
@@ -117,6 +121,13 @@ class World:
         self.server.create({"apiVersion": "v1", "kind": "Secret", "metadata": meta, "data": data}, STRANGER)
         return self
 
+    @contextmanager
+    def deaf_consoles(self) -> Iterator[None]:
+        """No pooler's console answers for a while."""
+        self._console.deaf = True
+        yield
+        self._console.deaf = False
+
     # What the operator does
 
     def start_anew(self, life: int | None = None, faults: Mapping[int, StoreError] | None = None) -> Self:
@@ -149,6 +160,7 @@ class World:
             nature.step(self.server)
             database.step(self.server, self.refusal)
             self._rest.starts()
+            self._console.step()
         return self
 
     def settle(self, limit: int = 60) -> int:

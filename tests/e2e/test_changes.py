@@ -75,8 +75,8 @@ def test_credential_rotation(
     busy: Subject, writer: Writer, start_agent: Callable[..., Agent], figures: Figures
 ) -> None:
     """The first writer read the binding once and keeps its login; a second one gets the new one; both work."""
-    old = busy.login()
-    with writer.through("credential_rotation"):
+    old, poolers = busy.login(), busy.lives("pooler")
+    with writer.through("credential_rotation", failed=0):
         busy.command("rotate-credentials", stamp())
         busy.changed("another login in the binding", lambda: busy.login() != old)
         second = start_agent("writer.py", busy.name, {"SECONDS": "2", "RATE": "50", "RUN": "rotated"})
@@ -85,6 +85,23 @@ def test_credential_rotation(
     assert (result["failed"], result["lost"]) == (0, 0), second.tail()
     said = [line for agent in (writer.agent, second) for line in agent.lines if line["event"] == "start"]
     assert [line["user"] for line in said] == [old, busy.login()]
+    assert busy.lives("pooler") == poolers
+
+
+def test_poolers_reload_without_letting_clients_go(busy: Subject, writer: Writer) -> None:
+    """Another certificate, other settings: each pod goes on with the clients that it has."""
+    before, old = busy.lives("pooler"), busy.secret("busy-pooler")["tls.crt"]
+    with writer.through("pooler_reload", failed=0):
+        busy.kubectl("delete", "secret", "busy-pooler-tls", "-n", busy.namespace)
+        busy.poke()
+        busy.changed("another certificate to be loaded", lambda: busy.secret("busy-pooler")["tls.crt"] != old)
+    with writer.through("pooler_scaled_2_3", failed=0):
+        busy.patch({"pooler": {"instances": 3}})
+        busy.changed("3 pooler pods", partial(has_poolers, busy, 3))
+    assert before < busy.lives("pooler")
+    with writer.through("pooler_scaled_3_2"):
+        busy.patch({"pooler": {"instances": 2}})
+        busy.changed("2 pooler pods", partial(has_poolers, busy, 2))
 
 
 def test_pooler_rollout(busy: Subject, writer: Writer) -> None:
@@ -92,13 +109,6 @@ def test_pooler_rollout(busy: Subject, writer: Writer) -> None:
     with writer.through("pooler_rollout"):
         busy.patch({"pooler": {"resources": {"requests": {"cpu": "60m", "memory": "64Mi"}}}})
         busy.changed("new pooler pods", lambda: not before & set(busy.pods("pooler", going=True)))
-
-
-def test_pooler_scaled(busy: Subject, writer: Writer) -> None:
-    with writer.through("pooler_scaled_2_3_2"):
-        for count in (3, 2):
-            busy.patch({"pooler": {"instances": count}})
-            busy.changed(f"{count} pooler pods", partial(has_poolers, busy, count))
 
 
 def test_parameter_that_needs_a_restart(busy: Subject, writer: Writer) -> None:

@@ -55,7 +55,6 @@ MADE = (
     ("Deployment", _N.pooler, "PgBouncer"),
     ("Service", _N.pooler, "what applications connect to"),
     ("ConfigMap", _N.postgres_config, "the files of Patroni and pgBackRest"),
-    ("ConfigMap", _N.pooler, "the files of PgBouncer"),
     ("Job", f"{_N.schema}-<digest>", "makes roles and tables; named by a digest of its inputs"),
     ("PodDisruptionBudget", _N.postgres, "at most one instance away; a lone instance never"),
     ("PodDisruptionBudget", _N.pooler, "at most one pooler pod away"),
@@ -69,8 +68,8 @@ MADE = (
     ("Secret", _N.authority, "the store's own certificate authority; internal"),
     ("Secret", _N.postgres_tls, "certificate of the instances; internal"),
     ("Secret", _N.pooler_tls, "certificate of the pooler; internal"),
-    ("Secret", _N.admin_tls, "client certificate of the role postgres, for the schema Job; internal"),
-    ("Secret", _N.pooler_users, "External only: verifiers of the logins, for PgBouncer; internal"),
+    ("Secret", _N.pooler, "all that PgBouncer reads: settings, verifiers of the logins, certificate; internal"),
+    ("Secret", _N.admin_tls, "client certificate of the role postgres, for the schema Job and the operator; internal"),
 )
 BINDING = (
     ("type", "`postgresql`"),

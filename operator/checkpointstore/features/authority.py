@@ -1,4 +1,4 @@
-"""The store's own certificate authority, which signs every certificate of its pods."""
+"""The store's own certificate authority, which signs every certificate of its pods, and the operator's key to them."""
 
 from datetime import datetime
 
@@ -6,11 +6,12 @@ from ..kernel.command import Commands
 from ..kernel.contribution import Contribution
 from ..kernel.env import Env
 from ..kernel.observed import Observed
-from ..kernel.pki import authority, consistent
+from ..kernel.pki import authority, consistent, leaf
 
 
 def contribute(env: Env, observed: Observed, commands: Commands, now: datetime, loaded: bool) -> Contribution:
     """`loaded` says that every pod has taken its present certificate up."""
     settled = loaded and consistent(env, observed)
     actions, again = authority(env, observed, now, commands.rotate_authority, settled)
-    return Contribution(actions=actions, again=again)
+    key = leaf(env, observed, now, env.names.admin_tls, "postgres")
+    return Contribution(actions=(*actions, *key), again=again)

@@ -37,13 +37,17 @@ def _own(env: Env) -> dict[str, Any]:
     return {"podSelector": {"matchLabels": {STORE_LABEL: env.name}}}
 
 
+def _operator(env: Env) -> dict[str, Any]:
+    return {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": env.operator_namespace}}}
+
+
 def _pooler(spec: NetworkPolicy, env: Env) -> Manifest:
-    return _policy(env, "pooler", [_clients(spec, env, 5432), _open(9127)])
+    console = {"from": [_operator(env)], "ports": [{"port": 5432, "protocol": "TCP"}]}
+    return _policy(env, "pooler", [_clients(spec, env, 5432), console, _open(9127)])
 
 
 def _postgres(spec: NetworkPolicy, env: Env) -> Manifest:
-    operator = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": env.operator_namespace}}}
-    own = {"from": [_own(env), operator], "ports": [{"port": port, "protocol": "TCP"} for port in (8008, 8432)]}
+    own = {"from": [_own(env), _operator(env)], "ports": [{"port": port, "protocol": "TCP"} for port in (8008, 8432)]}
     return _policy(env, "postgres", [_clients(spec, env, 5432), own, _open(9187)])
 
 

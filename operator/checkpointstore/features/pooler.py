@@ -1,34 +1,37 @@
-"""PgBouncer in front of the primary: within the server's connection budget, drained before it goes."""
+"""PgBouncer in front of the primary: within the server's connection budget, drained before it goes.
+
+What changes while it runs (its configuration, the logins, its certificate) is one Secret, which every pod is told to
+load and is seen to have loaded; no client is let go for it. Only what the pods themselves are is rolled out.
+"""
 
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from pydantic import Field
 
-from ..kernel.action import Action, Delete, Emit, Manifest, PublishUsers, Ref
+from ..kernel.action import Action, Delete, Emit, Manifest, Program, PublishPooler, Ref, Reload
 from ..kernel.command import Commands
 from ..kernel.compute import Resources, Scheduling, placement
 from ..kernel.condition import POOLER_AVAILABLE, Condition, Status, changing, true, waiting
 from ..kernel.contribution import Contribution, Database
 from ..kernel.env import Env
 from ..kernel.fragment import Fragment
-from ..kernel.naming import DOMAIN, SOURCE, Names, labels, selector
-from ..kernel.observed import Observed
+from ..kernel.naming import AUTHORITY, REVISION, SOURCE, Names, labels, selector
+from ..kernel.observed import Observed, pod_ready
 from ..kernel.pki import hosts, leaf
-from ..kernel.pod import CONTAINER_SECURITY, POD_SECURITY, config_volume, mount, scratch, secret_volume
+from ..kernel.pod import CONTAINER_SECURITY, POD_SECURITY, mount, scratch, secret_volume
 
 COMPONENT = "pooler"
-REVISION = f"{DOMAIN}/revision"
 PORT = 5432
 EXPORTER_PORT = 9127
-TLS = "/etc/pgbouncer-tls"
 CONFIG = "/etc/pgbouncer"
 SOCKET = "/tmp"
-USERS = "/etc/pgbouncer-users"
-SERVER = "/etc/pgbouncer-server"
+MARK = "syslog_ident"
+"""The setting that carries the revision: free text of no effect without syslog, which the console shows as loaded."""
+AGAIN = timedelta(seconds=10)
 # May log in without a password: the one only by certificate, the other only by being the same process user.
 OPERATORS = ('"console" ""', '"monitoring" ""')
 
@@ -54,7 +57,7 @@ class Carried:
     login: bool
     """Every pooler lets the present login in."""
     all: bool
-    """Every pooler runs with the present configuration and certificate."""
+    """Every pooler is there and runs with the present configuration and certificate."""
 
 
 def contribute(
@@ -62,44 +65,64 @@ def contribute(
 ) -> tuple[Contribution, Carried]:
     """The contribution, and how far the pods have taken up what they are given."""
     names = env.names
-    settings = config(spec, env, database)
-    revision = _revision(settings, observed, names, database)
-    replicas = 0 if commands.hibernate else spec.instances
-    live = observed.get("Deployment", names.pooler)
+    published, live = observed.secrets.get(names.pooler), observed.get("Deployment", names.pooler)
+    files = configuration(spec, database)
+    made = _revision(files, observed, names, database)
+    # While a Secret is made again, the pods that run have read the old one, and go on.
+    revision = made or (published.source if published else "")
+    fresh = published is not None and published.intact and published.source == revision
+    reloads, loaded = _reloads(env, observed, revision) if fresh else ((), False)
     ready, updated = _count(live)
-    if live is not None and not revision:
-        # A Secret is being made again: the pods that run have read the old one, and go on.
-        revision = _revision_of(live)
-    current = live is not None and _revision_of(live) == revision and updated
+    replicas = 0 if commands.hibernate else spec.instances
     return Contribution(
         desired=(
-            settings,
-            # Pods name the secrets they were started with, so they come after them.
-            *((deployment(spec, env, database, revision, replicas),) if revision else ()),
+            # Pods name the Secret, so they come after it.
+            *((deployment(spec, env, observed, replicas),) if revision else ()),
             service(env),
             disruption_budget(env),
         ),
         actions=(
             *leaf(env, observed, now, names.pooler_tls, "pooler", hosts(env, names.pooler)),
-            *_users(env, observed, database),
+            *((_publish(env, database, files, made),) if made and not fresh else ()),
             *_lost(observed),
+            *reloads,
         ),
-        conditions=(_available(spec, ready, updated, commands.hibernate),),
+        conditions=(_available(spec, ready, updated, commands.hibernate, loaded),),
         status={"pooler": {"instances": spec.instances, "readyInstances": ready}},
-    ), Carried(login=database.certificates or current, all=current)
+        again=None if loaded or not ready else AGAIN,
+    ), Carried(login=loaded, all=loaded and updated)
 
 
-def _users(env: Env, observed: Observed, database: Database) -> tuple[Action, ...]:
-    """The auth_file of a pooler that may not look logins up: made again whenever the credentials change."""
-    credentials = observed.secrets.get(env.names.credentials)
-    if database.certificates or credentials is None:
-        return ()
-    live = observed.secrets.get(env.names.pooler_users)
-    if live and live.intact and live.source == credentials.version:
-        return ()
-    secret = env.object("v1", "Secret", env.names.pooler_users, COMPONENT, type="Opaque")
-    secret["metadata"]["annotations"] = {SOURCE: credentials.version}
-    return (PublishUsers(secret, OPERATORS, env.names.credentials),)
+def _publish(env: Env, database: Database, files: dict[str, str], revision: str) -> Action:
+    secret = env.object("v1", "Secret", env.names.pooler, COMPONENT, type="Opaque")
+    secret["metadata"]["annotations"] = {SOURCE: revision}
+    files = {**files, "pgbouncer.ini": f"{files['pgbouncer.ini']}{MARK} = {revision}\n"}
+    # Of the user's own Secret only the authority: the admin's password in it is no business of the pooler's.
+    server = "" if database.certificates or not _verified(database) else database.admin
+    return PublishPooler(secret, files, OPERATORS, env.names.credentials, env.names.pooler_tls, server)
+
+
+def _reloads(env: Env, observed: Observed, revision: str) -> tuple[tuple[Action, ...], bool]:
+    """A reload for each pod that runs with another revision, and whether every ready pod runs with this one."""
+    pods = [
+        pod
+        for pod in observed.all("Pod", COMPONENT)
+        if pod_ready(pod) and pod["status"].get("hostIP") not in observed.unreachable
+    ]
+    has = {pod["metadata"]["name"]: observed.poolers.get(pod["metadata"]["name"], "") for pod in pods}
+    return tuple(
+        Reload(
+            program=Program.PGBOUNCER,
+            pod=pod["metadata"]["name"],
+            host=env.host(env.names.pooler),
+            address=str(pod["status"]["podIP"]),
+            admin=env.names.admin_tls,
+            mark=(REVISION, revision),
+        )
+        for pod in pods
+        # One that does not answer to a question does not answer to this either.
+        if has[pod["metadata"]["name"]] not in ("", revision)
+    ), bool(pods) and set(has.values()) == {revision}
 
 
 def _lost(observed: Observed) -> tuple[Action, ...]:
@@ -127,26 +150,26 @@ def _count(live: Manifest | None) -> tuple[int, bool]:
     return int(status.get("readyReplicas", 0)), settled
 
 
-def _available(spec: Pooler, ready: int, updated: bool, hibernated: bool) -> Condition:
+def _available(spec: Pooler, ready: int, updated: bool, hibernated: bool, loaded: bool) -> Condition:
     if hibernated:
         return Condition(POOLER_AVAILABLE, Status.FALSE, "Hibernated", "Hibernated: no pods run")
     text = f"{min(ready, spec.instances)} of {spec.instances} pooler pods are ready"
     if ready == 0:
         return waiting(POOLER_AVAILABLE, "NoPoolerReady", text)
-    return true(POOLER_AVAILABLE, "Available", text) if updated else changing(POOLER_AVAILABLE, "RollingOut", text)
+    if not updated:
+        return changing(POOLER_AVAILABLE, "RollingOut", text)
+    if not loaded:
+        return changing(POOLER_AVAILABLE, "Reloading", f"{text}, not all with the present configuration")
+    return true(POOLER_AVAILABLE, "Available", text)
 
 
-def _revision(settings: Manifest, observed: Observed, names: Names, database: Database) -> str:
-    """A digest of all that a pod reads at its start; "" while some of it is not there yet."""
-    tls, users = observed.secrets.get(names.pooler_tls), observed.secrets.get(names.pooler_users)
-    if not database.measured or tls is None or tls.certificate is None or not (database.certificates or users):
+def _revision(files: dict[str, str], observed: Observed, names: Names, database: Database) -> str:
+    """A digest of all that PgBouncer reads; "" while some of it is not there yet."""
+    tls, credentials = observed.secrets.get(names.pooler_tls), observed.secrets.get(names.credentials)
+    if not database.measured or tls is None or tls.certificate is None or credentials is None:
         return ""
-    parts = (*settings["data"].values(), tls.certificate.fingerprint, users.source if users else "")
-    return hashlib.sha256("".join((*parts, database.admin_version)).encode()).hexdigest()[:16]
-
-
-def _revision_of(live: Manifest) -> str:
-    return str(live["spec"]["template"]["metadata"].get("annotations", {}).get(REVISION, ""))
+    parts = (*files.values(), tls.certificate.fingerprint, *tls.trust, credentials.version, database.admin_version)
+    return hashlib.sha256("".join(parts).encode()).hexdigest()[:16]
 
 
 def server_connections(database: Database, instances: int) -> int:
@@ -154,7 +177,8 @@ def server_connections(database: Database, instances: int) -> int:
     return max(1, (database.max_connections - database.reserved_connections) // (2 * instances))
 
 
-def config(spec: Pooler, env: Env, database: Database) -> Manifest:
+def configuration(spec: Pooler, database: Database) -> dict[str, str]:
+    """PgBouncer's files by name: all but the logins and the certificates."""
     size = server_connections(database, spec.instances)
     settings: dict[str, Any] = {
         "listen_addr": "0.0.0.0",
@@ -169,14 +193,15 @@ def config(spec: Pooler, env: Env, database: Database) -> Manifest:
         "auth_type": "hba",
         "auth_hba_file": f"{CONFIG}/hba.conf",
         "auth_ident_file": f"{CONFIG}/ident.conf",
-        "auth_file": f"{CONFIG}/userlist.txt" if database.certificates else f"{USERS}/userlist.txt",
+        # The application's logins are in it, so that clients get in while no server answers.
+        "auth_file": f"{CONFIG}/userlist.txt",
         "admin_users": "console",
         "stats_users": "monitoring",
         "ignore_startup_parameters": "extra_float_digits",
         "client_tls_sslmode": "require",
-        "client_tls_ca_file": f"{TLS}/ca.crt",
-        "client_tls_cert_file": f"{TLS}/tls.crt",
-        "client_tls_key_file": f"{TLS}/tls.key",
+        "client_tls_ca_file": f"{CONFIG}/ca.crt",
+        "client_tls_cert_file": f"{CONFIG}/tls.crt",
+        "client_tls_key_file": f"{CONFIG}/tls.key",
         "client_tls_protocols": "secure",
         "server_tls_protocols": "secure",
         # A dead primary is noticed in 3 s and its successor tried every second; clients wait meanwhile.
@@ -201,7 +226,7 @@ def config(spec: Pooler, env: Env, database: Database) -> Manifest:
         "[pgbouncer]",
         *(f"{name} = {value}" for name, value in settings.items() if value != ""),
     ]
-    data = {
+    return {
         "pgbouncer.ini": "\n".join(lines) + "\n",
         "hba.conf": "\n".join(
             (
@@ -214,9 +239,7 @@ def config(spec: Pooler, env: Env, database: Database) -> Manifest:
             )
         ),
         "ident.conf": "console postgres console\nexporter nonroot monitoring\n",
-        "userlist.txt": "\n".join((*OPERATORS, "")),
     }
-    return env.object("v1", "ConfigMap", env.names.pooler, COMPONENT, data=data)
 
 
 def _primary_only(database: Database) -> str:
@@ -224,35 +247,39 @@ def _primary_only(database: Database) -> str:
     return " connect_query='SELECT pooler.require_primary()'" if database.certificates else ""
 
 
+def _verified(database: Database) -> bool:
+    return database.server_tls.startswith("verify")
+
+
 def _server_login(database: Database) -> dict[str, str]:
-    """How PgBouncer proves itself to the server, and how it knows the applications' logins."""
+    """How PgBouncer proves itself to the server, and how it knows logins that are not the application's."""
     if database.certificates:
         return {
             "auth_user": "pooler",
             "auth_dbname": database.database,
             "auth_query": "SELECT uname, phash FROM pooler.user_lookup($1)",
             "server_tls_sslmode": database.server_tls,
-            "server_tls_ca_file": f"{TLS}/ca.crt",
-            "server_tls_cert_file": f"{TLS}/tls.crt",
-            "server_tls_key_file": f"{TLS}/tls.key",
+            "server_tls_ca_file": f"{CONFIG}/ca.crt",
+            "server_tls_cert_file": f"{CONFIG}/tls.crt",
+            "server_tls_key_file": f"{CONFIG}/tls.key",
         }
-    authority = {"server_tls_ca_file": f"{SERVER}/ca.crt"} if database.server_tls.startswith("verify") else {}
+    authority = {"server_tls_ca_file": f"{CONFIG}/server.crt"} if _verified(database) else {}
     return {"server_tls_sslmode": database.server_tls, **authority}
 
 
-def deployment(spec: Pooler, env: Env, database: Database, revision: str, replicas: int) -> Manifest:
+def deployment(spec: Pooler, env: Env, observed: Observed, replicas: int) -> Manifest:
     own = selector(env.name, COMPONENT)
+    authority = observed.secrets.get(env.names.authority)
+    annotations = {AUTHORITY: authority.uid} if authority else {}
     pod: dict[str, Any] = {
         "automountServiceAccountToken": False,
         "securityContext": POD_SECURITY,
         # The pause in preStop, then the longest transaction that a client may still finish.
         "terminationGracePeriodSeconds": 60,
-        "containers": [_pgbouncer(spec, env, database), _exporter(env)],
+        "containers": [_pgbouncer(spec, env), _exporter(env)],
         "volumes": [
-            config_volume("config", env.names.pooler),
-            secret_volume("tls", env.names.pooler_tls),
+            secret_volume("config", env.names.pooler),
             scratch("tmp"),
-            *_external_volumes(env, database),
         ],
         **placement(Scheduling(), own),
     }
@@ -269,29 +296,14 @@ def deployment(spec: Pooler, env: Env, database: Database, revision: str, replic
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "100%", "maxUnavailable": 0}},
             "selector": {"matchLabels": own},
             "template": {
-                "metadata": {
-                    "labels": labels(env.name, COMPONENT),
-                    "annotations": {REVISION: revision},
-                },
+                "metadata": {"labels": labels(env.name, COMPONENT), "annotations": annotations},
                 "spec": pod,
             },
         },
     )
 
 
-def _external_volumes(env: Env, database: Database) -> list[dict[str, Any]]:
-    if database.certificates:
-        return []
-    users = secret_volume("users", env.names.pooler_users)
-    if not database.server_tls.startswith("verify"):
-        return [users]
-    # Only the authority: the admin's password in the same Secret is no business of the pooler's.
-    server = secret_volume("server", database.admin)
-    server["secret"]["items"] = [{"key": "ca.crt", "path": "ca.crt"}]
-    return [users, server]
-
-
-def _pgbouncer(spec: Pooler, env: Env, database: Database) -> dict[str, Any]:
+def _pgbouncer(spec: Pooler, env: Env) -> dict[str, Any]:
     return {
         "name": "pgbouncer",
         "image": env.images.pgbouncer,
@@ -304,12 +316,7 @@ def _pgbouncer(spec: Pooler, env: Env, database: Database) -> dict[str, Any]:
         "lifecycle": {"preStop": {"sleep": {"seconds": 3}}},
         "volumeMounts": [
             mount("config", CONFIG, read_only=True),
-            mount("tls", TLS, read_only=True),
             mount("tmp", SOCKET),
-            *(
-                mount(volume["name"], {"users": USERS, "server": SERVER}[volume["name"]], read_only=True)
-                for volume in _external_volumes(env, database)
-            ),
         ],
     }
 

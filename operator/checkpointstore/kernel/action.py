@@ -80,12 +80,19 @@ class GeneratePassword:
 
 
 @dataclass(frozen=True, slots=True)
-class PublishUsers:
-    """Write PgBouncer's auth_file: the lines given, and the SCRAM verifiers of the present and the previous login."""
+class PublishPooler:
+    """Write all that PgBouncer reads into one Secret, so that a pod has everything of a revision or nothing of it.
+
+    To `files` come userlist.txt, of `users` and the SCRAM verifiers of the present and the previous login; tls.crt,
+    tls.key and ca.crt of the Secret `certificate`; and server.crt, the ca.crt of the Secret `server` unless that is "".
+    """
 
     secret: Manifest
-    lines: tuple[str, ...]
+    files: Mapping[str, str]
+    users: tuple[str, ...]
     credentials: str
+    certificate: str
+    server: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,13 +130,21 @@ class RotatePassword:
     rotation: str
 
 
+class Program(StrEnum):
+    """What a pod of ours runs that can be told to reload."""
+
+    PATRONI = "Patroni"
+    PGBOUNCER = "PgBouncer"
+
+
 @dataclass(frozen=True, slots=True)
 class Reload:
-    """Let an instance read its certificates again, logging in with the client certificate in `admin`.
+    """Let a pod's program read its files again, logging in with the client certificate in `admin`.
 
     `mark` is written on the pod first: the kubelet refreshes the pod's volumes within seconds of such a change.
     """
 
+    program: Program
     pod: str
     host: str
     address: str
@@ -175,7 +190,7 @@ Action = (
     | GeneratePassword
     | RotatePassword
     | Publish
-    | PublishUsers
+    | PublishPooler
     | Grow
     | Switchover
     | Reload

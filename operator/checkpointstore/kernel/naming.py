@@ -17,7 +17,11 @@ SINCE = f"{DOMAIN}/since"
 SHAPE = f"{DOMAIN}/shape"
 """On a pod: a digest of what a person or a release chose for it; pods of another shape are replaced."""
 CERTIFICATE = f"{DOMAIN}/certificate"
-"""On a pod: the certificate that it was last told to load."""
+"""On an instance's pod: the certificate that it was last told to load."""
+REVISION = f"{DOMAIN}/revision"
+"""On a pooler's pod: the revision of its files that it was last told to load."""
+AUTHORITY = f"{DOMAIN}/authority"
+"""On a pooler's pod: the authority's Secret, by uid; a pod that knows only a lost one is replaced."""
 MANAGED_BY = "checkpointstore-operator"
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 
@@ -77,10 +81,6 @@ class Names:
     @property
     def pooler_tls(self) -> str:
         return f"{self.store}-pooler-tls"
-
-    @property
-    def pooler_users(self) -> str:
-        return f"{self.store}-pooler-users"
 
     @property
     def admin_tls(self) -> str:

@@ -25,6 +25,7 @@ class SecretFact:
     """A Secret without its values: which keys it has, when it changed, and what its certificate says."""
 
     name: str
+    uid: str
     version: str
     keys: frozenset[str]
     ours: bool
@@ -63,6 +64,8 @@ class Observed:
     foreign: frozenset[Ref] = frozenset()
     served: Mapping[str, str] = field(default_factory=dict)
     """Fingerprint of the certificate that each ready instance serves, by pod."""
+    poolers: Mapping[str, str] = field(default_factory=dict)
+    """The revision of its files that each ready pooler runs with, by pod."""
     turn: bool = True
     """Whether it is this store's turn to roll a new release of the operator out: stores go one after another."""
     server: Server | None = None

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from ..adapters import certificate, patroni
+from ..adapters import certificate, patroni, pgbouncer
 from ..adapters.kube import Kube
 from ..api.store import Store
 from ..kernel import scram
@@ -23,8 +23,9 @@ from ..kernel.action import (
     IssueAuthority,
     IssueCertificate,
     Manifest,
+    Program,
     Publish,
-    PublishUsers,
+    PublishPooler,
     Ref,
     Reload,
     Restart,
@@ -85,8 +86,8 @@ async def _step(kube: Kube, store: Store, action: Action, taken: set[Ref]) -> No
         case GeneratePassword(secret, username):
             password = secrets.token_urlsafe(32)
             await _create(kube, secret, {"username": username.encode(), "password": password.encode()}, taken)
-        case PublishUsers():
-            await _publish_users(kube, store, action)
+        case PublishPooler():
+            await _publish_pooler(kube, store, action, taken)
         case Publish():
             await _publish(kube, store, action, taken)
         case Switchover(record):
@@ -95,9 +96,10 @@ async def _step(kube: Kube, store: Store, action: Action, taken: set[Ref]) -> No
             data = {"username": username.encode(), "password": secrets.token_urlsafe(32).encode()}
             change = {"metadata": {"annotations": {ROTATION: rotation}}, "data": encoded(data)}
             await kube.merge("Secret", store.namespace, secret, change)
-        case Reload(pod, host, address, admin, (key, value)):
+        case Reload(program, pod, host, address, admin, (key, value)):
             await kube.merge("Pod", store.namespace, pod, {"metadata": {"annotations": {key: value}}})
-            await patroni.reload(host, address, await _secret(kube, store, admin))
+            reload = patroni.reload if program is Program.PATRONI else pgbouncer.reload
+            await reload(host, address, await _secret(kube, store, admin))
         case Restart(host, address, admin, told):
             if await patroni.restart(host, address, await _secret(kube, store, admin)):
                 await _step(kube, store, told, taken)
@@ -174,16 +176,28 @@ async def _publish(kube: Kube, store: Store, action: Publish, taken: set[Ref]) -
     await kube.apply({**action.secret, "metadata": {**meta, "annotations": annotations}, "data": data})
 
 
-async def _publish_users(kube: Kube, store: Store, action: PublishUsers) -> None:
+async def _publish_pooler(kube: Kube, store: Store, action: PublishPooler, taken: set[Ref]) -> None:
     """The previous login stays: clients that have not read the new one yet go on."""
+    target = ref(action.secret)
+    if await _anothers(kube, store, target):
+        taken.add(target)
+        return
     credentials = await _secret(kube, store, action.credentials)
     username = credentials["username"].decode()
-    name = action.secret["metadata"]["name"]
-    live = await kube.get("Secret", store.namespace, name)
+    live = await kube.get("Secret", store.namespace, target.name)
     before = base64.b64decode((live or {}).get("data", {}).get("userlist.txt", "")).decode().splitlines()
-    kept = [line for line in before if line not in action.lines and not line.startswith(f'"{username}"')]
+    kept = [line for line in before if line not in action.users and not line.startswith(f'"{username}"')]
     present = f'"{username}" "{scram.verifier(username, credentials["password"].decode())}"'
-    data = encoded({"userlist.txt": "\n".join((*action.lines, present, *kept[:1], "")).encode()})
+    certificate_ = await _secret(kube, store, action.certificate)
+    server = {"server.crt": (await _secret(kube, store, action.server))["ca.crt"]} if action.server else {}
+    data = encoded(
+        {
+            **{name: text.encode() for name, text in action.files.items()},
+            "userlist.txt": "\n".join((*action.users, present, *kept[:1], "")).encode(),
+            **{name: certificate_[name] for name in ("tls.crt", "tls.key", "ca.crt")},
+            **server,
+        }
+    )
     meta = action.secret["metadata"]
     annotations = {**meta["annotations"], DIGEST: digest(data)}
     await kube.apply({**action.secret, "metadata": {**meta, "annotations": annotations}, "data": data})

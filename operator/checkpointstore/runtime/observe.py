@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from ..adapters import certificate, patroni
+from ..adapters import certificate, patroni, pgbouncer
 from ..adapters.kube import Kube
 from ..api.store import Store
 from ..kernel.action import Manifest, Ref
@@ -55,6 +55,7 @@ async def observe(kube: Kube, store: Store, suspects: Iterable[Ref], unreachable
     return Observed(
         objects=objects,
         served=await _served(objects, unreachable),
+        poolers=await _poolers(objects, unreachable, Names(store.name), values),
         secrets={item.name: item for item in facts if item.ours},
         foreign=frozenset(foreign),
         storage_class=Ref("StatefulSet", store.name) in objects
@@ -70,6 +71,23 @@ async def _served(objects: Mapping[Ref, Manifest], unreachable: frozenset[str]) 
     ready = [pod for pod in pods if pod_ready(pod) and pod["status"].get("hostIP") not in unreachable]
     prints = await asyncio.gather(*(patroni.served(pod["status"]["podIP"]) for pod in ready))
     return {pod["metadata"]["name"]: text for pod, text in zip(ready, prints, strict=True) if text}
+
+
+async def _poolers(
+    objects: Mapping[Ref, Manifest], unreachable: frozenset[str], names: Names, secrets: Iterable[Manifest | None]
+) -> dict[str, str]:
+    """What revision each ready pooler has loaded; those that do not answer are left out."""
+    admin = next((secret for secret in secrets if secret and secret["metadata"]["name"] == names.admin_tls), None)
+    if admin is None:
+        return {}
+    key = {name: base64.b64decode(value) for name, value in (admin.get("data") or {}).items()}
+    pods = [item for ref, item in objects.items() if ref.kind == "Pod" and component_of(item) == "pooler"]
+    ready = [pod for pod in pods if pod_ready(pod) and pod["status"].get("hostIP") not in unreachable]
+    host = f"{names.pooler}.{{}}.svc"
+    found = await asyncio.gather(
+        *(pgbouncer.revision(host.format(pod["metadata"]["namespace"]), pod["status"]["podIP"], key) for pod in ready)
+    )
+    return {pod["metadata"]["name"]: text for pod, text in zip(ready, found, strict=True) if text}
 
 
 async def _server(kube: Kube, store: Store) -> Server | None:
@@ -100,7 +118,7 @@ def _secret_names(names: Names) -> tuple[str, ...]:
         names.pooler_tls,
         names.credentials,
         names.binding,
-        names.pooler_users,
+        names.pooler,
     )
 
 
@@ -132,6 +150,7 @@ def fact(secret: Manifest, uid: str) -> SecretFact:
     pem = base64.b64decode(data.get("tls.crt") or data.get("ca.crt") or "")
     return SecretFact(
         name=meta["name"],
+        uid=meta["uid"],
         version=meta["resourceVersion"],
         keys=frozenset(data),
         ours=owned(secret, uid),

@@ -107,17 +107,20 @@ def test_memory_is_the_limit_else_the_request_else_half_a_gigabyte() -> None:
 
 
 @pytest.mark.parametrize(
-    ("hibernated", "wanted", "there", "ready", "reason"),
+    ("hibernated", "wanted", "there", "ready", "loaded", "reason"),
     [
-        (False, 2, 2, 2, "Available"),
-        (False, 2, 2, 1, "RollingOut"),
-        (False, 2, 2, 0, "NoPoolerReady"),
-        (True, 0, 0, 0, "Hibernated"),
+        (False, 2, 2, 2, True, "Available"),
+        (False, 2, 2, 2, False, "Reloading"),
+        (False, 2, 2, 1, True, "RollingOut"),
+        (False, 2, 2, 0, False, "NoPoolerReady"),
+        (True, 0, 0, 0, False, "Hibernated"),
     ],
 )
-def test_the_poolers_condition(hibernated: bool, wanted: int, there: int, ready: int, reason: str) -> None:
+def test_the_poolers_condition(
+    hibernated: bool, wanted: int, there: int, ready: int, loaded: bool, reason: str
+) -> None:
     counted = {"observedGeneration": 1, "replicas": there, "updatedReplicas": there, "readyReplicas": ready}
     live = {"metadata": {"generation": 1}, "spec": {"replicas": wanted}, "status": counted}
-    told = pooler._available(pooler.Pooler(), *pooler._count(live), hibernated)
+    told = pooler._available(pooler.Pooler(), *pooler._count(live), hibernated, loaded)
     assert told.reason == reason
     assert pooler._count(None) == (0, False)

@@ -132,10 +132,11 @@ def test_a_stranger_edit_of_what_is_ours_is_undone_and_the_rest_stays() -> None:
 @pytest.mark.parametrize(
     ("kind", "name"),
     [
-        ("ConfigMap", "agents-pooler"),
+        ("ConfigMap", "agents-postgres"),
         ("Role", "agents"),
         ("Secret", "agents-app"),
         ("Secret", "agents-ca"),
+        ("Secret", "agents-pooler"),
         ("Service", "agents-rw"),
     ],
 )
@@ -295,7 +296,7 @@ def states(world: World) -> dict[str, tuple[str, str]]:
 def test_a_change_is_told_as_under_way_from_its_first_pass() -> None:
     with World() as world:
         world.make().settle()
-        world.change(pooler={"instances": 3}).look()
+        world.change(pooler={"resources": {"limits": {"memory": "128Mi"}}}).look()
         assert world.status["observedGeneration"] == 2
         assert states(world)["Reconciling"] == ("True", "Applying")
         assert states(world)["Ready"] == ("True", "Serving")

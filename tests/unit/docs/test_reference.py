@@ -1,28 +1,20 @@
 """docs/api.md: every field of the CRD is in it, and what it says of annotations, objects and the binding is so."""
 
 from collections.abc import Iterator
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from checkpointstore import reconcile
-from checkpointstore.api import crd, reference, store
+from checkpointstore.api import crd, reference
 from checkpointstore.kernel import command
-from checkpointstore.kernel.action import Action, Apply, Publish, Ref
-from checkpointstore.kernel.env import Images, Platform
 from checkpointstore.kernel.naming import DOMAIN
-from checkpointstore.kernel.observed import Certificate, Observed, SecretFact, Server
+from checkpointstore.runtime.observe import owned
+from tests.contract.world import World
+from tests.golden.case import EXTERNAL
 
 ROOT = Path(__file__).resolve().parents[3]
-NOW = datetime(2026, 11, 21, tzinfo=UTC)
-PLATFORM = Platform(Images("postgres", "pgbouncer", "operator"))
-SPECS: dict[str, dict[str, Any]] = {
-    "Patroni": {},
-    "External": {"postgres": {"provider": "External", "external": {"secretRef": {"name": "rds"}}}},
-}
+SPECS: dict[str, dict[str, Any]] = {"Patroni": {}, "External": EXTERNAL}
 
 
 def paths(node: dict[str, Any], path: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -52,66 +44,18 @@ def test_every_annotation_is_documented() -> None:
 
 
 def test_every_key_of_the_binding_is_documented() -> None:
-    template = next(action for action in settled("Patroni") if isinstance(action, Publish)).template
-    assert [key for key, _ in reference.BINDING] == list(template)
+    with World("store") as world:
+        world.make().settle()
+        assert [key for key, _ in reference.BINDING] == list(world.secret("store-app"))
 
 
-def fact(name: str) -> SecretFact:
-    certificate = Certificate("anybody", (), NOW + timedelta(days=90), "f", "k")
-    return SecretFact(name, "1", frozenset(), True, username="app_a", certificate=certificate, source="1")
-
-
-def settled(provider: str) -> list[Action]:
-    """All that the operator does from nothing until every Secret and the schema stand."""
-    body: dict[str, Any] = {
-        "metadata": {
-            "name": "store",
-            "namespace": "shop",
-            "uid": "u",
-            "generation": 1,
-            "creationTimestamp": "2026-11-21T00:00:00Z",
-        },
-        "spec": SPECS[provider],
-    }
-    server = Server("1", frozenset({"host", "port", "database", "username", "password"}), "db", "5432", "app")
-    observed = Observed(server=server if provider == "External" else None)
-    actions: list[Action] = []
-    for _ in range(4):
-        plan = reconcile.plan(store.parse(body), observed, PLATFORM, NOW)
-        actions += plan.actions
-        observed = seen(observed, plan.actions)
-    return actions
-
-
-def seen(observed: Observed, actions: tuple[Action, ...]) -> Observed:
-    """The cluster after the actions, with every Job and Deployment at its end."""
-    objects, secrets = dict(observed.objects), dict(observed.secrets)
-    for action in actions:
-        if isinstance(action, Apply):
-            live = {**action.manifest, "status": finished(action.manifest)}
-            live["metadata"] = {**live["metadata"], "generation": 1, "uid": "u2"}
-            objects[Ref(live["kind"], live["metadata"]["name"])] = live
-        elif not isinstance(action, Publish) and (secret := secret_of(action)):
-            secrets[secret["metadata"]["name"]] = fact(secret["metadata"]["name"])
-    return replace(observed, objects=objects, secrets=secrets)
-
-
-def secret_of(action: Action) -> dict[str, Any] | None:
-    """The Secret that an action makes, not one that it only names."""
-    secret = getattr(action, "secret", None)
-    return secret if isinstance(secret, dict) else None
-
-
-def finished(manifest: dict[str, Any]) -> dict[str, Any]:
-    count = manifest["spec"].get("replicas", 1) if "spec" in manifest else 1
-    counts = dict.fromkeys(("replicas", "readyReplicas", "updatedReplicas"), count)
-    complete = {"type": "Complete", "status": "True", "lastTransitionTime": "2026-11-21T00:00:00Z"}
-    return {"observedGeneration": 1, **counts, "conditions": [complete]}
-
-
-def made(actions: list[Action]) -> set[tuple[str, str]]:
-    manifests = [action.manifest if isinstance(action, Apply) else secret_of(action) for action in actions]
-    return {(item["kind"], item["metadata"]["name"]) for item in manifests if item}
+def made(provider: str) -> set[tuple[str, str]]:
+    """Kind and name of everything that the operator makes for a store until it rests."""
+    with World("store") as world:
+        world.rds()
+        world.make(SPECS[provider]).settle()
+        store = world.body["metadata"]["uid"]
+        return {key for key in world.children() if owned(world.need(*key), store)}
 
 
 def documented(kind: str, name: str) -> str:
@@ -121,11 +65,12 @@ def documented(kind: str, name: str) -> str:
 
 
 def test_every_object_that_a_store_makes_is_documented() -> None:
-    found = {(kind, documented(kind, name)) for provider in SPECS for kind, name in made(settled(provider))}
+    found = {(kind, documented(kind, name)) for provider in SPECS for kind, name in made(provider)}
     by_kubernetes = {("PersistentVolumeClaim", "data-<name>-<n>")}
     assert found == {(kind, name) for kind, name, _ in reference.MADE} - by_kubernetes
 
 
 def test_an_external_store_makes_no_server() -> None:
-    kinds = {kind for kind, _ in made(settled("External"))}
+    kinds = {kind for kind, _ in made("External")}
+    assert "Deployment" in kinds
     assert not kinds & {"StatefulSet", "Role", "Endpoints"}

@@ -23,7 +23,13 @@ def b64(text: str | bytes) -> str:
 
 
 def secret(annotations: dict[str, str] | None = None, uid: str = "u", **data: str | bytes) -> dict[str, object]:
-    meta = {"name": "s", "resourceVersion": "7", "annotations": annotations, "ownerReferences": [{"uid": uid}]}
+    meta = {
+        "name": "s",
+        "uid": "1",
+        "resourceVersion": "7",
+        "annotations": annotations,
+        "ownerReferences": [{"uid": uid}],
+    }
     return {"metadata": meta, "data": {key.replace("_", "."): b64(value) for key, value in data.items()}}
 
 
@@ -42,7 +48,7 @@ def test_of_a_secret_only_the_public_side_is_seen() -> None:
 
 
 def test_a_secret_without_anything_is_seen_too() -> None:
-    fact = observe.fact({"metadata": {"name": "s", "resourceVersion": "1"}, "data": None}, "u")
+    fact = observe.fact({"metadata": {"name": "s", "uid": "1", "resourceVersion": "1"}, "data": None}, "u")
     assert (fact.ours, fact.certificate, fact.username, fact.trust, fact.keys) == (False, None, "", (), frozenset())
 
 
@@ -154,10 +160,10 @@ def test_an_external_rotation_keeps_the_previous_login_for_a_while() -> None:
     with World() as world:
         world.rds()
         world.make(EXTERNAL).settle()
-        logins = [[line.split('"')[1] for line in world.secret("agents-pooler-users")["userlist.txt"].splitlines()]]
+        logins = [[line.split('"')[1] for line in world.secret("agents-pooler")["userlist.txt"].splitlines()]]
         for command in ("1", "2", "3"):
             world.command("rotate-credentials", command).settle()
-            text = world.secret("agents-pooler-users")["userlist.txt"]
+            text = world.secret("agents-pooler")["userlist.txt"]
             logins.append([line.split('"')[1] for line in text.splitlines()])
             assert world.secret("agents-credentials")["password"] not in text
             assert "SCRAM-SHA-256$" in text

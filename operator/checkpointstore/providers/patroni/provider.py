@@ -98,10 +98,7 @@ def _restart_in_force(env: Env, observed: Observed) -> str:
 def _certificates(env: Env, observed: Observed, now: datetime) -> tuple[Action, ...]:
     names = env.names
     served = (*hosts(env, names.rw, names.ro), f"*.{env.host(names.pods)}")
-    return (
-        *leaf(env, observed, now, names.postgres_tls, "standby", served),
-        *leaf(env, observed, now, names.admin_tls, "postgres"),
-    )
+    return leaf(env, observed, now, names.postgres_tls, "standby", served)
 
 
 def _was_initialized(previous: Mapping[str, Any]) -> bool:

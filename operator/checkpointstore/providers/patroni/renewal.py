@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from ...kernel.action import Action, Reload
+from ...kernel.action import Action, Program, Reload
 from ...kernel.env import Env
 from ...kernel.naming import CERTIFICATE
 from ...kernel.observed import Observed
@@ -26,6 +26,7 @@ def renew(env: Env, observed: Observed) -> tuple[Action, ...]:
         return ()
     return tuple(
         Reload(
+            program=Program.PATRONI,
             pod=name,
             host=f"{name}.{env.host(env.names.pods)}",
             address=str(pod["status"]["podIP"]),

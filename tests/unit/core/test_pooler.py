@@ -1,0 +1,100 @@
+"""Poolers take up what is published to them while they run, and nobody is told of it before they have."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from checkpointstore import reconcile
+from checkpointstore.features import pooler
+from checkpointstore.kernel.action import Program, Reload
+from checkpointstore.kernel.naming import REVISION
+from checkpointstore.kernel.observed import Observed
+from tests.contract.world import PLATFORM, World
+from tests.golden.case import EXTERNAL
+
+PODS = {"checkpointstore.dev/store": "agents", "app.kubernetes.io/component": "pooler"}
+
+
+def lives(world: World) -> dict[str, str]:
+    """The pooler pods and who they are."""
+    return {pod["metadata"]["name"]: pod["metadata"]["uid"] for pod in world.server.all("Pod", None, PODS)}
+
+
+def seen(world: World, poolers: dict[str, str]) -> Observed:
+    """What there is, with poolers that answer so."""
+    return replace(world.observed(), poolers=poolers)
+
+
+def test_a_rotation_is_published_when_every_pooler_has_loaded_the_login() -> None:
+    with World() as world:
+        world.make().settle()
+        before = lives(world)
+        for command, login in (("1", "app_b"), ("2", "app_a")):
+            old = world.secret("agents-app")["username"]
+            world.command("rotate-credentials", command)
+            revision = world.need("Secret", "agents-pooler")["metadata"]["annotations"]["checkpointstore.dev/source"]
+            for _ in range(30):
+                world.look()
+                loaded = set(world.observed().poolers.values())
+                if world.secret("agents-app")["username"] == login:
+                    break
+                assert world.secret("agents-app")["username"] == old
+                world.tick()
+            assert len(loaded) == 1
+            assert loaded != {revision}
+            assert f'"{login}" "SCRAM' in world.secret("agents-pooler")["userlist.txt"]
+            world.settle()
+        assert lives(world) == before
+
+
+def test_both_providers_reload_a_renewed_certificate_without_another_pod() -> None:
+    for spec in ({}, EXTERNAL):
+        with World() as world:
+            world.rds()
+            world.make(spec).settle()
+            before, ini = lives(world), world.secret("agents-pooler")["pgbouncer.ini"]
+            world.delete("Secret", "agents-pooler-tls").settle()
+            now = world.secret("agents-pooler")
+            assert now["tls.crt"] == world.secret("agents-pooler-tls")["tls.crt"]
+            assert now["pgbouncer.ini"] != ini
+            assert lives(world) == before
+            assert world.status["phase"] == "Ready"
+
+
+def test_what_runs_with_another_revision_is_told_to_reload_and_who_is_silent_is_not() -> None:
+    with World() as world:
+        world.make().settle()
+        observed, env = world.observed(), reconcile._env(world.store(), PLATFORM)
+        first, second = sorted(observed.poolers)
+        revision = observed.poolers[first]
+        reloads, loaded = pooler._reloads(env, seen(world, {first: "older"}), revision)
+        assert [(item.program, item.pod, item.mark) for item in reloads if isinstance(item, Reload)] == [
+            (Program.PGBOUNCER, first, (REVISION, revision))
+        ]
+        assert not loaded
+        assert pooler._reloads(env, seen(world, {second: revision}), revision) == ((), False)
+        assert pooler._reloads(env, observed, revision) == ((), True)
+
+
+def test_a_silent_pooler_keeps_the_binding_back_and_is_told() -> None:
+    with World() as world:
+        world.make().settle()
+        world.command("rotate-credentials", "1")
+        with world.deaf_consoles():
+            for _ in range(10):
+                world.look()
+                world.tick()
+            assert world.secret("agents-app")["username"] == "app_a"
+            assert world.condition("PoolerAvailable")["reason"] == "Reloading"
+            assert world.condition("Ready")["status"] == "True"
+            assert world.again == timedelta(seconds=10)
+        world.settle()
+        assert world.secret("agents-app")["username"] == "app_b"
+
+
+def test_poolers_that_know_only_a_lost_authority_are_replaced() -> None:
+    with World() as world:
+        world.make().settle()
+        before = set(lives(world))
+        world.delete("Secret", "agents-ca").settle()
+        assert not before & set(lives(world))
+        assert world.status["phase"] == "Ready"
