@@ -41,9 +41,10 @@ def _patroni(server: ApiServer, namespace: str, store: str) -> None:
         leader = healthy[0] if healthy and not leader else ""
         _record(server, namespace, scope, record, {"leader": leader or None, "transitions": "1"})
     _record(server, namespace, f"{scope}-config", record, {"initialize": SYSTEM})
-    _record(server, namespace, f"{scope}-sync", record, {"leader": leader or None})
-    leader = _switch(server, namespace, scope, record, leader, healthy)
     config = json.loads(annotation(server, namespace, f"{scope}-config", "config") or "{}")
+    standbys = ",".join(name for name in healthy if name != leader) if config.get("synchronous_mode") else ""
+    _record(server, namespace, f"{scope}-sync", record, {"leader": leader or None, "sync_standby": standbys or None})
+    leader = _switch(server, namespace, scope, record, leader, healthy)
     parameters = config.get("postgresql", {}).get("parameters", {})
     for pod in members:
         _member(server, pod, leader, {name: parameters.get(name, "") for name in RESTARTING})

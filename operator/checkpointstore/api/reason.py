@@ -135,6 +135,9 @@ _POSTGRES = Subject(
             (
                 Reason("AllInstancesReady", "Every instance is ready."),
                 Reason("InstancesMissing", "A primary serves, but fewer or more instances are ready than wanted."),
+                Reason(
+                    "NotSynchronous", "All are ready, but fewer standbys are synchronous than `synchronous.number`."
+                ),
                 Reason("RollingChange", "Instances are being replaced one by one, the primary last."),
                 Reason("WaitingForTurn", "A new release is due here; another store takes it up first."),
                 Reason(

@@ -302,6 +302,19 @@ def test_a_change_is_told_as_under_way_from_its_first_pass() -> None:
         assert states(world)["Ready"] == ("True", "Serving")
 
 
+def test_a_standby_that_may_not_take_over_yet_is_told() -> None:
+    with World() as world:
+        world.make({"postgres": {"instances": 2, "synchronous": {"number": 1}}}).settle()
+        assert states(world)["PostgresAvailable"] == ("True", "AllInstancesReady")
+        world.edit("Endpoints", "agents-rw-sync", {"metadata": {"annotations": {"sync_standby": None}}}).look()
+        assert states(world)["PostgresAvailable"] == ("True", "NotSynchronous")
+        assert states(world)["Ready"][0] == states(world)["Reconciling"][0] == "True"
+        assert world.condition("PostgresAvailable")["message"].startswith("0 of 1 standbys are synchronous")
+        assert world.again == timedelta(seconds=10)
+        world.tick().settle()
+        assert states(world)["PostgresAvailable"] == ("True", "AllInstancesReady")
+
+
 def test_a_spec_that_cannot_be_read_leaves_what_is_known_and_says_that_nobody_looks() -> None:
     with World() as world:
         world.make().settle()

@@ -14,7 +14,7 @@ from ...kernel.observed import Observed
 from ...kernel.pki import hosts, leaf
 from ..spec import Postgres
 from . import config, network, workload
-from .member import Member, initialized, leader, members
+from .member import Member, initialized, leader, members, synchronous
 from .parameter import RESERVED_CONNECTIONS, max_connections
 from .renewal import AGAIN, loaded, renew
 from .rolling import Step, roll, switchover
@@ -65,7 +65,7 @@ def contribute(
     else:
         step = roll(spec, env, observed, commands, found, primary)
         done = _was_initialized(previous) or (initialized(env, observed) and bool(primary))
-        conditions = _conditions(spec, done, found, database, step)
+        conditions = _conditions(spec, done, found, database, step, synchronous(env, observed))
     return Contribution(
         desired=(
             *network.account(env),
@@ -86,7 +86,8 @@ def contribute(
         conditions=conditions,
         status={"postgres": _status(spec, found, primary)},
         release=step.release,
-        again=AGAIN if reloads else None,
+        # Nobody tells us of a change of Patroni's records.
+        again=AGAIN if reloads or any(item.reason == "NotSynchronous" for item in conditions) else None,
     ), database
 
 
@@ -145,17 +146,17 @@ def _blocked(
 
 
 def _conditions(
-    spec: Postgres, initialized_: bool, found: tuple[Member, ...], database: Database, step: Step
+    spec: Postgres, initialized_: bool, found: tuple[Member, ...], database: Database, step: Step, synced: int
 ) -> tuple[Condition, ...]:
     first = (
         true(INITIALIZED, "BootstrapCompleted", "The data directory exists")
         if initialized_
         else waiting(INITIALIZED, "Bootstrapping", "The first instance is making the data directory")
     )
-    return first, _available(spec, found, database, step)
+    return first, _available(spec, found, database, step, synced)
 
 
-def _available(spec: Postgres, found: tuple[Member, ...], database: Database, step: Step) -> Condition:
+def _available(spec: Postgres, found: tuple[Member, ...], database: Database, step: Step, synced: int) -> Condition:
     ready = sum(member.ready for member in found)
     count = f"{ready} of {spec.instances} instances are ready"
     if not database.serving:
@@ -166,6 +167,9 @@ def _available(spec: Postgres, found: tuple[Member, ...], database: Database, st
         return changing(POSTGRES_AVAILABLE, "WaitingForTurn", f"Another store takes up the new release first; {count}")
     if len(found) != spec.instances or ready < spec.instances:
         return changing(POSTGRES_AVAILABLE, "InstancesMissing", count)
+    if spec.synchronous and synced < spec.synchronous.number:
+        told = f"{synced} of {spec.synchronous.number} standbys are synchronous; only those may take over"
+        return changing(POSTGRES_AVAILABLE, "NotSynchronous", told)
     if step.waits:
         told = f"{', '.join(step.waits)} must restart: set the annotation {RESTART} to a new value when it suits"
         return true(POSTGRES_AVAILABLE, "RestartRequired", told)
