@@ -204,8 +204,8 @@ def configuration(spec: Pooler, database: Database) -> dict[str, str]:
         "client_tls_key_file": f"{CONFIG}/tls.key",
         "client_tls_protocols": "secure",
         "server_tls_protocols": "secure",
-        # A dead primary is noticed in 3 s and its successor tried every second; clients wait meanwhile.
-        "server_login_retry": 1,
+        # A dead primary is noticed in 3 s, and its successor tried as often as PgBouncer looks; clients wait meanwhile.
+        "server_login_retry": 0.3,
         "server_connect_timeout": 3,
         "tcp_keepalive": 1,
         "tcp_keepidle": 1,
