@@ -16,6 +16,8 @@ from localcluster.choice import Cluster, choose
 
 NAMESPACE = "checkpointstore-system"
 RELEASE = "checkpointstore"
+OPERATOR = "checkpointstore-operator"
+"""The Deployment, and the Lease that one of its pods holds."""
 CHART = "charts/checkpointstore-operator"
 IMAGES = ("operator", "postgres", "pgbouncer", "agent")
 IMAGE_SECONDS = 1800
@@ -105,8 +107,14 @@ def forget_interrupted(kubectl: Kubectl) -> None:
     kubectl("delete", "secret", "-n", NAMESPACE, "-l", pending, "--ignore-not-found")
 
 
+def holder(kubectl: Kubectl) -> str:
+    """The name of the operator's pod that works now, empty between two."""
+    lease = kubectl.json("get", "lease", OPERATOR, "-n", NAMESPACE)
+    return str(lease["spec"].get("holderIdentity") or "")
+
+
 def operator(kubectl: Kubectl) -> dict[str, Any]:
-    """The operator's pod that runs now."""
+    """One of the operator's pods, which are alike."""
     pods = kubectl.items("pods", "-n", NAMESPACE, "-l", f"app.kubernetes.io/instance={RELEASE}")
     running = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
     return running[0]

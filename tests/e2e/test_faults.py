@@ -2,15 +2,16 @@
 
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from demo import installation as operator
+from demo import store
 from demo.agentjob import Agent
 from demo.installation import Installation
-from demo.kubectl import Kubectl, wait_for
+from demo.kubectl import CommandFailed, Kubectl, wait_for
 from tests.e2e import outage, process
 from tests.e2e.figure import Figures
 from tests.e2e.subject import Subject, stamp
@@ -18,7 +19,6 @@ from tests.e2e.writing import Writer, wrote
 
 NAME = "pair"
 PATIENCE = 180
-LEASE = "checkpointstore-operator"
 
 
 @pytest.fixture(scope="module")
@@ -36,36 +36,16 @@ def pair(installation: Installation, namespace: str) -> Subject:
     return made
 
 
-@pytest.fixture
-def two_operators(installation: Installation) -> Iterator[Kubectl]:
-    """The operator with two replicas, and afterwards with one again."""
-    scale(installation.kubectl, 2)
-    yield installation.kubectl
-    scale(installation.kubectl, 1)
-
-
-def scale(kubectl: Kubectl, replicas: int, *settings: str) -> None:
-    """Upgrade the release as a person would."""
-    where = ["--namespace", operator.NAMESPACE, "--reuse-values", "--set", f"replicas={replicas}"]
-    kubectl.helm("upgrade", operator.RELEASE, operator.CHART, *where, *settings, "--wait", "--timeout", "120s")
-
-
-def holder(kubectl: Kubectl) -> str:
-    """The operator's pod that works now, empty between two."""
-    lease = kubectl.json("get", "lease", LEASE, "-n", operator.NAMESPACE)
-    return str(lease["spec"].get("holderIdentity") or "")
-
-
-def test_operator_leader_killed_among_two(pair: Subject, two_operators: Kubectl, figures: Figures) -> None:
-    leader = wait_for("an operator that leads", lambda: holder(two_operators) or None, 30)
+def test_operator_leader_killed_among_two(pair: Subject, kubectl: Kubectl, figures: Figures) -> None:
+    leader = wait_for("an operator that leads", lambda: operator.holder(kubectl) or None, 30)
     old = pair.login()
-    pod = two_operators.json("get", "pod", leader, "-n", operator.NAMESPACE)
+    pod = kubectl.json("get", "pod", leader, "-n", operator.NAMESPACE)
     # Without a word: one that is merely deleted gives its Lease back.
     assert process.kill(pod["metadata"]["uid"]) > 0, "the operator's process is not on this host"
-    two_operators("delete", "pod", leader, "-n", operator.NAMESPACE, "--grace-period=0", "--force")
+    kubectl("delete", "pod", leader, "-n", operator.NAMESPACE, "--grace-period=0", "--force")
     began = time.monotonic()
     pair.command("rotate-credentials", stamp())
-    wait_for("another leader", lambda: bool({holder(two_operators)} - {leader, ""}), 60)
+    wait_for("another leader", lambda: bool({operator.holder(kubectl)} - {leader, ""}), 60)
     figures.note("operator_leader_killed_to_successor", time.monotonic() - began, "s")
     pair.changed("the successor's work", lambda: pair.login() != old)
 
@@ -113,11 +93,10 @@ def test_primary_node_cut(faults: "Faults", soak: bool) -> None:
 def faults(
     pair: Subject,
     installation: Installation,
-    two_operators: Kubectl,
     start_agent: Callable[..., Agent],
     figures: Figures,
 ) -> "Faults":
-    """Rounds with two operators, of which another leads each time."""
+    """Rounds in each of which another operator leads."""
     return Faults(pair, installation, start_agent, figures)
 
 
@@ -140,10 +119,10 @@ class Faults:
     def _change_leader(self) -> None:
         """Delete the operator that leads; a new one waits, on another node, when the other has taken over."""
         kubectl = self._installation.kubectl
-        leader = wait_for("an operator that leads", lambda: holder(kubectl) or None, 60)
+        leader = wait_for("an operator that leads", lambda: operator.holder(kubectl) or None, 60)
         kubectl("delete", "pod", leader, "-n", operator.NAMESPACE)
-        wait_for("another leader", lambda: bool({holder(kubectl)} - {leader, ""}), 60)
-        kubectl("rollout", "status", f"deployment/{LEASE}", "-n", operator.NAMESPACE, "--timeout=60s")
+        wait_for("another leader", lambda: bool({operator.holder(kubectl)} - {leader, ""}), 60)
+        kubectl("rollout", "status", f"deployment/{operator.OPERATOR}", "-n", operator.NAMESPACE, "--timeout=60s")
 
     def _cut(self, number: int, role: str) -> None:
         """One round: place the poolers, write, cut, wait until every client writes again, heal."""
@@ -156,18 +135,29 @@ class Faults:
         writer = Writer.start(self._start, self._figures, NAME, f"{role}-{number}", environment=settings, node=survivor)
         before = len(writer.told())
         on_node = addresses(self._pair, node)
-        leader = wait_for("an operator that leads", lambda: holder(self._installation.kubectl) or None, 60)
-        self._leader_lost += leader in self._operators_on(node)
+        leader = wait_for("an operator that leads", lambda: operator.holder(self._installation.kubectl) or None, 60)
+        leader_lost = leader in self._operators_on(node)
+        self._leader_lost += leader_lost
         with outage.cut(self._installation, node) as began:
             self._left.append(self._poolers_left(on_node, began))
             wait_for("writes to stop or go on", lambda: time.monotonic() - began > 6, 10)
-            wait_for("every client to write", lambda: wrote(writer.told()), 90, every=0.1, seen=writer.agent.tail)
+            wait_for(
+                "every client to write",
+                lambda: wrote(writer.told()),
+                90,
+                every=0.1,
+                seen=lambda: troubles(self._pair, writer),
+            )
             if role == "standby":
                 # The primary gives the standby up only after its own timeouts.
                 time.sleep(max(0.0, 20 - (time.monotonic() - began)))
                 writer.next_second()
         result = writer.stop()
         self._gaps.append(max(line["gap"] for line in writer.told()[before:]))
+        self._figures.out(
+            f"  {role} on {node}, pooler there: {bool(on_node)}, left after {self._left[-1]:.1f} s, "
+            f"leading operator there: {leader_lost}, gap {self._gaps[-1]:.1f} s"
+        )
         self._lost += result["lost"]
         self._pair.changed("a whole pair", self._pair.whole, PATIENCE)
 
@@ -202,6 +192,33 @@ class Faults:
         self._figures.note(f"{what}_pooler_left_the_service", max(self._left), "s")
         self._figures.note(f"{what}_rows_lost", self._lost, "rows", "<=0")
         assert self._lost == 0
+
+
+def troubles(subject: Subject, writer: Writer) -> str:
+    """What the writer, the store and its poolers say of an outage that does not end."""
+    chosen = ["-l", f"checkpointstore.dev/store={subject.name}", "-n", subject.namespace]
+    logs = [
+        f"{name} on {pod['spec']['nodeName']}:\n{log(subject, name)}" for name, pod in subject.pods("pooler").items()
+    ]
+    return "\n".join(
+        (
+            writer.agent.tail(),
+            store.described(subject.seen()),
+            subject.kubectl("get", "pods,endpointslices", "-o", "wide", *chosen),
+            subject.kubectl("get", "endpoints", f"{subject.name}-rw", "-n", subject.namespace, "-o", "yaml"),
+            *logs,
+        )
+    )
+
+
+def log(subject: Subject, pod: str) -> str:
+    """The end of a pooler's log, empty where its node does not give it."""
+    try:
+        return subject.kubectl(
+            "logs", pod, "-n", subject.namespace, "-c", "pgbouncer", "--tail=40", "--request-timeout=5s"
+        )
+    except CommandFailed:
+        return ""
 
 
 def addresses(subject: Subject, node: str) -> set[str]:

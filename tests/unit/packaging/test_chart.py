@@ -45,13 +45,13 @@ def test_defaults_install_one_operator_for_every_namespace() -> None:
         "ClusterRoleBinding/checkpointstore-operator",
         "CustomResourceDefinition/checkpointstores.checkpointstore.dev",
         "Deployment/checkpointstore-operator",
+        "PodDisruptionBudget/checkpointstore-operator",
         "Role/checkpointstore-operator-lease",
         "RoleBinding/checkpointstore-operator-lease",
         "Service/checkpointstore-operator-metrics",
         "ServiceAccount/checkpointstore-operator",
     }
-    assert chart.one("Deployment")["spec"]["replicas"] == 1
-    assert chart.one("Deployment")["spec"]["strategy"] == {"type": "Recreate"}
+    assert chart.one("Deployment")["spec"]["replicas"] == 2
     assert chart.container()["args"] == ["operator"]
     assert chart.environment() == {
         "CHECKPOINTSTORE_IMAGE_OPERATOR": f"docker.io/checkpointstore/operator:{VERSION}",
@@ -64,7 +64,7 @@ def test_defaults_install_one_operator_for_every_namespace() -> None:
 
 def test_every_object_is_labelled_and_namespaced_ones_name_their_namespace() -> None:
     cluster_scoped = {"ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition"}
-    for manifest in Rendered("--set", "replicas=2").manifests:
+    for manifest in Rendered().manifests:
         metadata = manifest["metadata"]
         assert ("namespace" in metadata) == (manifest["kind"] not in cluster_scoped), metadata["name"]
         if manifest["kind"] != "CustomResourceDefinition":
@@ -93,13 +93,14 @@ def test_probes_ask_the_operator_on_its_own_port() -> None:
     assert service["selector"].items() <= labels.items()
 
 
-def test_two_replicas_roll_and_are_kept_apart() -> None:
-    chart = Rendered("--set", "replicas=2")
+def test_two_replicas_roll_and_are_kept_apart_and_a_lone_one_is_not() -> None:
+    chart, lone = Rendered(), Rendered("--set", "replicas=1")
     assert chart.one("Deployment")["spec"]["strategy"]["type"] == "RollingUpdate"
     assert chart.one("PodDisruptionBudget")["spec"]["maxUnavailable"] == 1
     assert "podAntiAffinity" in chart.pod()["affinity"]
-    assert "affinity" not in Rendered().pod()
-    assert not Rendered().all("PodDisruptionBudget")
+    assert lone.one("Deployment")["spec"]["strategy"] == {"type": "Recreate"}
+    assert "affinity" not in lone.pod()
+    assert not lone.all("PodDisruptionBudget")
 
 
 def test_values_reach_the_pod(tmp_path: Path) -> None:
