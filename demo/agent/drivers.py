@@ -8,7 +8,7 @@ import psycopg
 from binding import read
 from report import finish, say
 
-QUESTION = "select current_setting('server_version_num')::int, current_user::text"
+QUESTION = "select current_setting('server_version_num')::int, session_user::text"
 
 
 async def with_psycopg(uri: str) -> str:

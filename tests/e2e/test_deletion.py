@@ -6,19 +6,9 @@ from typing import Any
 
 from demo.kubectl import Kubectl, NotInTime, wait_for
 from tests.e2e.figure import Figures
+from tests.e2e.inventory import objects
 
 NAME = "passing"
-KINDS = (
-    "checkpointstores,pods,statefulsets,deployments,replicasets,jobs,services,endpoints,endpointslices,configmaps,"
-    "secrets,serviceaccounts,roles,rolebindings,poddisruptionbudgets,networkpolicies,persistentvolumeclaims"
-)
-EVERYBODYS = {"ServiceAccount/default", "ConfigMap/kube-root-ca.crt"}
-
-
-def objects(kubectl: Kubectl, namespace: str) -> set[str]:
-    """`Kind/name` of everything that a namespace holds of its own."""
-    found = {f"{item['kind']}/{item['metadata']['name']}" for item in kubectl.items(KINDS, "-n", namespace)}
-    return found - EVERYBODYS
 
 
 def test_deletion_leaves_only_volumes(
