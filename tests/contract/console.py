@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 
-from checkpointstore.kernel.action import Manifest
+from checkpointstore.kernel.action import Manifest, Peer
 from checkpointstore.kernel.errors import Unavailable
 from checkpointstore.kernel.naming import REVISION, SOURCE, STORE_LABEL
+from checkpointstore.kernel.observed import Pooler
 
 from .apiserver import ApiServer
 from .nature import ready
@@ -17,6 +18,8 @@ class Console:
         self._server = server
         self._files: dict[str, str] = {}
         self._loaded: dict[str, str] = {}
+        self.paused: set[str] = set()
+        """Pods whose clients wait."""
         self.deaf = False
         """Nobody answers."""
 
@@ -28,18 +31,36 @@ class Console:
             self._files[uid] = source if touched else self._files.get(uid, source)
             self._loaded.setdefault(uid, self._files[uid])
 
-    async def revision(self, host: str, address: str, secret: Mapping[str, bytes]) -> str:
-        assert secret.keys() >= {"tls.crt", "tls.key", "ca.crt"}
-        return next((self._loaded.get(pod["metadata"]["uid"], "") for pod in self._at(address)), "")
+    async def look(self, at: Peer, secret: Mapping[str, bytes]) -> Pooler | None:
+        for pod in self._meant(at, secret):
+            uid = pod["metadata"]["uid"]
+            return Pooler(self._loaded.get(uid, ""), uid in self.paused)
+        return None
 
-    async def reload(self, host: str, address: str, secret: Mapping[str, bytes]) -> None:
+    async def reload(self, at: Peer, secret: Mapping[str, bytes]) -> None:
         """A reload that comes before the kubelet reads the old files once more."""
-        for pod in self._at(address):
-            assert host.startswith(f"{pod['metadata']['labels'][STORE_LABEL]}-pooler.")
-            assert secret.keys() >= {"tls.crt", "tls.key", "ca.crt"}
-            self._loaded[pod["metadata"]["uid"]] = self._files[pod["metadata"]["uid"]]
-            return
-        raise Unavailable(f"{host} does not answer")
+        uid = self._obeys(at, secret)
+        self._loaded[uid] = self._files[uid]
+
+    async def pause(self, at: Peer, database: str, secret: Mapping[str, bytes]) -> None:
+        assert database == "app"
+        self.paused.add(self._obeys(at, secret))
+
+    async def resume(self, at: Peer, database: str, secret: Mapping[str, bytes]) -> None:
+        assert database == "app"
+        self.paused.discard(self._obeys(at, secret))
+
+    def _obeys(self, at: Peer, secret: Mapping[str, bytes]) -> str:
+        for pod in self._meant(at, secret):
+            return str(pod["metadata"]["uid"])
+        raise Unavailable(f"{at.host} does not answer")
+
+    def _meant(self, at: Peer, secret: Mapping[str, bytes]) -> list[Manifest]:
+        """The pooler at an address, which takes orders only from who holds a client certificate."""
+        found = self._at(at.address)
+        assert secret.keys() >= {"tls.crt", "tls.key", "ca.crt"}
+        assert all(at.host.startswith(f"{pod['metadata']['labels'][STORE_LABEL]}-pooler.") for pod in found)
+        return found
 
     def _at(self, address: str) -> list[Manifest]:
         found = [pod for pod in self._running() if pod["status"]["podIP"] == address and ready(pod)]

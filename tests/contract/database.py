@@ -35,16 +35,16 @@ def _patroni(server: ApiServer, namespace: str, store: str) -> None:
     healthy = [pod["metadata"]["name"] for pod in members if ready(pod)]
     if not members:
         return
-    record = {**labels, "checkpointstore.dev/patroni": scope}
+    marks = {**labels, "checkpointstore.dev/patroni": scope}
     leader = annotation(server, namespace, scope, "leader")
     if leader not in healthy:
         leader = healthy[0] if healthy and not leader else ""
-        _record(server, namespace, scope, record, {"leader": leader or None, "transitions": "1"})
-    _record(server, namespace, f"{scope}-config", record, {"initialize": SYSTEM})
+        record(server, namespace, scope, marks, {"leader": leader or None, "transitions": "1"})
+    record(server, namespace, f"{scope}-config", marks, {"initialize": SYSTEM})
     config = json.loads(annotation(server, namespace, f"{scope}-config", "config") or "{}")
     standbys = ",".join(name for name in healthy if name != leader) if config.get("synchronous_mode") else ""
-    _record(server, namespace, f"{scope}-sync", record, {"leader": leader or None, "sync_standby": standbys or None})
-    leader = _switch(server, namespace, scope, record, leader, healthy)
+    record(server, namespace, f"{scope}-sync", marks, {"leader": leader or None, "sync_standby": standbys or None})
+    leader = _switch(server, namespace, scope, marks, leader, healthy)
     parameters = config.get("postgresql", {}).get("parameters", {})
     for pod in members:
         _member(server, pod, leader, {name: parameters.get(name, "") for name in RESTARTING})
@@ -58,10 +58,10 @@ def _switch(
     source, target = (annotation(server, namespace, name, key) for key in ("leader", "member"))
     if not target:
         return leader
-    _record(server, namespace, name, labels, {"leader": None, "member": None})
+    record(server, namespace, name, labels, {"leader": None, "member": None})
     if source != leader or target not in healthy:
         return leader
-    _record(server, namespace, scope, labels, {"leader": target})
+    record(server, namespace, scope, labels, {"leader": target})
     return target
 
 
@@ -83,11 +83,11 @@ def _member(server: ApiServer, pod: Manifest, leader: str, parameters: dict[str,
 
 
 def annotation(server: ApiServer, namespace: str, name: str, key: str) -> str:
-    record = server.get("Endpoints", namespace, name)
-    return str((record or {"metadata": {}})["metadata"].get("annotations", {}).get(key) or "")
+    found = server.get("Endpoints", namespace, name)
+    return str((found or {"metadata": {}})["metadata"].get("annotations", {}).get(key) or "")
 
 
-def _record(
+def record(
     server: ApiServer, namespace: str, name: str, labels: dict[str, str], annotations: dict[str, str | None]
 ) -> None:
     if server.get("Endpoints", namespace, name) is None:

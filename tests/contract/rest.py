@@ -3,13 +3,13 @@
 import base64
 from collections.abc import Callable, Mapping
 
-from checkpointstore.kernel.action import Manifest
+from checkpointstore.kernel.action import Manifest, Peer
 from checkpointstore.kernel.errors import Unavailable
 from checkpointstore.kernel.naming import STORE_LABEL
 from checkpointstore.kernel.observed import Certificate
 
 from .apiserver import ApiServer
-from .database import PATRONI, STARTED
+from .database import PATRONI, STARTED, annotation, record
 from .nature import ready
 
 
@@ -29,23 +29,40 @@ class Rest:
     async def served(self, address: str) -> str:
         return next((self._loaded.get(pod["metadata"]["uid"], "") for pod in self._at(address)), "")
 
-    async def reload(self, host: str, address: str, secret: Mapping[str, bytes]) -> None:
-        pod = self._meant(host, address, secret)
+    async def leads(self, address: str) -> bool:
+        return any(self._leader(pod) == pod["metadata"]["name"] for pod in self._at(address))
+
+    async def switchover(self, at: Peer, leader: str, target: str, secret: Mapping[str, bytes]) -> None:
+        """Patroni keeps the wish in its failover record, and answers when it is fulfilled or given up."""
+        pod = self._meant(at, secret)
+        meta = pod["metadata"]
+        if self._leader(pod) != leader:
+            raise Unavailable(f"{leader} does not lead")
+        name = f"{meta['labels'][STORE_LABEL]}-rw-failover"
+        labels = {key: meta["labels"][key] for key in (STORE_LABEL, "app.kubernetes.io/component")}
+        record(self._server, meta["namespace"], name, labels, {"leader": leader, "member": target})
+
+    async def reload(self, at: Peer, secret: Mapping[str, bytes]) -> None:
+        pod = self._meant(at, secret)
         self._loaded[pod["metadata"]["uid"]] = self._certificate(pod)
 
-    async def restart(self, host: str, address: str, secret: Mapping[str, bytes]) -> bool:
-        meta = self._meant(host, address, secret)["metadata"]
+    async def restart(self, at: Peer, secret: Mapping[str, bytes]) -> bool:
+        meta = self._meant(at, secret)["metadata"]
         forgotten = {"metadata": {"annotations": {STARTED: None}}}
         self._server.patch("Pod", meta["namespace"], meta["name"], forgotten, PATRONI)
         return True
 
-    def _meant(self, host: str, address: str, secret: Mapping[str, bytes]) -> Manifest:
-        """The instance at `address`, which takes orders only from who holds a client certificate."""
-        for pod in self._at(address):
-            assert host.split(".")[0] == pod["metadata"]["name"]
+    def _leader(self, pod: Manifest) -> str:
+        meta = pod["metadata"]
+        return annotation(self._server, meta["namespace"], f"{meta['labels'][STORE_LABEL]}-rw", "leader")
+
+    def _meant(self, at: Peer, secret: Mapping[str, bytes]) -> Manifest:
+        """The instance at an address, which takes orders only from who holds a client certificate."""
+        for pod in self._at(at.address):
+            assert at.host.split(".")[0] == pod["metadata"]["name"]
             assert secret.keys() >= {"tls.crt", "tls.key", "ca.crt"}
             return pod
-        raise Unavailable(f"{host} does not answer")
+        raise Unavailable(f"{at.host} does not answer")
 
     def _at(self, address: str) -> list[Manifest]:
         return [pod for pod in self._running() if pod["status"]["podIP"] == address and ready(pod)]

@@ -57,8 +57,8 @@ class World:
 
     def __enter__(self) -> Self:
         paper = Paper(lambda: self.server.now)
-        self._rest = Rest(self.server, paper.facts)
-        self._console = Console(self.server)
+        self.rest = Rest(self.server, paper.facts)
+        self.console = Console(self.server)
         clock = SimpleNamespace(datetime=_clock(self.server), timedelta=dt.timedelta, UTC=dt.UTC)
         for module, name, stand_in in (
             (actor, "dt", clock),
@@ -66,10 +66,10 @@ class World:
             (execute, "secrets", paper),
             (execute, "certificate", paper),
             (observe, "certificate", paper),
-            (execute, "patroni", self._rest),
-            (observe, "patroni", self._rest),
-            (execute, "pgbouncer", self._console),
-            (observe, "pgbouncer", self._console),
+            (execute, "patroni", self.rest),
+            (observe, "patroni", self.rest),
+            (execute, "pgbouncer", self.console),
+            (observe, "pgbouncer", self.console),
         ):
             self._stack.enter_context(patch.object(module, name, stand_in))
         return self
@@ -124,9 +124,9 @@ class World:
     @contextmanager
     def deaf_consoles(self) -> Iterator[None]:
         """No pooler's console answers for a while."""
-        self._console.deaf = True
+        self.console.deaf = True
         yield
-        self._console.deaf = False
+        self.console.deaf = False
 
     # What the operator does
 
@@ -159,8 +159,8 @@ class World:
             self.server.now += dt.timedelta(seconds=1)
             nature.step(self.server)
             database.step(self.server, self.refusal)
-            self._rest.starts()
-            self._console.step()
+            self.rest.starts()
+            self.console.step()
         return self
 
     def settle(self, limit: int = 60) -> int:

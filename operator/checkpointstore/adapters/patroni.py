@@ -1,4 +1,4 @@
-"""Patroni's REST API of one member: which certificate it serves, and its calls to reload and restart."""
+"""Patroni's REST API of one member: which certificate it serves, whether it leads, and the calls that it obeys."""
 
 import asyncio
 import hashlib
@@ -10,11 +10,13 @@ from pathlib import Path
 
 import aiohttp
 
+from ..kernel.action import Peer
 from ..kernel.errors import Unavailable
 
 PORT = 8008
 TIMEOUT = 3.0
 RESTART_TIMEOUT = 60.0
+SWITCHOVER_TIMEOUT = 25.0
 NOT_PENDING = 503
 
 
@@ -36,37 +38,61 @@ async def served(address: str) -> str:
     return hashlib.sha256(certificate or b"").hexdigest()
 
 
-async def reload(host: str, address: str, secret: Mapping[str, bytes]) -> None:
-    """Let the member at `address`, whose certificate names `host`, read its files again, PostgreSQL's included.
+async def leads(address: str) -> bool:
+    """Whether the member runs as primary and holds the leader lock. It may ask anybody, so nobody is verified."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    try:
+        async with (
+            asyncio.timeout(TIMEOUT),
+            aiohttp.ClientSession() as session,
+            session.get(f"https://{address}:{PORT}/primary", ssl=context) as answer,
+        ):
+            return answer.status == 200
+    except (aiohttp.ClientError, OSError, TimeoutError):
+        return False
+
+
+async def reload(at: Peer, secret: Mapping[str, bytes]) -> None:
+    """Let the member read its files again, PostgreSQL's included.
 
     `secret` is a client certificate's (tls.crt, tls.key, ca.crt). Raises Unavailable.
     """
-    status = await _post(host, address, secret, "reload", {}, TIMEOUT)
+    status, _ = await _post(at, secret, "reload", {}, TIMEOUT)
     if status >= 300:
-        raise Unavailable(f"{host} answers {status} to a reload")
+        raise Unavailable(f"{at.host} answers {status} to a reload")
 
 
-async def restart(host: str, address: str, secret: Mapping[str, bytes]) -> bool:
+async def restart(at: Peer, secret: Mapping[str, bytes]) -> bool:
     """Restart the member's server where it is, and return when it is back; False when no restart was pending.
 
     Raises Unavailable.
     """
-    status = await _post(host, address, secret, "restart", {"restart_pending": True}, RESTART_TIMEOUT)
+    status, _ = await _post(at, secret, "restart", {"restart_pending": True}, RESTART_TIMEOUT)
     if status >= 300 and status != NOT_PENDING:
-        raise Unavailable(f"{host} answers {status} to a restart")
+        raise Unavailable(f"{at.host} answers {status} to a restart")
     return status < 300
 
 
+async def switchover(at: Peer, leader: str, target: str, secret: Mapping[str, bytes]) -> None:
+    """Let the leader at `at` hand over to `target`; returns up to a second after it has. Raises Unavailable."""
+    names = {"leader": leader, "candidate": target}
+    status, text = await _post(at, secret, "switchover", names, SWITCHOVER_TIMEOUT)
+    if status >= 300:
+        raise Unavailable(f"{at.host} does not hand over to {target}: {text}")
+
+
 async def _post(
-    host: str, address: str, secret: Mapping[str, bytes], path: str, body: Mapping[str, bool], timeout: float
-) -> int:
+    at: Peer, secret: Mapping[str, bytes], path: str, body: Mapping[str, bool | str], timeout: float
+) -> tuple[int, str]:
     try:
         async with asyncio.timeout(timeout), aiohttp.ClientSession() as session:
-            url = f"https://{address}:{PORT}/{path}"
-            async with session.post(url, json=body, ssl=_context(secret), server_hostname=host) as answer:
-                return answer.status
+            url = f"https://{at.address}:{PORT}/{path}"
+            async with session.post(url, json=body, ssl=_context(secret), server_hostname=at.host) as answer:
+                return answer.status, await answer.text()
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
-        raise Unavailable(f"{host} does not answer to a {path}: {type(error).__name__}") from None
+        raise Unavailable(f"{at.host} does not answer to a {path}: {type(error).__name__}") from None
 
 
 def _context(secret: Mapping[str, bytes]) -> ssl.SSLContext:

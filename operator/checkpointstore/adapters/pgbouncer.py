@@ -1,48 +1,72 @@
-"""PgBouncer's console of one pod: which revision of its files it has loaded, and the call to reload."""
+"""PgBouncer's console of one pod: which revision of its files it has loaded, and the commands that it obeys."""
 
 import asyncio
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg
+from psycopg.rows import dict_row
 
 from ..features.pooler import MARK
+from ..kernel.action import Peer
 from ..kernel.errors import Unavailable
+from ..kernel.observed import Pooler
 
 TIMEOUT = 3.0
 
 
-async def revision(host: str, address: str, secret: Mapping[str, bytes]) -> str:
-    """The MARK of what the pooler at `address`, whose certificate names `host`, runs with; "" when it does not answer.
+async def look(at: Peer, secret: Mapping[str, bytes]) -> Pooler | None:
+    """What the pooler runs with, and whether its clients wait; None when it does not answer.
 
     `secret` is a client certificate's (tls.crt, tls.key, ca.crt).
     """
     try:
-        rows = await _ask(host, address, secret, "SHOW CONFIG")
+        settings, databases = await _ask(at, secret, "SHOW CONFIG", "SHOW DATABASES")
     except Unavailable:
-        return ""
-    return next((str(row[1]) for row in rows if row[0] == MARK), "")
+        return None
+    revision = next((row["value"] for row in settings if row["key"] == MARK), "")
+    return Pooler(str(revision), any(int(row["paused"]) for row in databases))
 
 
-async def reload(host: str, address: str, secret: Mapping[str, bytes]) -> None:
+async def reload(at: Peer, secret: Mapping[str, bytes]) -> None:
     """Let it read its files again; clients stay. Raises Unavailable."""
-    await _ask(host, address, secret, "RELOAD")
+    await _ask(at, secret, "RELOAD")
 
 
-async def _ask(host: str, address: str, secret: Mapping[str, bytes], command: str) -> list[tuple[object, ...]]:
+async def pause(at: Peer, database: str, secret: Mapping[str, bytes]) -> None:
+    """Let clients wait from their next transaction on; returns when the last has ended. Raises Unavailable.
+
+    Even when it does not return in time, no transaction begins.
+    """
+    await _ask(at, secret, f"PAUSE {database}")
+
+
+async def resume(at: Peer, database: str, secret: Mapping[str, bytes]) -> None:
+    """Let clients go on. Raises Unavailable."""
+    await _ask(at, secret, f"RESUME {database}")
+
+
+async def _ask(at: Peer, secret: Mapping[str, bytes], *commands: str) -> list[list[dict[str, Any]]]:
+    """The rows that each command answers with."""
     try:
         async with asyncio.timeout(TIMEOUT):
             with _files(secret) as files:
-                where = {"host": host, "hostaddr": address, "dbname": "pgbouncer", "user": "console"}
+                where = {"host": at.host, "hostaddr": at.address, "dbname": "pgbouncer", "user": "console"}
                 options = psycopg.conninfo.make_conninfo(**where, sslmode="verify-full", **files)
-                connection = await psycopg.AsyncConnection.connect(options, autocommit=True, prepare_threshold=None)
+                connection = await psycopg.AsyncConnection.connect(
+                    options, autocommit=True, prepare_threshold=None, row_factory=dict_row
+                )
             async with connection:
-                cursor = await connection.execute(command)
-                return await cursor.fetchall() if cursor.description else []
+                return [await _rows(await connection.execute(command)) for command in commands]
     except (psycopg.Error, OSError, TimeoutError) as error:
-        raise Unavailable(f"{host} at {address} does not answer to {command}: {type(error).__name__}") from None
+        raise Unavailable(f"{at.host} at {at.address} does not answer to {commands}: {type(error).__name__}") from None
+
+
+async def _rows(cursor: psycopg.AsyncCursor[dict[str, Any]]) -> list[dict[str, Any]]:
+    return await cursor.fetchall() if cursor.description else []
 
 
 @contextmanager

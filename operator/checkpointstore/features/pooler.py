@@ -12,19 +12,20 @@ from typing import Any
 
 from pydantic import Field
 
-from ..kernel.action import Action, Delete, Emit, Manifest, Program, PublishPooler, Ref, Reload
+from ..kernel.action import Action, Delete, Emit, Manifest, Program, PublishPooler, Ref, Reload, Resume
 from ..kernel.command import Commands
 from ..kernel.compute import Resources, Scheduling, placement
 from ..kernel.condition import POOLER_AVAILABLE, Condition, Status, changing, true, waiting
 from ..kernel.contribution import Contribution, Database
 from ..kernel.env import Env
 from ..kernel.fragment import Fragment
+from ..kernel.hold import COMPONENT, peer, ready_poolers
 from ..kernel.naming import AUTHORITY, REVISION, SOURCE, Names, labels, selector
-from ..kernel.observed import Observed, pod_ready
+from ..kernel.observed import Observed
+from ..kernel.observed import Pooler as Console
 from ..kernel.pki import hosts, leaf
 from ..kernel.pod import CONTAINER_SECURITY, POD_SECURITY, mount, scratch, secret_volume
 
-COMPONENT = "pooler"
 PORT = 5432
 EXPORTER_PORT = 9127
 CONFIG = "/etc/pgbouncer"
@@ -85,6 +86,7 @@ def contribute(
             *leaf(env, observed, now, names.pooler_tls, "pooler", hosts(env, names.pooler)),
             *((_publish(env, database, files, made),) if made and not fresh else ()),
             *_lost(observed),
+            *_resumed(env, observed, database),
             *reloads,
         ),
         conditions=(_available(spec, ready, updated, commands.hibernate, loaded),),
@@ -104,18 +106,14 @@ def _publish(env: Env, database: Database, files: dict[str, str], revision: str)
 
 def _reloads(env: Env, observed: Observed, revision: str) -> tuple[tuple[Action, ...], bool]:
     """A reload for each pod that runs with another revision, and whether every ready pod runs with this one."""
-    pods = [
-        pod
-        for pod in observed.all("Pod", COMPONENT)
-        if pod_ready(pod) and pod["status"].get("hostIP") not in observed.unreachable
-    ]
-    has = {pod["metadata"]["name"]: observed.poolers.get(pod["metadata"]["name"], "") for pod in pods}
+    pods = ready_poolers(observed)
+    silent = Console("")
+    has = {name: observed.poolers.get(name, silent).revision for name in (pod["metadata"]["name"] for pod in pods)}
     return tuple(
         Reload(
             program=Program.PGBOUNCER,
             pod=pod["metadata"]["name"],
-            host=env.host(env.names.pooler),
-            address=str(pod["status"]["podIP"]),
+            at=peer(env, pod),
             admin=env.names.admin_tls,
             mark=(REVISION, revision),
         )
@@ -123,6 +121,16 @@ def _reloads(env: Env, observed: Observed, revision: str) -> tuple[tuple[Action,
         # One that does not answer to a question does not answer to this either.
         if has[pod["metadata"]["name"]] not in ("", revision)
     ), bool(pods) and set(has.values()) == {revision}
+
+
+def _resumed(env: Env, observed: Observed, database: Database) -> tuple[Action, ...]:
+    """Whoever held the clients of a pooler lets them go in the same action: here its operator has died in it."""
+    paused = {name for name, console in observed.poolers.items() if console.paused}
+    return tuple(
+        Resume(peer(env, pod), database.database, env.names.admin_tls)
+        for pod in ready_poolers(observed)
+        if pod["metadata"]["name"] in paused
+    )
 
 
 def _lost(observed: Observed) -> tuple[Action, ...]:

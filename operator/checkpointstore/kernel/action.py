@@ -17,6 +17,22 @@ class Ref:
 
 
 @dataclass(frozen=True, slots=True)
+class Peer:
+    """A pod's program that takes orders: the name in its certificate, and its pod's address."""
+
+    host: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Poolers that keep the clients of a database waiting while its primary changes, instead of failing them."""
+
+    poolers: tuple[Peer, ...] = ()
+    database: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Apply:
     """Server-Side Apply of a complete manifest; `new` when no object of ours has that name yet."""
 
@@ -116,9 +132,23 @@ class Grow:
 
 @dataclass(frozen=True, slots=True)
 class Switchover:
-    """Ask Patroni, by writing its failover record, to hand the primary over; Patroni empties the record."""
+    """Let Patroni hand the primary over from `leader`, whose REST API is `at`, to `target`, at `address`."""
 
-    record: Manifest
+    leader: str
+    target: str
+    at: Peer
+    address: str
+    admin: str
+    hold: Hold
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Let a pooler's clients go on: whoever held them is gone."""
+
+    pooler: Peer
+    database: str
+    admin: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +176,7 @@ class Reload:
 
     program: Program
     pod: str
-    host: str
-    address: str
+    at: Peer
     admin: str
     mark: tuple[str, str]
 
@@ -175,9 +204,9 @@ class Restart:
     `told` is told only when it was: a member says for a moment longer that it is due.
     """
 
-    host: str
-    address: str
+    at: Peer
     admin: str
+    hold: Hold
     told: Emit
 
 
@@ -193,6 +222,7 @@ Action = (
     | PublishPooler
     | Grow
     | Switchover
+    | Resume
     | Reload
     | Restart
     | Acknowledge

@@ -56,6 +56,16 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True)
+class Pooler:
+    """What a pooler's console says."""
+
+    revision: str
+    """Of its files, as it has loaded them."""
+    paused: bool = False
+    """Its clients wait."""
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
     """`objects` holds every live child that carries the store's label and owner; `foreign` what stands in its way."""
 
@@ -64,8 +74,8 @@ class Observed:
     foreign: frozenset[Ref] = frozenset()
     served: Mapping[str, str] = field(default_factory=dict)
     """Fingerprint of the certificate that each ready instance serves, by pod."""
-    poolers: Mapping[str, str] = field(default_factory=dict)
-    """The revision of its files that each ready pooler runs with, by pod."""
+    poolers: Mapping[str, Pooler] = field(default_factory=dict)
+    """Each ready pooler whose console answers, by pod."""
     turn: bool = True
     """Whether it is this store's turn to roll a new release of the operator out: stores go one after another."""
     server: Server | None = None

@@ -4,7 +4,8 @@ import asyncio
 import base64
 import datetime as dt
 import secrets
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import quote
 
@@ -20,6 +21,7 @@ from ..kernel.action import (
     Emit,
     GeneratePassword,
     Grow,
+    Hold,
     IssueAuthority,
     IssueCertificate,
     Manifest,
@@ -29,6 +31,7 @@ from ..kernel.action import (
     Ref,
     Reload,
     Restart,
+    Resume,
     RotateAuthority,
     RotatePassword,
     Stage,
@@ -40,6 +43,7 @@ from ..kernel.naming import ROTATION, SINCE
 from .observe import DIGEST, digest, owned
 
 COMPONENT = "checkpointstore-operator"
+MOMENT = 0.1
 
 
 async def execute(kube: Kube, store: Store, actions: tuple[Action, ...]) -> frozenset[Ref]:
@@ -90,18 +94,23 @@ async def _step(kube: Kube, store: Store, action: Action, taken: set[Ref]) -> No
             await _publish_pooler(kube, store, action, taken)
         case Publish():
             await _publish(kube, store, action, taken)
-        case Switchover(record):
-            await kube.apply(record)
+        case Switchover():
+            await _switchover(kube, store, action)
+        case Resume(pooler, database, admin):
+            await pgbouncer.resume(pooler, database, await _secret(kube, store, admin))
         case RotatePassword(secret, username, rotation):
             data = {"username": username.encode(), "password": secrets.token_urlsafe(32).encode()}
             change = {"metadata": {"annotations": {ROTATION: rotation}}, "data": encoded(data)}
             await kube.merge("Secret", store.namespace, secret, change)
-        case Reload(program, pod, host, address, admin, (key, value)):
+        case Reload(program, pod, at, admin, (key, value)):
             await kube.merge("Pod", store.namespace, pod, {"metadata": {"annotations": {key: value}}})
             reload = patroni.reload if program is Program.PATRONI else pgbouncer.reload
-            await reload(host, address, await _secret(kube, store, admin))
-        case Restart(host, address, admin, told):
-            if await patroni.restart(host, address, await _secret(kube, store, admin)):
+            await reload(at, await _secret(kube, store, admin))
+        case Restart(at, admin, hold, told):
+            key_ = await _secret(kube, store, admin)
+            async with _held(hold, key_):
+                restarted = await patroni.restart(at, key_)
+            if restarted:
                 await _step(kube, store, told, taken)
         case Acknowledge(annotation):
             gone = {"metadata": {"annotations": {annotation: None}}}
@@ -113,6 +122,31 @@ async def _step(kube: Kube, store: Store, action: Action, taken: set[Ref]) -> No
             await kube.delete("StatefulSet", store.namespace, statefulset, orphan=True)
         case Emit(type_, reason, message):
             await emit(kube, store.body, type_, reason, message)
+
+
+async def _switchover(kube: Kube, store: Store, action: Switchover) -> None:
+    """Until the next one leads, or Patroni says that it will not."""
+    key = await _secret(kube, store, action.admin)
+    asked = asyncio.create_task(patroni.switchover(action.at, action.leader, action.target, key))
+    try:
+        async with _held(action.hold, key):
+            while not asked.done() and not await patroni.leads(action.address):
+                await asyncio.sleep(MOMENT)
+        if asked.done():
+            asked.result()
+    finally:
+        asked.cancel()
+
+
+@asynccontextmanager
+async def _held(hold: Hold, key: Mapping[str, bytes]) -> AsyncIterator[None]:
+    """Clients of the poolers wait; one whose console does not answer fails its clients, as it would without."""
+    await asyncio.gather(*(pgbouncer.pause(at, hold.database, key) for at in hold.poolers), return_exceptions=True)
+    try:
+        yield
+    finally:
+        resumed = (pgbouncer.resume(at, hold.database, key) for at in hold.poolers)
+        await asyncio.gather(*resumed, return_exceptions=True)
 
 
 async def _apply(kube: Kube, store: Store, action: Apply, taken: set[Ref]) -> None:

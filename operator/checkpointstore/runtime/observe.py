@@ -11,10 +11,10 @@ from typing import Any
 from ..adapters import certificate, patroni, pgbouncer
 from ..adapters.kube import Kube
 from ..api.store import Store
-from ..kernel.action import Manifest, Ref
+from ..kernel.action import Manifest, Peer, Ref
 from ..kernel.errors import Refused
 from ..kernel.naming import ROTATION, SINCE, SOURCE, STORE_LABEL, Names
-from ..kernel.observed import Observed, SecretFact, Server, component_of, pod_ready
+from ..kernel.observed import Observed, Pooler, SecretFact, Server, component_of, pod_ready
 
 # Made by us with the store as their controller; the rest is made by Kubernetes or Patroni on our behalf.
 OWNED = (
@@ -75,8 +75,8 @@ async def _served(objects: Mapping[Ref, Manifest], unreachable: frozenset[str]) 
 
 async def _poolers(
     objects: Mapping[Ref, Manifest], unreachable: frozenset[str], names: Names, secrets: Iterable[Manifest | None]
-) -> dict[str, str]:
-    """What revision each ready pooler has loaded; those that do not answer are left out."""
+) -> dict[str, Pooler]:
+    """What each ready pooler's console says; those that do not answer are left out."""
     admin = next((secret for secret in secrets if secret and secret["metadata"]["name"] == names.admin_tls), None)
     if admin is None:
         return {}
@@ -85,9 +85,9 @@ async def _poolers(
     ready = [pod for pod in pods if pod_ready(pod) and pod["status"].get("hostIP") not in unreachable]
     host = f"{names.pooler}.{{}}.svc"
     found = await asyncio.gather(
-        *(pgbouncer.revision(host.format(pod["metadata"]["namespace"]), pod["status"]["podIP"], key) for pod in ready)
+        *(pgbouncer.look(Peer(host.format(pod["metadata"]["namespace"]), pod["status"]["podIP"]), key) for pod in ready)
     )
-    return {pod["metadata"]["name"]: text for pod, text in zip(ready, found, strict=True) if text}
+    return {pod["metadata"]["name"]: console for pod, console in zip(ready, found, strict=True) if console}
 
 
 async def _server(kube: Kube, store: Store) -> Server | None:

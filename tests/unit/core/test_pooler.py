@@ -7,7 +7,7 @@ from checkpointstore import reconcile
 from checkpointstore.features import pooler
 from checkpointstore.kernel.action import Program, Reload
 from checkpointstore.kernel.naming import REVISION
-from checkpointstore.kernel.observed import Observed
+from checkpointstore.kernel.observed import Observed, Pooler
 from tests.contract.world import PLATFORM, World
 from tests.golden.case import EXTERNAL
 
@@ -19,7 +19,7 @@ def lives(world: World) -> dict[str, str]:
     return {pod["metadata"]["name"]: pod["metadata"]["uid"] for pod in world.server.all("Pod", None, PODS)}
 
 
-def seen(world: World, poolers: dict[str, str]) -> Observed:
+def seen(world: World, poolers: dict[str, Pooler]) -> Observed:
     """What there is, with poolers that answer so."""
     return replace(world.observed(), poolers=poolers)
 
@@ -34,7 +34,7 @@ def test_a_rotation_is_published_when_every_pooler_has_loaded_the_login() -> Non
             revision = world.need("Secret", "agents-pooler")["metadata"]["annotations"]["checkpointstore.dev/source"]
             for _ in range(30):
                 world.look()
-                loaded = set(world.observed().poolers.values())
+                loaded = {console.revision for console in world.observed().poolers.values()}
                 if world.secret("agents-app")["username"] == login:
                     break
                 assert world.secret("agents-app")["username"] == old
@@ -65,13 +65,13 @@ def test_what_runs_with_another_revision_is_told_to_reload_and_who_is_silent_is_
         world.make().settle()
         observed, env = world.observed(), reconcile._env(world.store(), PLATFORM)
         first, second = sorted(observed.poolers)
-        revision = observed.poolers[first]
-        reloads, loaded = pooler._reloads(env, seen(world, {first: "older"}), revision)
+        revision = observed.poolers[first].revision
+        reloads, loaded = pooler._reloads(env, seen(world, {first: Pooler("older")}), revision)
         assert [(item.program, item.pod, item.mark) for item in reloads if isinstance(item, Reload)] == [
             (Program.PGBOUNCER, first, (REVISION, revision))
         ]
         assert not loaded
-        assert pooler._reloads(env, seen(world, {second: revision}), revision) == ((), False)
+        assert pooler._reloads(env, seen(world, {second: Pooler(revision)}), revision) == ((), False)
         assert pooler._reloads(env, observed, revision) == ((), True)
 
 

@@ -223,7 +223,7 @@ def test_a_pending_restart_without_a_readable_reason_lowers_nothing(reason: obje
         for name in ("agents-0", "agents-1"):
             status = json.dumps({"pending_restart": True, "pending_restart_reason": reason})
             world.edit("Pod", name, {"metadata": {"annotations": {"status": status}}})
-        hosts = [action.host for action in world.plan().actions if isinstance(action, Restart)]
+        hosts = [action.at.host for action in world.plan().actions if isinstance(action, Restart)]
         assert hosts == ["agents-1.agents-pods.shop.svc"]
 
 

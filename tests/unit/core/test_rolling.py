@@ -76,8 +76,8 @@ def _text(action: object) -> str:
     match action:
         case Delete(target):
             return target.name
-        case Restart(host):
-            return f"restart {host.split('.')[0]}"
+        case Restart(at):
+            return f"restart {at.host.split('.')[0]}"
         case Switchover():
             return "switchover"
     return ""

@@ -19,6 +19,7 @@ DATA = "/var/lib/postgresql/data"
 BINARIES = "/usr/lib/postgresql/17/bin"
 REST_PORT = 8008
 PORT = 5432
+DATABASE = "app"
 # loop_wait + 2 * retry_timeout must stay under ttl, or Patroni refuses; 20 s is the least ttl it accepts. A standby
 # notices a lost leader within ttl + loop_wait, so loop_wait is short.
 TIMING = {"ttl": 20, "loop_wait": 2, "retry_timeout": 5}

@@ -48,7 +48,7 @@ def contribute(
         server_tls="verify-full",
         host=env.host(env.names.rw),
         port=config.PORT,
-        database="app",
+        database=config.DATABASE,
         primary=primary,
         serving=serving,
         max_connections=max_connections(spec.resources.memory(), spec.parameters),

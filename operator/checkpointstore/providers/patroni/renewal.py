@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from ...kernel.action import Action, Program, Reload
+from ...kernel.action import Action, Peer, Program, Reload
 from ...kernel.env import Env
 from ...kernel.naming import CERTIFICATE
 from ...kernel.observed import Observed
@@ -28,8 +28,7 @@ def renew(env: Env, observed: Observed) -> tuple[Action, ...]:
         Reload(
             program=Program.PATRONI,
             pod=name,
-            host=f"{name}.{env.host(env.names.pods)}",
-            address=str(pod["status"]["podIP"]),
+            at=Peer(f"{name}.{env.host(env.names.pods)}", str(pod["status"]["podIP"])),
             admin=env.names.admin_tls,
             mark=(CERTIFICATE, tls.certificate.fingerprint[:32]),
         )

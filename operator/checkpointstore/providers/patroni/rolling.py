@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 
-from ...kernel.action import Acknowledge, Action, Delete, Emit, Ref, Restart, Switchover
+from ...kernel.action import Acknowledge, Action, Delete, Emit, Hold, Peer, Ref, Restart, Switchover
 from ...kernel.command import SWITCHOVER, Commands
 from ...kernel.env import Env
+from ...kernel.hold import hold
 from ...kernel.naming import SHAPE
 from ...kernel.observed import Observed
 from ..spec import Postgres, UpdateStrategy
-from .config import COMPONENT, SCOPE_LABEL
+from .config import DATABASE
 from .member import Member
 from .workload import digest
 
@@ -55,20 +56,26 @@ def _next(
     lead = next((member for member in due if member.name == primary), None)
     if lead and lead.lowers:
         # A new pod starts as a standby, with the old value: only a restart in place lowers it.
-        return _in_place(env, lead, primary)
+        return _in_place(env, lead, hold(env, observed, DATABASE))
     standby = next((member for member in due if member.name != primary), None)
     if standby:
         replaced = (Delete(Ref("Pod", standby.name)),)
-        return replaced if standby.shape != wanted else _in_place(env, standby, primary)
+        return replaced if standby.shape != wanted else _in_place(env, standby, Hold())
     if lead and lead.shape == wanted and len(found) == 1:
-        return _in_place(env, lead, primary)
+        return _in_place(env, lead, hold(env, observed, DATABASE))
     return _primary(env, observed, found, primary)
 
 
-def _in_place(env: Env, member: Member, primary: str) -> tuple[Action, ...]:
-    pauses = ": writes paused meanwhile" if member.name == primary else ""
+def _in_place(env: Env, member: Member, held: Hold) -> tuple[Action, ...]:
+    """`held` are the poolers of a primary's clients; a standby has none."""
+    pauses = ": writes paused meanwhile" if held.database else ""
     told = Emit("Normal", "InstanceRestarted", f"Restarted the server of {member.name} for its parameters{pauses}")
-    return (Restart(f"{member.name}.{env.host(env.names.pods)}", member.address, env.names.admin_tls, told),)
+    return (Restart(_peer(env, member), env.names.admin_tls, held, told),)
+
+
+def _peer(env: Env, member: Member) -> Peer:
+    """Its REST API."""
+    return Peer(f"{member.name}.{env.host(env.names.pods)}", member.address)
 
 
 def _template_stands(env: Env, observed: Observed, wanted: str) -> bool:
@@ -87,27 +94,34 @@ def _may(spec: Postgres, commands: Commands, member: Member) -> bool:
 
 
 def _primary(env: Env, observed: Observed, found: tuple[Member, ...], primary: str) -> tuple[Action, ...]:
-    target = next((member.name for member in found if member.name != primary), "")
-    if not target:
+    target = next((member for member in found if member.name != primary), None)
+    if target is None:
         return (
             Emit("Normal", "InstanceReplaced", f"Replacing the only instance {primary}: writes pause meanwhile"),
             Delete(Ref("Pod", primary)),
         )
-    return hand_over(env, observed, primary, target, "for a rolling change")
+    return hand_over(env, observed, found, primary, target, "for a rolling change")
 
 
-def hand_over(env: Env, observed: Observed, primary: str, target: str, why: str) -> tuple[Action, ...]:
-    """Ask for a switchover, once: Patroni clears its record when it is done or refused."""
-    name = f"{env.names.rw}-failover"
-    asked = (observed.get("Endpoints", name) or {"metadata": {}})["metadata"].get("annotations", {}).get("member")
-    if asked:
+def hand_over(
+    env: Env, observed: Observed, found: tuple[Member, ...], primary: str, target: Member, why: str
+) -> tuple[Action, ...]:
+    """Ask for a switchover, unless one is under way: Patroni clears its record when it is done or refused."""
+    record = observed.get("Endpoints", f"{env.names.rw}-failover")
+    asked = (record or {"metadata": {}})["metadata"].get("annotations", {}).get("member")
+    lead = next((member for member in found if member.name == primary), None)
+    if asked or lead is None:
         return ()
-    record = env.object("v1", "Endpoints", name, COMPONENT)
-    record["metadata"]["labels"][SCOPE_LABEL] = env.names.rw
-    record["metadata"]["annotations"] = {"leader": primary, "member": target}
     return (
-        Emit("Normal", "Switchover", f"Handing the primary over from {primary} to {target} {why}"),
-        Switchover(record),
+        Emit("Normal", "Switchover", f"Handing the primary over from {primary} to {target.name} {why}"),
+        Switchover(
+            leader=primary,
+            target=target.name,
+            at=_peer(env, lead),
+            address=target.address,
+            admin=env.names.admin_tls,
+            hold=hold(env, observed, DATABASE),
+        ),
     )
 
 
@@ -120,9 +134,10 @@ def switchover(
         return ()
     if target == primary:
         return (Acknowledge(SWITCHOVER),)
-    if not any(member.name == target and member.ready for member in found):
+    ready = next((member for member in found if member.name == target and member.ready), None)
+    if ready is None:
         return (
             Emit("Warning", "SwitchoverRefused", f"{target} is not a ready standby of this store"),
             Acknowledge(SWITCHOVER),
         )
-    return hand_over(env, observed, primary, target, "as commanded")
+    return hand_over(env, observed, found, primary, ready, "as commanded")

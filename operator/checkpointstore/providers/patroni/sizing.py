@@ -24,8 +24,8 @@ def shape(
     if not primary or primary in kept or have <= spec.instances or all(member.name != primary for member in found):
         return Shape(spec.instances, size), grow
     # A StatefulSet takes the highest instances away first: one that stays must lead before that.
-    target = next((member.name for member in found if member.name in kept and member.ready), "")
-    lead = hand_over(env, observed, primary, target, "before it is scaled away") if target else ()
+    target = next((member for member in found if member.name in kept and member.ready), None)
+    lead = hand_over(env, observed, found, primary, target, "before it is scaled away") if target else ()
     return Shape(have, size), (*grow, *lead)
 
 

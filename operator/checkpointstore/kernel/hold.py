@@ -1,0 +1,26 @@
+"""Which poolers keep their clients waiting while the primary changes: all that take orders."""
+
+from .action import Hold, Manifest, Peer
+from .env import Env
+from .observed import Observed, pod_ready
+
+COMPONENT = "pooler"
+
+
+def ready_poolers(observed: Observed) -> list[Manifest]:
+    """The pooler pods that have clients, on nodes that answer."""
+    return [
+        pod
+        for pod in observed.all("Pod", COMPONENT)
+        if pod_ready(pod) and pod["status"].get("hostIP") not in observed.unreachable
+    ]
+
+
+def peer(env: Env, pod: Manifest) -> Peer:
+    """A pooler's console."""
+    return Peer(env.host(env.names.pooler), str(pod["status"]["podIP"]))
+
+
+def hold(env: Env, observed: Observed, database: str) -> Hold:
+    pods = (pod for pod in ready_poolers(observed) if pod["metadata"]["name"] in observed.poolers)
+    return Hold(tuple(peer(env, pod) for pod in pods), database)
