@@ -27,7 +27,9 @@ check: $(VENV)/.ready ## Format, lint, types, layers, unit and golden tests, gen
 	$(RUN) mypy
 	PYTHONPATH=operator $(BIN)/lint-imports --no-cache | tail -n 6
 	$(MAKE) --no-print-directory generated-check
+	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -q tests/unit tests/golden
+	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --include='$(PURE)' --fail-under=100 --skip-covered
 
 PURE := operator/checkpointstore/kernel/*,operator/checkpointstore/api/*,operator/checkpointstore/features/*,operator/checkpointstore/providers/*,operator/checkpointstore/reconcile.py,operator/checkpointstore/report/hide.py,operator/checkpointstore/report/content.py
@@ -52,7 +54,9 @@ helm:
 
 .PHONY: test
 test: $(VENV)/.ready helm tools check ## Everything a fresh machine can run: check, integration on PostgreSQL, end to end on Kubernetes
-	$(BIN)/pytest tests/integration tests/contract tests/e2e
+	$(BIN)/coverage run -m pytest tests/integration tests/contract tests/e2e
+	$(BIN)/coverage combine --quiet --append
+	$(BIN)/coverage report --omit='$(PURE)' --fail-under=85
 
 .PHONY: soak
 soak: $(VENV)/.ready tools ## The long loops: full counts of faults and lifecycles

@@ -13,9 +13,15 @@ app.add_typer(job, name="job")
 @app.command()
 def operator() -> None:
     """Serve every CheckpointStore of the cluster, or of the namespaces in CHECKPOINTSTORE_NAMESPACES."""
+    from .kernel.errors import Refused
     from .runtime import handlers, settings
 
-    handlers.run(settings.read())
+    try:
+        told = settings.read()
+    except Refused as error:
+        typer.echo(f"{error.message}: the chart sets it", err=True)
+        raise typer.Exit(2) from None
+    handlers.run(told)
 
 
 @job.command()
@@ -41,7 +47,7 @@ def crd(
     if reference:
         files[reference] = page.markdown(crd.checkpointstores())
     if not files:
-        typer.echo("".join(texts.values()))
+        typer.echo("".join(texts.values()), nl=False)
     stale = [path for path, text in files.items() if not path.exists() or path.read_text("utf-8") != text]
     for path in stale:
         if check:

@@ -22,6 +22,9 @@ ORDER = (
     "test_operator",
     "test_deletion",
     "test_faults",
+    "test_report",
+    "test_outside",
+    "test_install",
 )
 NOTED = pytest.StashKey[Figures]()
 READY_SECONDS = 150

@@ -27,7 +27,7 @@ PARTS = {
     f"objects/StatefulSet/{NAME}.yaml": "volumeClaimTemplates",
     f"objects/Endpoints/{NAME}-rw.yaml": "leader: ",
     f"objects/Pod/{NAME}-0.yaml": "conn_url",
-    f"objects/ConfigMap/{NAME}-pooler.yaml": "max_prepared_statements",
+    f"objects/ConfigMap/{NAME}-postgres.yaml": "patroni.yml",
     f"objects/Secret/{NAME}-app.yaml": "- password",
     f"logs/{NAME}-0/postgres.log": "INFO: ",
     f"instances/{NAME}-0/patroni/members.txt": "Leader",
@@ -131,7 +131,9 @@ def test_everything_is_in_it_and_no_secret(
     before = found[f"logs/{standby(kubectl, namespace)}/postgres.previous.log"]
     assert before
     assert before != found[f"logs/{standby(kubectl, namespace)}/postgres.log"]
-    poolers = [text for path, text in found.items() if path.startswith("pooler/")]
+    settings = [text for path, text in found.items() if path.startswith("pooler/") and path.endswith(".ini")]
+    assert ["max_prepared_statements" in text for text in settings] == [True, True]
+    poolers = [text for path, text in found.items() if path.startswith("pooler/") and path.endswith("metrics.txt")]
     assert len(poolers) == 2
     assert all("pgbouncer_up 1" in text for text in poolers)
     assert any('pgbouncer_pools_server_idle_connections{database="app"' in text for text in poolers)

@@ -9,7 +9,7 @@ from typing import TypeVar
 from .. import __version__
 from ..adapters import kube
 from ..adapters.kube import Kube
-from ..features.pooler import EXPORTER_PORT
+from ..features.pooler import CONFIG, EXPORTER_PORT
 from ..kernel.action import Manifest
 from ..kernel.errors import Refused, StoreError, Unavailable
 from ..kernel.naming import STORE_LABEL
@@ -159,6 +159,11 @@ class Report:
         if not content.running(pod, "exporter"):
             self._problems.append(f"{name} does not run: not asked for PgBouncer's view")
             return
+        if content.running(pod, "pgbouncer"):
+            shown = self._api.execute(self._namespace, name, "pgbouncer", ["cat", f"{CONFIG}/pgbouncer.ini"])
+            ended = await self._try(shown, None)
+            if ended is not None:
+                self.archive.add(f"pooler/{name}/pgbouncer.ini", ended.output)
         page = await self._try(self._api.page(self._namespace, name, EXPORTER_PORT, "/metrics"), "")
         if page:
             self.archive.add(f"pooler/{name}/metrics.txt", content.metrics(page))
