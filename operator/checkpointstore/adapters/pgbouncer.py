@@ -15,7 +15,7 @@ from ..kernel.action import Peer
 from ..kernel.errors import Unavailable
 from ..kernel.observed import Pooler
 
-TIMEOUT = 3.0
+TIMEOUT, PATIENCE = 3.0, 1.0
 
 
 async def look(at: Peer, secret: Mapping[str, bytes]) -> Pooler | None:
@@ -37,11 +37,11 @@ async def reload(at: Peer, secret: Mapping[str, bytes]) -> None:
 
 
 async def pause(at: Peer, database: str, secret: Mapping[str, bytes]) -> None:
-    """Let clients wait from their next transaction on; returns when the last has ended. Raises Unavailable.
+    """Let clients wait from their next transaction on, until the last one has ended or PATIENCE is over.
 
-    Even when it does not return in time, no transaction begins.
+    Raises Unavailable then too, when no transaction begins any more although one goes on.
     """
-    await _ask(at, secret, f"PAUSE {database}")
+    await _ask(at, secret, f"PAUSE {database}", timeout=PATIENCE)
 
 
 async def resume(at: Peer, database: str, secret: Mapping[str, bytes]) -> None:
@@ -49,10 +49,12 @@ async def resume(at: Peer, database: str, secret: Mapping[str, bytes]) -> None:
     await _ask(at, secret, f"RESUME {database}")
 
 
-async def _ask(at: Peer, secret: Mapping[str, bytes], *commands: str) -> list[list[dict[str, Any]]]:
+async def _ask(
+    at: Peer, secret: Mapping[str, bytes], *commands: str, timeout: float = TIMEOUT
+) -> list[list[dict[str, Any]]]:
     """The rows that each command answers with."""
     try:
-        async with asyncio.timeout(TIMEOUT):
+        async with asyncio.timeout(timeout):
             with _files(secret) as files:
                 where = {"host": at.host, "hostaddr": at.address, "dbname": "pgbouncer", "user": "console"}
                 options = psycopg.conninfo.make_conninfo(**where, sslmode="verify-full", **files)

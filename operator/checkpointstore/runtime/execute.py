@@ -4,6 +4,7 @@ import asyncio
 import base64
 import datetime as dt
 import secrets
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -43,7 +44,7 @@ from ..kernel.naming import ROTATION, SINCE
 from .observe import DIGEST, digest, owned
 
 COMPONENT = "checkpointstore-operator"
-MOMENT = 0.1
+MOMENT, HOLD = 0.1, 10.0
 
 
 async def execute(kube: Kube, store: Store, actions: tuple[Action, ...]) -> frozenset[Ref]:
@@ -125,12 +126,13 @@ async def _step(kube: Kube, store: Store, action: Action, taken: set[Ref]) -> No
 
 
 async def _switchover(kube: Kube, store: Store, action: Switchover) -> None:
-    """Until the next one leads, or Patroni says that it will not."""
+    """Until the next one leads, or Patroni says that it will not; clients wait no longer than HOLD."""
     key = await _secret(kube, store, action.admin)
     asked = asyncio.create_task(patroni.switchover(action.at, action.leader, action.target, key))
     try:
         async with _held(action.hold, key):
-            while not asked.done() and not await patroni.leads(action.address):
+            end = time.monotonic() + HOLD
+            while not asked.done() and time.monotonic() < end and not await patroni.leads(action.address):
                 await asyncio.sleep(MOMENT)
         if asked.done():
             asked.result()
@@ -141,8 +143,8 @@ async def _switchover(kube: Kube, store: Store, action: Switchover) -> None:
 @asynccontextmanager
 async def _held(hold: Hold, key: Mapping[str, bytes]) -> AsyncIterator[None]:
     """Clients of the poolers wait; one whose console does not answer fails its clients, as it would without."""
-    await asyncio.gather(*(pgbouncer.pause(at, hold.database, key) for at in hold.poolers), return_exceptions=True)
     try:
+        await asyncio.gather(*(pgbouncer.pause(at, hold.database, key) for at in hold.poolers), return_exceptions=True)
         yield
     finally:
         resumed = (pgbouncer.resume(at, hold.database, key) for at in hold.poolers)

@@ -8,6 +8,7 @@ import pytest
 
 from checkpointstore.kernel.action import Peer, Restart, Switchover
 from checkpointstore.kernel.errors import Unavailable
+from checkpointstore.runtime import execute as module
 from checkpointstore.runtime.execute import execute
 from tests.contract.twin import Twin
 from tests.contract.world import World
@@ -55,6 +56,23 @@ def test_a_switchover_that_patroni_refuses_is_raised_and_clients_go_on() -> None
 
         with patch.object(world.rest, "switchover", refuse), pytest.raises(Unavailable, match="no good candidates"):
             asyncio.run(execute(Twin(world.server), world.store(), (action,)))
+        assert not world.console.paused
+
+
+def test_clients_wait_no_longer_than_hold_whatever_patroni_does() -> None:
+    with World() as world:
+        world.make(PAIR).settle()
+        action = hand_over(world)
+
+        async def silence(*_: object) -> bool:
+            await asyncio.sleep(0.01)
+            return False
+
+        async def never(*_: object) -> None:
+            await asyncio.sleep(60)
+
+        with patch.multiple(world.rest, leads=silence, switchover=never), patch.object(module, "HOLD", 0.2):
+            asyncio.run(asyncio.wait_for(execute(Twin(world.server), world.store(), (action,)), 5))
         assert not world.console.paused
 
 
