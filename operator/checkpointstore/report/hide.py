@@ -14,6 +14,8 @@ HIDDEN = "***"
 SHORTEST = 8
 _OPEN = frozenset(
     {"ca.crt", "tls.crt", "username", "host", "direct-host", "port", "database", "sslmode", "type", "provider"}
+    # What PgBouncer reads, but for its users and its key.
+    | {"pgbouncer.ini", "hba.conf", "ident.conf", "server.crt"}
 )
 _NOISE = frozenset({"kubectl.kubernetes.io/last-applied-configuration"})
 _SENSITIVE = re.compile(r"pass|pwd|secret|token|credential|private|(^|_)key$", re.IGNORECASE)

@@ -51,6 +51,15 @@ def test_addresses_names_and_certificates_are_no_secrets() -> None:
     assert Curtain(found).hide(text) == text
 
 
+def test_of_what_pgbouncer_reads_only_the_users_and_the_key_are_secret() -> None:
+    files = {
+        "pgbouncer_ini": "[databases]\napp = host=agents-rw",
+        "hba_conf": "hostssl app all",
+        "ident_conf": "console a b",
+    }
+    assert values(secret(**files, userlist_txt="the users' lines", tls_key=KEY)) == ["the users' lines", KEY]
+
+
 VERIFIER = scram.verifier("app_a", "correct horse")
 
 
