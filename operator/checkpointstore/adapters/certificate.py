@@ -1,6 +1,10 @@
 """X.509 by `cryptography`: makes authorities and leaves, and reads the public facts of a certificate."""
 
 import datetime as dt
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -13,6 +17,20 @@ from ..kernel.pki import AUTHORITY_LIFETIME, LEAF_LIFETIME
 
 # Clocks of nodes may be behind the operator's.
 _BACKDATE = dt.timedelta(minutes=5)
+
+
+FILES = ("tls.crt", "tls.key", "ca.crt")
+
+
+@contextmanager
+def files(secret: Mapping[str, bytes]) -> Iterator[Path]:
+    """A folder with a client certificate's FILES, for libraries that take them from files only; then it is gone."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for file in FILES:
+            (folder / file).touch(0o600)
+            (folder / file).write_bytes(secret[file])
+        yield folder
 
 
 def authority(common_name: str) -> tuple[bytes, bytes]:

@@ -2,16 +2,14 @@
 
 import asyncio
 import hashlib
-import os
 import ssl
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 
 import aiohttp
 
 from ..kernel.action import Peer
 from ..kernel.errors import Unavailable
+from . import certificate
 
 PORT = 8008
 TIMEOUT = 3.0
@@ -25,12 +23,9 @@ async def served(address: str) -> str:
 
     Nothing is trusted or sent here, so nothing is verified.
     """
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
     try:
         async with asyncio.timeout(TIMEOUT):
-            _, writer = await asyncio.open_connection(address, PORT, ssl=context)
+            _, writer = await asyncio.open_connection(address, PORT, ssl=_unverified())
     except (OSError, TimeoutError):
         return ""
     certificate = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
@@ -40,14 +35,11 @@ async def served(address: str) -> str:
 
 async def leads(address: str) -> bool:
     """Whether the member runs as primary and holds the leader lock. It may ask anybody, so nobody is verified."""
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
     try:
         async with (
             asyncio.timeout(TIMEOUT),
             aiohttp.ClientSession() as session,
-            session.get(f"https://{address}:{PORT}/primary", ssl=context) as answer,
+            session.get(f"https://{address}:{PORT}/primary", ssl=_unverified()) as answer,
         ):
             return answer.status == 200
     except (aiohttp.ClientError, OSError, TimeoutError):
@@ -95,14 +87,15 @@ async def _post(
         raise Unavailable(f"{at.host} does not answer to a {path}: {type(error).__name__}") from None
 
 
+def _unverified() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
 def _context(secret: Mapping[str, bytes]) -> ssl.SSLContext:
     context = ssl.create_default_context(cadata=secret["ca.crt"].decode())
-    # Python takes a client's key from files only; this one is gone again at once.
-    handle, name = tempfile.mkstemp()
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(secret["tls.crt"] + secret["tls.key"])
-        context.load_cert_chain(name)
-    finally:
-        Path(name).unlink()
+    with certificate.files(secret) as folder:
+        context.load_cert_chain(folder / "tls.crt", folder / "tls.key")
     return context

@@ -1,10 +1,7 @@
 """PgBouncer's console of one pod: which revision of its files it has loaded, and the commands that it obeys."""
 
 import asyncio
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import psycopg
@@ -14,6 +11,7 @@ from ..features.pooler import MARK
 from ..kernel.action import Peer
 from ..kernel.errors import Unavailable
 from ..kernel.observed import Pooler
+from . import certificate
 
 TIMEOUT, PATIENCE = 3.0, 1.0
 
@@ -55,9 +53,17 @@ async def _ask(
     """The rows that each command answers with."""
     try:
         async with asyncio.timeout(timeout):
-            with _files(secret) as files:
-                where = {"host": at.host, "hostaddr": at.address, "dbname": "pgbouncer", "user": "console"}
-                options = psycopg.conninfo.make_conninfo(**where, sslmode="verify-full", **files)
+            with certificate.files(secret) as folder:
+                options = psycopg.conninfo.make_conninfo(
+                    host=at.host,
+                    hostaddr=at.address,
+                    dbname="pgbouncer",
+                    user="console",
+                    sslmode="verify-full",
+                    sslcert=str(folder / "tls.crt"),
+                    sslkey=str(folder / "tls.key"),
+                    sslrootcert=str(folder / "ca.crt"),
+                )
                 connection = await psycopg.AsyncConnection.connect(
                     options, autocommit=True, prepare_threshold=None, row_factory=dict_row
                 )
@@ -69,16 +75,3 @@ async def _ask(
 
 async def _rows(cursor: psycopg.AsyncCursor[dict[str, Any]]) -> list[dict[str, Any]]:
     return await cursor.fetchall() if cursor.description else []
-
-
-@contextmanager
-def _files(secret: Mapping[str, bytes]) -> Iterator[dict[str, str]]:
-    """libpq takes certificates from files only; these are gone again once it has read them."""
-    with tempfile.TemporaryDirectory() as folder:
-        files = {}
-        for option, key in (("sslcert", "tls.crt"), ("sslkey", "tls.key"), ("sslrootcert", "ca.crt")):
-            path = Path(folder, key)
-            path.touch(0o600)
-            path.write_bytes(secret[key])
-            files[option] = str(path)
-        yield files

@@ -230,7 +230,7 @@ EVENTS = (
     Event("Warning", "NotReady", "Ready became False."),
     Event("Warning", "Stalled", "Stalled became True."),
     Event("Normal", "PrimaryChanged", "Another instance leads now."),
-    Event("Normal", "Switchover", "The primary is being handed over, and why."),
+    Event("Normal", "Switchover", "The primary was handed over, and why."),
     Event("Warning", "SwitchoverRefused", "The instance named in the annotation is not a ready standby."),
     Event("Normal", "InstanceRestarted", "A server restarts in its pod for parameters that a reload cannot change."),
     Event("Normal", "InstanceReplaced", "The only instance is being replaced; writes pause meanwhile."),

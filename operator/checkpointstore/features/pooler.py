@@ -19,7 +19,7 @@ from ..kernel.condition import POOLER_AVAILABLE, Condition, Status, changing, tr
 from ..kernel.contribution import Contribution, Database
 from ..kernel.env import Env
 from ..kernel.fragment import Fragment
-from ..kernel.hold import COMPONENT, peer, ready_poolers
+from ..kernel.hold import COMPONENT, peer
 from ..kernel.naming import AUTHORITY, REVISION, SOURCE, Names, labels, selector
 from ..kernel.observed import Observed
 from ..kernel.observed import Pooler as Console
@@ -106,30 +106,28 @@ def _publish(env: Env, database: Database, files: dict[str, str], revision: str)
 
 def _reloads(env: Env, observed: Observed, revision: str) -> tuple[tuple[Action, ...], bool]:
     """A reload for each pod that runs with another revision, and whether every ready pod runs with this one."""
-    pods = ready_poolers(observed)
-    silent = Console("")
-    has = {name: observed.poolers.get(name, silent).revision for name in (pod["metadata"]["name"] for pod in pods)}
+    pods = {pod["metadata"]["name"]: pod for pod in observed.ready(COMPONENT)}
+    has = {name: observed.poolers.get(name, Console("")).revision for name in pods}
     return tuple(
         Reload(
             program=Program.PGBOUNCER,
-            pod=pod["metadata"]["name"],
+            pod=name,
             at=peer(env, pod),
             admin=env.names.admin_tls,
             mark=(REVISION, revision),
         )
-        for pod in pods
+        for name, pod in pods.items()
         # One that does not answer to a question does not answer to this either.
-        if has[pod["metadata"]["name"]] not in ("", revision)
+        if has[name] not in ("", revision)
     ), bool(pods) and set(has.values()) == {revision}
 
 
 def _resumed(env: Env, observed: Observed, database: Database) -> tuple[Action, ...]:
     """Whoever held the clients of a pooler lets them go in the same action: here its operator has died in it."""
-    paused = {name for name, console in observed.poolers.items() if console.paused}
     return tuple(
         Resume(peer(env, pod), database.database, env.names.admin_tls)
-        for pod in ready_poolers(observed)
-        if pod["metadata"]["name"] in paused
+        for pod in observed.ready(COMPONENT)
+        if observed.poolers.get(pod["metadata"]["name"], Console("")).paused
     )
 
 

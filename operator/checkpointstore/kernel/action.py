@@ -33,6 +33,15 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True)
+class Emit:
+    """Tell a person once: an event on the store. `type` is Normal or Warning, `reason` one CamelCase word."""
+
+    type: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Apply:
     """Server-Side Apply of a complete manifest; `new` when no object of ours has that name yet."""
 
@@ -132,7 +141,10 @@ class Grow:
 
 @dataclass(frozen=True, slots=True)
 class Switchover:
-    """Let Patroni hand the primary over from `leader`, whose REST API is `at`, to `target`, at `address`."""
+    """Let Patroni hand the primary over from `leader`, whose REST API is `at`, to `target`, at `address`.
+
+    `told` is told only when it has.
+    """
 
     leader: str
     target: str
@@ -140,6 +152,7 @@ class Switchover:
     address: str
     admin: str
     hold: Hold
+    told: Emit
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,15 +199,6 @@ class Acknowledge:
     """Take a command's annotation off the store: it has been carried out."""
 
     annotation: str
-
-
-@dataclass(frozen=True, slots=True)
-class Emit:
-    """Tell a person once: an event on the store. `type` is Normal or Warning, `reason` one CamelCase word."""
-
-    type: str
-    reason: str
-    message: str
 
 
 @dataclass(frozen=True, slots=True)

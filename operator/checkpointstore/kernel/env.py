@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .action import Manifest
-from .naming import Names, labels
+from .naming import Names, host, labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +41,7 @@ class Env:
         object.__setattr__(self, "names", Names(self.name))
 
     def host(self, service: str) -> str:
-        """The Service's DNS name, resolved by any pod of the cluster whatever its cluster domain."""
-        return f"{service}.{self.namespace}.svc"
+        return host(service, self.namespace)
 
     def object(self, api_version: str, kind: str, name: str, component: str, **body: Any) -> Manifest:
         """A complete manifest of one of the store's children: labelled, owned by the store, in its namespace."""

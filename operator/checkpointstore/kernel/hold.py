@@ -2,18 +2,9 @@
 
 from .action import Hold, Manifest, Peer
 from .env import Env
-from .observed import Observed, pod_ready
+from .observed import Observed
 
 COMPONENT = "pooler"
-
-
-def ready_poolers(observed: Observed) -> list[Manifest]:
-    """The pooler pods that have clients, on nodes that answer."""
-    return [
-        pod
-        for pod in observed.all("Pod", COMPONENT)
-        if pod_ready(pod) and pod["status"].get("hostIP") not in observed.unreachable
-    ]
 
 
 def peer(env: Env, pod: Manifest) -> Peer:
@@ -22,5 +13,5 @@ def peer(env: Env, pod: Manifest) -> Peer:
 
 
 def hold(env: Env, observed: Observed, database: str) -> Hold:
-    pods = (pod for pod in ready_poolers(observed) if pod["metadata"]["name"] in observed.poolers)
+    pods = (pod for pod in observed.ready(COMPONENT) if pod["metadata"]["name"] in observed.poolers)
     return Hold(tuple(peer(env, pod) for pod in pods), database)

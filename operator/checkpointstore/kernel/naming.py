@@ -26,6 +26,11 @@ MANAGED_BY = "checkpointstore-operator"
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 
 
+def host(service: str, namespace: str) -> str:
+    """The Service's DNS name, resolved by any pod of the cluster whatever its cluster domain."""
+    return f"{service}.{namespace}.svc"
+
+
 @dataclass(frozen=True, slots=True)
 class Names:
     """The children's names of the store `store` (at most 40 characters)."""

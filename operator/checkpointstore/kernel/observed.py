@@ -96,6 +96,11 @@ class Observed:
             if ref.kind == kind and (component is None or component_of(self.objects[ref]) == component)
         ]
 
+    def ready(self, component: str) -> list[Manifest]:
+        """Pods of a component that are ready, on nodes that answer."""
+        pods = self.all("Pod", component)
+        return [pod for pod in pods if pod_ready(pod) and pod["status"].get("hostIP") not in self.unreachable]
+
 
 def component_of(manifest: Mapping[str, Any]) -> str:
     return str(manifest["metadata"].get("labels", {}).get("app.kubernetes.io/component", ""))

@@ -2,7 +2,7 @@
 
 import asyncio
 import datetime as dt
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -144,15 +144,18 @@ class Report:
             return
         for question in content.questions():
             try:
-                ended = await self._api.execute(self._namespace, name, "postgres", question.command)
+                await self._ask(name, "postgres", question.command, f"instances/{name}/{question.file}")
             except (Refused, Unavailable) as error:
                 self._problems.append(f"{error.message}; {name} is not asked further")
                 return
-            path = f"instances/{name}/{question.file}"
-            if ended.output:
-                self.archive.add(path, ended.output)
-            if ended.code:
-                self._problems.append(f"{path}: ended with {ended.code}: {ended.errors.strip()}")
+
+    async def _ask(self, pod: str, container: str, command: Sequence[str], path: str) -> None:
+        """Keep what a command in a container says; raises Refused or Unavailable where it cannot be run."""
+        ended = await self._api.execute(self._namespace, pod, container, command)
+        if ended.output:
+            self.archive.add(path, ended.output)
+        if ended.code:
+            self._problems.append(f"{path}: ended with {ended.code}: {ended.errors.strip()}")
 
     async def _pooler(self, pod: Manifest) -> None:
         name = pod["metadata"]["name"]
@@ -160,10 +163,8 @@ class Report:
             self._problems.append(f"{name} does not run: not asked for PgBouncer's view")
             return
         if content.running(pod, "pgbouncer"):
-            shown = self._api.execute(self._namespace, name, "pgbouncer", ["cat", f"{CONFIG}/pgbouncer.ini"])
-            ended = await self._try(shown, None)
-            if ended is not None:
-                self.archive.add(f"pooler/{name}/pgbouncer.ini", ended.output)
+            command = ["cat", f"{CONFIG}/pgbouncer.ini"]
+            await self._try(self._ask(name, "pgbouncer", command, f"pooler/{name}/pgbouncer.ini"), None)
         page = await self._try(self._api.page(self._namespace, name, EXPORTER_PORT, "/metrics"), "")
         if page:
             self.archive.add(f"pooler/{name}/metrics.txt", content.metrics(page))

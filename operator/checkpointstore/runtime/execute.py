@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import datetime as dt
+import logging
 import secrets
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -45,6 +46,9 @@ from .observe import DIGEST, digest, owned
 
 COMPONENT = "checkpointstore-operator"
 MOMENT, HOLD = 0.1, 10.0
+ORDERS = (Reload, Restart, Resume, Switchover)
+"""What one pod is asked to do: while it does not, everything else goes on."""
+_log = logging.getLogger(__name__)
 
 
 async def execute(kube: Kube, store: Store, actions: tuple[Action, ...]) -> frozenset[Ref]:
@@ -61,6 +65,11 @@ async def execute(kube: Kube, store: Store, actions: tuple[Action, ...]) -> froz
                 await _step(kube, store, action, taken)
             except Refused as error:
                 refusals.append(error)
+            except Unavailable as error:
+                if not isinstance(action, ORDERS):
+                    raise
+                # The next look sees that it was not obeyed, and asks again.
+                _log.warning("not obeyed: %s", error)
     applies = [action for action in actions if isinstance(action, Apply)]
     # A binding to a role that is not there yet is refused, as nobody can tell whether it grants too much.
     roles = [action for action in applies if action.manifest["kind"] == "Role"]
@@ -97,6 +106,7 @@ async def _step(kube: Kube, store: Store, action: Action, taken: set[Ref]) -> No
             await _publish(kube, store, action, taken)
         case Switchover():
             await _switchover(kube, store, action)
+            await _step(kube, store, action.told, taken)
         case Resume(pooler, database, admin):
             await pgbouncer.resume(pooler, database, await _secret(kube, store, admin))
         case RotatePassword(secret, username, rotation):
@@ -126,16 +136,18 @@ async def _step(kube: Kube, store: Store, action: Action, taken: set[Ref]) -> No
 
 
 async def _switchover(kube: Kube, store: Store, action: Switchover) -> None:
-    """Until the next one leads, or Patroni says that it will not; clients wait no longer than HOLD."""
+    """Until the next one leads; clients wait no longer than HOLD. Raises Unavailable when it does not."""
     key = await _secret(kube, store, action.admin)
     asked = asyncio.create_task(patroni.switchover(action.at, action.leader, action.target, key))
     try:
         async with _held(action.hold, key):
             end = time.monotonic() + HOLD
-            while not asked.done() and time.monotonic() < end and not await patroni.leads(action.address):
+            while not (led := await patroni.leads(action.address)) and not asked.done() and time.monotonic() < end:
                 await asyncio.sleep(MOMENT)
         if asked.done():
             asked.result()
+        elif not led:
+            raise Unavailable(f"{action.target} does not lead {HOLD:.0f} s after {action.leader} was asked")
     finally:
         asked.cancel()
 

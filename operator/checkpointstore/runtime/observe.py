@@ -5,16 +5,18 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from ..adapters import certificate, patroni, pgbouncer
+from ..adapters.certificate import FILES
 from ..adapters.kube import Kube
 from ..api.store import Store
 from ..kernel.action import Manifest, Peer, Ref
 from ..kernel.errors import Refused
-from ..kernel.naming import ROTATION, SINCE, SOURCE, STORE_LABEL, Names
-from ..kernel.observed import Observed, Pooler, SecretFact, Server, component_of, pod_ready
+from ..kernel.naming import ROTATION, SINCE, SOURCE, STORE_LABEL, Names, host
+from ..kernel.observed import Observed, Pooler, SecretFact, Server
 
 # Made by us with the store as their controller; the rest is made by Kubernetes or Patroni on our behalf.
 OWNED = (
@@ -52,10 +54,8 @@ async def observe(kube: Kube, store: Store, suspects: Iterable[Ref], unreachable
     }
     facts = [fact(value, store.uid) for value in values if value is not None]
     foreign = {Ref("Secret", item.name) for item in facts if not item.ours} | {ref for ref in taken if ref}
-    return Observed(
+    seen = Observed(
         objects=objects,
-        served=await _served(objects, unreachable),
-        poolers=await _poolers(objects, unreachable, Names(store.name), values),
         secrets={item.name: item for item in facts if item.ours},
         foreign=frozenset(foreign),
         storage_class=Ref("StatefulSet", store.name) in objects
@@ -63,31 +63,27 @@ async def observe(kube: Kube, store: Store, suspects: Iterable[Ref], unreachable
         unreachable=unreachable,
         server=await _server(kube, store),
     )
+    served, poolers = await asyncio.gather(_served(seen), _poolers(seen, store, values))
+    return replace(seen, served=served, poolers=poolers)
 
 
-async def _served(objects: Mapping[Ref, Manifest], unreachable: frozenset[str]) -> dict[str, str]:
+async def _served(seen: Observed) -> dict[str, str]:
     """What certificate each ready instance serves; those that do not answer are left out."""
-    pods = [item for ref, item in objects.items() if ref.kind == "Pod" and component_of(item) == "postgres"]
-    ready = [pod for pod in pods if pod_ready(pod) and pod["status"].get("hostIP") not in unreachable]
+    ready = seen.ready("postgres")
     prints = await asyncio.gather(*(patroni.served(pod["status"]["podIP"]) for pod in ready))
     return {pod["metadata"]["name"]: text for pod, text in zip(ready, prints, strict=True) if text}
 
 
-async def _poolers(
-    objects: Mapping[Ref, Manifest], unreachable: frozenset[str], names: Names, secrets: Iterable[Manifest | None]
-) -> dict[str, Pooler]:
+async def _poolers(seen: Observed, store: Store, secrets: Iterable[Manifest | None]) -> dict[str, Pooler]:
     """What each ready pooler's console says; those that do not answer are left out."""
+    names, ready = Names(store.name), seen.ready("pooler")
     admin = next((secret for secret in secrets if secret and secret["metadata"]["name"] == names.admin_tls), None)
-    if admin is None:
+    key = {name: base64.b64decode(value) for name, value in ((admin or {}).get("data") or {}).items()}
+    if not key.keys() >= set(FILES):
         return {}
-    key = {name: base64.b64decode(value) for name, value in (admin.get("data") or {}).items()}
-    pods = [item for ref, item in objects.items() if ref.kind == "Pod" and component_of(item) == "pooler"]
-    ready = [pod for pod in pods if pod_ready(pod) and pod["status"].get("hostIP") not in unreachable]
-    host = f"{names.pooler}.{{}}.svc"
-    found = await asyncio.gather(
-        *(pgbouncer.look(Peer(host.format(pod["metadata"]["namespace"]), pod["status"]["podIP"]), key) for pod in ready)
-    )
-    return {pod["metadata"]["name"]: console for pod, console in zip(ready, found, strict=True) if console}
+    console = host(names.pooler, store.namespace)
+    found = await asyncio.gather(*(pgbouncer.look(Peer(console, pod["status"]["podIP"]), key) for pod in ready))
+    return {pod["metadata"]["name"]: said for pod, said in zip(ready, found, strict=True) if said}
 
 
 async def _server(kube: Kube, store: Store) -> Server | None:

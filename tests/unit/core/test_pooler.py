@@ -98,3 +98,11 @@ def test_poolers_that_know_only_a_lost_authority_are_replaced() -> None:
         world.delete("Secret", "agents-ca").settle()
         assert not before & set(lives(world))
         assert world.status["phase"] == "Ready"
+
+
+def test_the_operators_own_key_without_a_part_is_no_reason_to_fail() -> None:
+    with World() as world:
+        world.make().settle()
+        world.edit("Secret", "agents-admin-tls", {"data": {"tls.key": None}}).look()
+        assert world.observed().poolers == {}
+        assert world.condition("PoolerAvailable")["reason"] == "Reloading"

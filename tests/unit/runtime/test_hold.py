@@ -6,7 +6,7 @@ from unittest.mock import patch
 
 import pytest
 
-from checkpointstore.kernel.action import Peer, Restart, Switchover
+from checkpointstore.kernel.action import Action, Peer, Restart, Switchover
 from checkpointstore.kernel.errors import Unavailable
 from checkpointstore.runtime import execute as module
 from checkpointstore.runtime.execute import execute
@@ -22,6 +22,16 @@ def hand_over(world: World) -> Switchover:
     primary = world.status["postgres"]["primary"]
     world.command("switchover", "agents-1" if primary == "agents-0" else "agents-0")
     return next(action for action in world.plan().actions if isinstance(action, Switchover))
+
+
+def carry_out(world: World, *actions: Action) -> None:
+    """What the operator does, within a time in which nothing real takes part."""
+    asyncio.run(asyncio.wait_for(execute(Twin(world.server), world.store(), actions), 5))
+
+
+def events(world: World) -> list[str]:
+    """The reasons that were told so far."""
+    return [event["reason"] for event in world.server.all("Event")]
 
 
 def test_clients_wait_from_the_wish_until_the_next_one_leads() -> None:
@@ -41,22 +51,29 @@ def test_clients_wait_from_the_wish_until_the_next_one_leads() -> None:
             await asyncio.sleep(60)
 
         with patch.multiple(world.rest, leads=leads, switchover=switchover):
-            asyncio.run(execute(Twin(world.server), world.store(), (action,)))
+            carry_out(world, action)
         assert waiting == [2, 2, 2]
         assert not world.console.paused
+        assert events(world)[-1] == "Switchover"
 
 
-def test_a_switchover_that_patroni_refuses_is_raised_and_clients_go_on() -> None:
+def test_a_switchover_that_patroni_refuses_keeps_nothing_else_from_being_done(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     with World() as world:
         world.make(PAIR).settle()
-        action = hand_over(world)
+        hand_over(world)
+        world.delete("Service", "agents-ro")
 
         async def refuse(*_: object) -> None:
             raise Unavailable("agents-0 does not hand over to agents-1: no good candidates")
 
-        with patch.object(world.rest, "switchover", refuse), pytest.raises(Unavailable, match="no good candidates"):
-            asyncio.run(execute(Twin(world.server), world.store(), (action,)))
+        with patch.object(world.rest, "switchover", refuse):
+            carry_out(world, *world.plan().actions)
+        assert "no good candidates" in caplog.text
         assert not world.console.paused
+        assert world.need("Service", "agents-ro")
+        assert "Switchover" not in events(world)
 
 
 def test_clients_wait_no_longer_than_hold_whatever_patroni_does() -> None:
@@ -72,8 +89,9 @@ def test_clients_wait_no_longer_than_hold_whatever_patroni_does() -> None:
             await asyncio.sleep(60)
 
         with patch.multiple(world.rest, leads=silence, switchover=never), patch.object(module, "HOLD", 0.2):
-            asyncio.run(asyncio.wait_for(execute(Twin(world.server), world.store(), (action,)), 5))
+            carry_out(world, action)
         assert not world.console.paused
+        assert "Switchover" not in events(world)
 
 
 def test_a_lone_primary_restarts_while_its_clients_wait() -> None:

@@ -59,13 +59,14 @@ def contribute(
         return Contribution(conditions=(blocked,), again=timedelta(seconds=10)), None
     now_shape, resizing = shape(spec, env, observed, commands, found, primary)
     reloads = renew(env, observed)
+    synced = synchronous(env, observed)
     commanded = switchover(env, observed, commands, found, primary)
     if commands.hibernate:
         step, conditions = Step(), _hibernated(_was_initialized(previous))
     else:
         step = roll(spec, env, observed, commands, found, primary)
         done = _was_initialized(previous) or (initialized(env, observed) and bool(primary))
-        conditions = _conditions(spec, done, found, database, step, synchronous(env, observed))
+        conditions = _conditions(spec, done, found, database, step, synced)
     return Contribution(
         desired=(
             *network.account(env),
@@ -87,7 +88,7 @@ def contribute(
         status={"postgres": _status(spec, found, primary)},
         release=step.release,
         # Nobody tells us of a change of Patroni's records.
-        again=AGAIN if reloads or any(item.reason == "NotSynchronous" for item in conditions) else None,
+        again=AGAIN if reloads or synced < _wanted(spec) else None,
     ), database
 
 
@@ -167,13 +168,18 @@ def _available(spec: Postgres, found: tuple[Member, ...], database: Database, st
         return changing(POSTGRES_AVAILABLE, "WaitingForTurn", f"Another store takes up the new release first; {count}")
     if len(found) != spec.instances or ready < spec.instances:
         return changing(POSTGRES_AVAILABLE, "InstancesMissing", count)
-    if spec.synchronous and synced < spec.synchronous.number:
-        told = f"{synced} of {spec.synchronous.number} standbys are synchronous; only those may take over"
+    if synced < _wanted(spec):
+        told = f"{synced} of {_wanted(spec)} standbys are synchronous; only those may take over"
         return changing(POSTGRES_AVAILABLE, "NotSynchronous", told)
     if step.waits:
         told = f"{', '.join(step.waits)} must restart: set the annotation {RESTART} to a new value when it suits"
         return true(POSTGRES_AVAILABLE, "RestartRequired", told)
     return true(POSTGRES_AVAILABLE, "AllInstancesReady", count)
+
+
+def _wanted(spec: Postgres) -> int:
+    """How many standbys shall have all that was acknowledged."""
+    return spec.synchronous.number if spec.synchronous else 0
 
 
 def _status(spec: Postgres, found: tuple[Member, ...], primary: str) -> dict[str, Any]:

@@ -113,7 +113,6 @@ def hand_over(
     if asked or lead is None:
         return ()
     return (
-        Emit("Normal", "Switchover", f"Handing the primary over from {primary} to {target.name} {why}"),
         Switchover(
             leader=primary,
             target=target.name,
@@ -121,6 +120,7 @@ def hand_over(
             address=target.address,
             admin=env.names.admin_tls,
             hold=hold(env, observed, DATABASE),
+            told=Emit("Normal", "Switchover", f"Handed the primary over from {primary} to {target.name} {why}"),
         ),
     )
 
