@@ -22,13 +22,17 @@ class Console:
         """Pods whose clients wait."""
         self.deaf = False
         """Nobody answers."""
+        self.behind = False
+        """Kubelets know what Secrets were before."""
+        self._marks: dict[str, str] = {}
 
     def step(self) -> None:
         """Kubelets refresh the files of pods that were touched; whoever has just started reads them."""
         for pod in self._running():
             uid, source = pod["metadata"]["uid"], self._source(pod)
-            touched = pod["metadata"].get("annotations", {}).get(REVISION) == source
-            self._files[uid] = source if touched else self._files.get(uid, source)
+            mark = pod["metadata"].get("annotations", {}).get(REVISION, "")
+            touched, self._marks[uid] = mark != self._marks.get(uid, ""), mark
+            self._files[uid] = source if touched and not self.behind else self._files.get(uid, source)
             self._loaded.setdefault(uid, self._files[uid])
 
     async def look(self, at: Peer, secret: Mapping[str, bytes]) -> Pooler | None:

@@ -128,6 +128,13 @@ class World:
         yield
         self.console.deaf = False
 
+    @contextmanager
+    def kubelets_behind(self) -> Iterator[None]:
+        """Kubelets refresh a touched pod's volumes from what the Secrets were before."""
+        self.console.behind = True
+        yield
+        self.console.behind = False
+
     # What the operator does
 
     def start_anew(self, life: int | None = None, faults: Mapping[int, StoreError] | None = None) -> Self:

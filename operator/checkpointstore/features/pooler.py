@@ -24,7 +24,7 @@ from ..kernel.naming import AUTHORITY, REVISION, SOURCE, Names, labels, selector
 from ..kernel.observed import Observed
 from ..kernel.observed import Pooler as Console
 from ..kernel.pki import hosts, leaf
-from ..kernel.pod import CONTAINER_SECURITY, POD_SECURITY, mount, scratch, secret_volume
+from ..kernel.pod import CONTAINER_SECURITY, POD_SECURITY, mount, scratch, secret_volume, touch
 
 PORT = 5432
 EXPORTER_PORT = 9127
@@ -72,7 +72,7 @@ def contribute(
     # While a Secret is made again, the pods that run have read the old one, and go on.
     revision = made or (published.source if published else "")
     fresh = published is not None and published.intact and published.source == revision
-    reloads, loaded = _reloads(env, observed, revision) if fresh else ((), False)
+    reloads, loaded = _reloads(env, observed, revision, now) if fresh else ((), False)
     ready, updated = _count(live)
     replicas = 0 if commands.hibernate else spec.instances
     return Contribution(
@@ -104,7 +104,7 @@ def _publish(env: Env, database: Database, files: dict[str, str], revision: str)
     return PublishPooler(secret, files, OPERATORS, env.names.credentials, env.names.pooler_tls, server)
 
 
-def _reloads(env: Env, observed: Observed, revision: str) -> tuple[tuple[Action, ...], bool]:
+def _reloads(env: Env, observed: Observed, revision: str, now: datetime) -> tuple[tuple[Action, ...], bool]:
     """A reload for each pod that runs with another revision, and whether every ready pod runs with this one."""
     pods = {pod["metadata"]["name"]: pod for pod in observed.ready(COMPONENT)}
     has = {name: observed.poolers.get(name, Console("")).revision for name in pods}
@@ -114,7 +114,7 @@ def _reloads(env: Env, observed: Observed, revision: str) -> tuple[tuple[Action,
             pod=name,
             at=peer(env, pod),
             admin=env.names.admin_tls,
-            mark=(REVISION, revision),
+            mark=touch(REVISION, revision, now),
         )
         for name, pod in pods.items()
         # One that does not answer to a question does not answer to this either.

@@ -1,8 +1,10 @@
 """Pieces of pod specs that every room's pods share: the restricted security context, volumes from secrets."""
 
+from datetime import datetime
 from typing import Any
 
 USER = 10001
+TOUCH_SECONDS = 10
 CONTAINER_SECURITY: dict[str, Any] = {
     "allowPrivilegeEscalation": False,
     "readOnlyRootFilesystem": True,
@@ -33,3 +35,11 @@ def scratch(name: str, size: str = "64Mi") -> dict[str, Any]:
 
 def mount(name: str, path: str, read_only: bool = False) -> dict[str, Any]:
     return {"name": name, "mountPath": path, **({"readOnly": True} if read_only else {})}
+
+
+def touch(annotation: str, value: str, now: datetime) -> tuple[str, str]:
+    """An annotation that lets the kubelet refresh a pod's volumes, with a value that is another every TOUCH_SECONDS.
+
+    The kubelet refreshes them from what it knows, for up to a minute after an outage of the API server the old Secret.
+    """
+    return annotation, f"{value}.{int(now.timestamp()) // TOUCH_SECONDS}"

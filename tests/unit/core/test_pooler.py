@@ -1,7 +1,7 @@
 """Poolers take up what is published to them while they run, and nobody is told of it before they have."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from checkpointstore import reconcile
 from checkpointstore.features import pooler
@@ -11,6 +11,7 @@ from checkpointstore.kernel.observed import Observed, Pooler
 from tests.contract.world import PLATFORM, World
 from tests.golden.case import EXTERNAL
 
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 PODS = {"checkpointstore.dev/store": "agents", "app.kubernetes.io/component": "pooler"}
 
 
@@ -66,13 +67,13 @@ def test_what_runs_with_another_revision_is_told_to_reload_and_who_is_silent_is_
         observed, env = world.observed(), reconcile._env(world.store(), PLATFORM)
         first, second = sorted(observed.poolers)
         revision = observed.poolers[first].revision
-        reloads, loaded = pooler._reloads(env, seen(world, {first: Pooler("older")}), revision)
+        reloads, loaded = pooler._reloads(env, seen(world, {first: Pooler("older")}), revision, NOW)
         assert [(item.program, item.pod, item.mark) for item in reloads if isinstance(item, Reload)] == [
-            (Program.PGBOUNCER, first, (REVISION, revision))
+            (Program.PGBOUNCER, first, (REVISION, f"{revision}.{int(NOW.timestamp()) // 10}"))
         ]
         assert not loaded
-        assert pooler._reloads(env, seen(world, {second: Pooler(revision)}), revision) == ((), False)
-        assert pooler._reloads(env, observed, revision) == ((), True)
+        assert pooler._reloads(env, seen(world, {second: Pooler(revision)}), revision, NOW) == ((), False)
+        assert pooler._reloads(env, observed, revision, NOW) == ((), True)
 
 
 def test_a_silent_pooler_keeps_the_binding_back_and_is_told() -> None:
@@ -89,6 +90,20 @@ def test_a_silent_pooler_keeps_the_binding_back_and_is_told() -> None:
             assert world.again == timedelta(seconds=10)
         world.settle()
         assert world.secret("agents-app")["username"] == "app_b"
+
+
+def test_a_kubelet_that_was_behind_is_asked_again() -> None:
+    with World() as world:
+        world.make().settle()
+        before = lives(world)
+        with world.kubelets_behind():
+            world.command("rotate-credentials", "1")
+            for _ in range(25):
+                world.look()
+                world.tick()
+            assert world.condition("PoolerAvailable")["reason"] == "Reloading"
+        world.settle_until(lambda: world.secret("agents-app")["username"] == "app_b")
+        assert lives(world) == before
 
 
 def test_poolers_that_know_only_a_lost_authority_are_replaced() -> None:

@@ -359,6 +359,33 @@ def test_a_stranger_in_a_list_that_is_one_value_is_sent_away() -> None:
         assert world.need("RoleBinding", "agents")["subjects"] == live["subjects"]
 
 
+LASTING = ("agents-rw", "agents-rw-config", "agents-rw-sync", "agents-rw-failover")
+
+
+def test_a_pass_that_a_deletion_overtakes_takes_no_owner_from_what_patroni_keeps_its_state_in() -> None:
+    with World() as world:
+        world.make().settle()
+        store, before = world.store(), world.observed()
+        rights = Ref("RoleBinding", "agents")
+        for gone in ({rights}, {rights, *(Ref("Service", name) for name in LASTING)}):
+            seen = replace(before, objects={ref: item for ref, item in before.objects.items() if ref not in gone})
+            plan = reconcile.plan(store, seen, PLATFORM, world.server.now)
+            applied = {action.manifest["metadata"]["name"] for action in plan.actions if isinstance(action, Apply)}
+            assert not applied & set(LASTING)
+            assert not [action for action in plan.actions if isinstance(action, Delete)]
+            assert "agents" in applied
+
+
+def test_services_that_keep_patronis_state_get_their_second_owner_back() -> None:
+    with World() as world:
+        world.make().settle()
+        world.delete("RoleBinding", "agents").settle()
+        rights = world.need("RoleBinding", "agents")["metadata"]["uid"]
+        for name in LASTING:
+            owners = {item["uid"] for item in world.need("Service", name)["metadata"]["ownerReferences"]}
+            assert owners == {world.body["metadata"]["uid"], rights}
+
+
 @pytest.mark.parametrize(
     ("key", "value", "told"),
     [

@@ -58,7 +58,7 @@ def contribute(
     if blocked := _blocked(env, observed, previous, created, adopt, spec):
         return Contribution(conditions=(blocked,), again=timedelta(seconds=10)), None
     now_shape, resizing = shape(spec, env, observed, commands, found, primary)
-    reloads = renew(env, observed)
+    reloads = renew(env, observed, now)
     synced = synchronous(env, observed)
     commanded = switchover(env, observed, commands, found, primary)
     if commands.hibernate:
