@@ -11,10 +11,13 @@ def measure(stage: Stage) -> None:
     with stage.scene("throughput") as scene:
         scene.store("agents", ASYNCHRONOUS)
         _, result = scene.run("puts.py", "agents", SECONDS=600 if stage.full else 20)
+        body = stage.kubectl.json("get", "checkpointstore", "agents", "-n", scene.namespace)
         note = stage.report.note
         note("throughput.puts", one(result["acknowledged"] / result["seconds"]), "puts/s", ">=500")
         note("throughput.seconds", one(result["seconds"]), "s")
         note("throughput.errors", one(result["failed"]), "errors", "<=0")
+        # Every failover begins another timeline; the store is new.
+        note("throughput.failovers", one(body["status"]["postgres"]["timeline"] - 1), "failovers", "<=0")
         for name, wait in zip(WAITS, result["waits"], strict=True):
             note(f"throughput.put.{name}", one(wait), "ms")
         if result["failed"]:

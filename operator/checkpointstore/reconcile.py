@@ -8,7 +8,7 @@ from typing import Any
 from .api.store import ReclaimPolicy, Store
 from .features import authority, binding, network_policy, pooler
 from .features.schema import slice as schema
-from .kernel.action import Action, Apply, Delete, Emit, Manifest
+from .kernel.action import Action, Apply, Delete, Emit, Manifest, Ref
 from .kernel.command import Commands
 from .kernel.condition import (
     POOLER_AVAILABLE,
@@ -188,6 +188,18 @@ def refused(intended: Plan, reason: str, message: str) -> Plan:
         parts=(broken(READY, reason, message), *intended.parts),
         again=timedelta(seconds=30),
     )
+
+
+def contested(intended: Plan, fought: frozenset[Ref]) -> Plan:
+    """A plan that leaves objects alone for a while which somebody else changes back each time they are applied."""
+    if not fought:
+        return intended
+    names = ", ".join(sorted(f"{target.kind}/{target.name}" for target in fought))
+    told = changing(RECONCILING, "FieldContested", f"Applied again and again, and somebody changes it back: {names}")
+    kept = (
+        item for item in intended.actions if not (isinstance(item, Apply) and by_ref([item.manifest]).keys() & fought)
+    )
+    return replace(intended, actions=tuple(kept), parts=(told, *intended.parts), again=timedelta(seconds=30))
 
 
 def status(previous: Mapping[str, Any], generation: int, outcome: Plan, now: datetime) -> dict[str, Any]:

@@ -24,6 +24,8 @@ ORDER = (
     "test_faults",
     "test_report",
     "test_outside",
+    "test_upgrade",
+    "test_demo",
     "test_install",
 )
 NOTED = pytest.StashKey[Figures]()

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -13,7 +14,7 @@ from demo.agentjob import Agent
 from demo.kubectl import CommandFailed, Kubectl, wait_for
 from tests.e2e.figure import Figures
 from tests.e2e.subject import Subject, stamp
-from tests.e2e.writing import Writer
+from tests.e2e.writing import Mark, Writer
 
 PATIENCE = 150
 # The certificate that a server shows on a port, from inside its pod: PostgreSQL wants to be asked for TLS first.
@@ -48,8 +49,27 @@ def writer(busy: Subject, start_agent: Callable[..., Agent], figures: Figures) -
         started.stop()
 
 
+@dataclass(frozen=True)
+class Rotation:
+    """A rotation of the busy store's authority, begun under a writer."""
+
+    writer: Writer
+    since: Mark
+    authority: str
+    lives: set[tuple[str, str, str]]
+
+
 @pytest.fixture(scope="module")
-def quiet(busy: Subject) -> Subject:
+def rotation(busy: Subject, start_agent: Callable[..., Agent], figures: Figures) -> Rotation:
+    """It takes minutes of waiting: begun before the quiet store's tests, looked at after them."""
+    writer = Writer.start(start_agent, figures, busy.name, "authority")
+    begun = Rotation(writer, writer.mark(), busy.secret("busy-ca")["ca.crt"], busy.lives())
+    busy.command("rotate-authority", stamp())
+    return begun
+
+
+@pytest.fixture(scope="module")
+def quiet(busy: Subject, rotation: Rotation) -> Subject:
     """A store of one instance that restarts only when told."""
     made = Subject(busy.kubectl, busy.namespace, "quiet")
     made.ready(PATIENCE)
@@ -194,7 +214,9 @@ def test_hibernated_store_keeps_its_data(quiet: Subject, run_agent: Callable[...
     assert result["ok"], agent.tail()
 
 
-def test_growth_that_the_storage_refuses_is_told(quiet: Subject, say: Callable[[str], None]) -> None:
+def test_growth_that_the_storage_refuses_is_told_and_can_be_taken_back(
+    quiet: Subject, say: Callable[[str], None]
+) -> None:
     claim = quiet.kubectl.json("get", "pvc", "data-quiet-0", "-n", quiet.namespace)
     kind = quiet.kubectl.json("get", "storageclass", claim["spec"]["storageClassName"])
     if kind.get("allowVolumeExpansion"):
@@ -206,29 +228,31 @@ def test_growth_that_the_storage_refuses_is_told(quiet: Subject, say: Callable[[
     assert "data-quiet-0" in stalled["message"]
     assert "resize" in stalled["message"]
     assert quiet.condition("Ready")["status"] == "True"
+    with pytest.raises(CommandFailed, match="storage cannot shrink"):
+        quiet.patch({"postgres": {"storage": {"size": "9Gi"}}})
+    quiet.patch({"postgres": {"storage": {"size": "10Gi"}}})
+    quiet.ready()
+    assert quiet.condition("Stalled")["status"] == "False"
     assert quiet.whole()
 
 
-def test_authority_rotation(busy: Subject, start_agent: Callable[..., Agent], figures: Figures) -> None:
+def test_authority_rotation(busy: Subject, rotation: Rotation) -> None:
     """Three stages with two minutes between them; certificates are only ever served to those who trust them."""
-    writer = Writer.start(start_agent, figures, busy.name, "authority")
-    before, lives = busy.secret("busy-ca"), busy.lives()
-    with writer.through("authority_rotation"):
-        busy.command("rotate-authority", stamp())
 
-        def retired() -> bool:
-            ca = busy.secret("busy-ca")
-            return ca["ca.crt"] != before["ca.crt"] and ca["trust.crt"].strip() == ca["ca.crt"].strip()
+    def retired() -> bool:
+        ca = busy.secret("busy-ca")
+        return ca["ca.crt"] != rotation.authority and ca["trust.crt"].strip() == ca["ca.crt"].strip()
 
-        busy.changed("only the new authority trusted", retired, 600)
-    writer.stop()
+    busy.changed("only the new authority trusted", retired, 600)
+    rotation.writer.note("authority_rotation", rotation.since)
+    rotation.writer.stop()
     trusted = busy.secret("busy-ca")["ca.crt"].strip()
     (leaf,) = served(busy)
     x509.load_pem_x509_certificate(leaf.encode()).verify_directly_issued_by(
         x509.load_pem_x509_certificate(trusted.encode())
     )
     assert busy.secret("busy-app")["ca.crt"].strip() == trusted
-    assert busy.lives() == lives, "PostgreSQL takes certificates up without a restart"
+    assert busy.lives() == rotation.lives, "PostgreSQL takes certificates up without a restart"
 
 
 def has_poolers(subject: Subject, count: int) -> bool:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from demo.agentjob import Agent, Line
@@ -11,6 +12,14 @@ from tests.e2e.figure import Figures
 
 CONNECTIONS = 4
 ENVIRONMENT = {"CLIENTS": str(CONNECTIONS), "RATE": str(200 / CONNECTIONS), "SECONDS": "900"}
+
+
+@dataclass(frozen=True)
+class Mark:
+    """How much a writer had told at a moment."""
+
+    told: int
+    moment: float
 
 
 class Writer:
@@ -47,14 +56,22 @@ class Writer:
     @contextmanager
     def through(self, what: str, failed: int = CONNECTIONS) -> Iterator[None]:
         """Note what a change cost: its time, the longest gap, and failed calls, of which so many may be."""
-        before, began = len(self.told()), time.monotonic()
+        since = self.mark()
         yield
-        took = time.monotonic() - began
+        self.note(what, since, failed)
+
+    def mark(self) -> "Mark":
+        """The present moment, for `note`."""
+        return Mark(len(self.told()), time.monotonic())
+
+    def note(self, what: str, since: "Mark", failed: int = CONNECTIONS) -> None:
+        """Note what has been lost of time and calls since then; see `through`."""
+        took = time.monotonic() - since.moment
         self.next_second()
         lines = self.told()
-        calls = sum(lines[-1]["failed"]) - sum(lines[before - 1]["failed"])
+        calls = sum(lines[-1]["failed"]) - sum(lines[since.told - 1]["failed"])
         self._figures.note(f"{what}_took", took, "s")
-        self._figures.note(f"{what}_longest_gap", max(line["gap"] for line in lines[before:]), "s", "<=3")
+        self._figures.note(f"{what}_longest_gap", max(line["gap"] for line in lines[since.told :]), "s", "<=3")
         self._figures.note(f"{what}_failed_calls", calls, f"of {CONNECTIONS} connections", f"<={failed}")
         assert calls <= failed, self.agent.tail()
 

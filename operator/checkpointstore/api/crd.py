@@ -74,6 +74,11 @@ def _column(name: str, type_: str, path: str, priority: int, description: str) -
     return column
 
 
+def _size(spec: str) -> str:
+    """CEL for the size that a spec wants of its volumes."""
+    return f"quantity(string({spec}.postgres.storage.size))"
+
+
 def _root() -> dict[str, Any]:
     schema = StoreSpec.model_json_schema(by_alias=True)
     definitions = schema.pop("$defs", {})
@@ -101,6 +106,14 @@ def _root() -> dict[str, Any]:
                 " || !self.spec.bootstrap.adopt || oldSelf.spec.bootstrap.adopt",
                 "message": "bootstrap is read before the store is Initialized and cannot be set afterwards",
                 "fieldPath": ".spec.bootstrap.adopt",
+            },
+            {
+                # What the volumes have not reached may be taken back: a StorageClass that cannot grow refuses for ever.
+                "rule": f"{_size('self.spec')}.compareTo({_size('oldSelf.spec')}) >= 0"
+                " || (has(oldSelf.status) && has(oldSelf.status.postgres) && has(oldSelf.status.postgres.volumeSize)"
+                f" && {_size('self.spec')}.compareTo(quantity(oldSelf.status.postgres.volumeSize)) >= 0)",
+                "message": "storage cannot shrink",
+                "fieldPath": ".spec.postgres.storage.size",
             },
         ],
         "properties": {

@@ -74,7 +74,13 @@ _RECONCILING = Subject(
     "A change is under way. A serving store stays Ready meanwhile.",
     Status.FALSE,
     (
-        (Status.TRUE, (Reason("Applying", "What differs from the spec is being applied."),)),
+        (
+            Status.TRUE,
+            (
+                Reason("Applying", "What differs from the spec is being applied."),
+                Reason("FieldContested", "What is applied does not stay: somebody else changes it back."),
+            ),
+        ),
         (
             Status.FALSE,
             (

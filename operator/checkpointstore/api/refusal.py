@@ -104,7 +104,7 @@ CHANGED = (
     Refused(
         "less storage",
         {"postgres": {"storage": {"size": "1Gi"}}},
-        'spec.postgres.storage.size: Invalid value: "": storage cannot shrink',
+        'spec.postgres.storage.size: Invalid value: "object": storage cannot shrink',
         before={"postgres": {"storage": {"size": "2Gi"}}},
     ),
     Refused(

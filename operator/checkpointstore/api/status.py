@@ -67,6 +67,7 @@ STATUS: dict[str, Any] = _object(
         primary=_text("The instance that leads."),
         instances=_number("Instances wanted."),
         readyInstances=_number("Instances ready."),
+        volumeSize={**_text("Size that the instances' volumes were made with or grown to."), "maxLength": 32},
         timeline=_number("Timeline of the primary; every failover adds one."),
     ),
     schema=_object(

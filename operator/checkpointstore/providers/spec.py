@@ -65,13 +65,8 @@ class Synchronous(Fragment):
 class Storage(Fragment):
     """The volume of each instance."""
 
-    size: Quantity = Field(
-        default="10Gi",
-        json_schema_extra=_rule(
-            "quantity(string(self)).compareTo(quantity(string(oldSelf))) >= 0", "storage cannot shrink"
-        ),
-    )
-    """Size of the volume. It cannot shrink."""
+    size: Quantity = "10Gi"
+    """Size of the volume. It cannot shrink; a growth that was refused can be taken back."""
     storage_class_name: str | None = None
     """StorageClass of the volume; the cluster's default when absent."""
 

@@ -18,13 +18,14 @@ from ..kernel.env import Platform
 from ..kernel.errors import Refused, StoreError, Unavailable
 from . import metrics
 from .execute import emit, execute
+from .limit import Limit
 from .log import PASS, STORE
 from .observe import node_addresses, observe
 from .sentinel import Sentinel
 
 RESYNC = 300.0
 SETTLE = 0.1
-# So many passes in a row may act before it looks like a fight with somebody over a field.
+# So many passes in a row may act before they come at another pace.
 PATIENCE = 60
 RARELY = 30
 BACKOFF = (0.5, 30.0)
@@ -53,6 +54,7 @@ class Actors:
         self._turn: Key | None = None
         self._waiting: set[Key] = set()
         self._busy: dict[Key, int] = {}
+        self._limits: dict[Key, Limit] = {}
         self.sentinel = Sentinel(lambda store: self.nudge(Key(*store.split("/"))))
         self.last_pass = time.monotonic()
 
@@ -130,6 +132,7 @@ class Actors:
         del self._tasks[key], self._wakes[key]
         self._known.discard(key)
         self._busy.pop(key, None)
+        self._limits.pop(key, None)
         self._take_turns(key, release=False)
         self.sentinel.watch(str(key), ())
         metrics.forget(key.namespace, key.name)
@@ -158,6 +161,8 @@ class Actors:
         observed = replace(observed, turn=self._turn in (None, key))
         plan = reconcile.plan(store, observed, self._platform, now)
         self._take_turns(key, plan.release)
+        limit = self._limits.setdefault(key, Limit())
+        plan = reconcile.contested(plan, limit.reached(plan.actions, asyncio.get_running_loop().time()))
         if not store.status:
             # Ready=False with observedGeneration stands before any work, or kstatus takes the store for done.
             body = await self._tell(body, plan) or body
@@ -169,9 +174,9 @@ class Actors:
         except Refused as error:
             metrics.ERRORS.labels(error.reason).inc()
             plan = reconcile.refused(plan, error.reason, error.message)
-        await self._tell(body, plan)
         # Nobody tells us of a Secret's change, so what was done is looked at, though not for ever at that pace.
         busy = self._busy[key] = self._busy.get(key, 0) + 1 if plan.actions else 0
+        await self._tell(body, plan)
         soon = dt.timedelta(seconds=1 if busy < PATIENCE else RARELY) if plan.actions or taken else plan.again
         return (taken or observed.foreign), soon
 

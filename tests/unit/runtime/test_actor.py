@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from checkpointstore.kernel.errors import Unavailable
-from checkpointstore.runtime import actor
+from checkpointstore.runtime import actor, limit
 from checkpointstore.runtime.actor import Key
 from tests.contract import quick
 from tests.contract.world import NAMESPACE, World
@@ -216,3 +216,32 @@ def test_stores_take_a_release_up_one_after_another(monkeypatch: pytest.MonkeyPa
             await served.stop()
 
     quick.run(main())
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.3, 2.0])
+def test_who_fights_over_a_field_is_told_and_the_store_serves_on(seconds: float) -> None:
+    """Somebody who undoes what is applied, sooner or later: told, written to less, and forgotten when it ends."""
+
+    async def story(served: Served) -> None:
+        world = served.world.make()
+        await served.ready()
+        loop = asyncio.get_running_loop()
+        undone = "PodDisruptionBudget", "agents-pooler", {"spec": {"maxUnavailable": 0}}
+
+        def undo(item: dict[str, Any]) -> None:
+            if item["kind"] == "PodDisruptionBudget" and item["spec"]["maxUnavailable"] == 1:
+                loop.call_later(seconds, world.edit, *undone)
+
+        world.server.watchers.append(undo)
+        world.edit(*undone)
+        await served.until(lambda: world.condition("Reconciling")["reason"] == "FieldContested", 120)
+        assert world.condition("Reconciling")["message"].endswith("changes it back: PodDisruptionBudget/agents-pooler")
+        assert world.condition("Ready")["status"] == "True"
+        before = served.kube.writes["PATCH PodDisruptionBudget"]
+        await asyncio.sleep(3 * limit.SECONDS)
+        assert limit.MOST < served.kube.writes["PATCH PodDisruptionBudget"] - before < 5 * limit.MOST
+        world.server.watchers.remove(undo)
+        await served.until(lambda: world.condition("Reconciling")["status"] == "False", limit.SECONDS + 60)
+        assert world.need("PodDisruptionBudget", "agents-pooler")["spec"]["maxUnavailable"] == 1
+
+    served(story)

@@ -85,7 +85,7 @@ def contribute(
             *reloads,
         ),
         conditions=conditions,
-        status={"postgres": _status(spec, found, primary)},
+        status={"postgres": _status(spec, found, primary, now_shape.size)},
         release=step.release,
         # Nobody tells us of a change of Patroni's records.
         again=AGAIN if reloads or synced < _wanted(spec) else None,
@@ -182,12 +182,13 @@ def _wanted(spec: Postgres) -> int:
     return spec.synchronous.number if spec.synchronous else 0
 
 
-def _status(spec: Postgres, found: tuple[Member, ...], primary: str) -> dict[str, Any]:
+def _status(spec: Postgres, found: tuple[Member, ...], primary: str, volume_size: str) -> dict[str, Any]:
     lead = next((member for member in found if member.name == primary), None)
     return {
         "provider": spec.provider.value,
         "primary": primary,
         "instances": spec.instances,
         "readyInstances": sum(member.ready for member in found),
+        "volumeSize": volume_size,
         "timeline": lead.timeline if lead else 0,
     }

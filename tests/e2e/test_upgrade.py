@@ -1,0 +1,128 @@
+"""The chart is upgraded under stores that serve: nothing restarts unasked, a new image goes to one store at a time."""
+
+import json
+from collections.abc import Iterator
+from functools import partial
+
+import pytest
+
+from demo import installation as operator
+from demo import store
+from demo.kubectl import Kubectl, wait_for
+from tests.e2e.figure import Figures
+from tests.e2e.subject import Subject
+
+PATIENCE = 180
+REGISTRY = "docker.io/"
+CLUSTER_WIDE = "clusterroles,clusterrolebindings"
+
+
+@pytest.fixture(scope="module")
+def release(kubectl: Kubectl) -> Iterator[Kubectl]:
+    """The operator's release, as it was before once the module has ended."""
+    (listed,) = json.loads(kubectl.helm("list", "-n", operator.NAMESPACE, "-f", f"^{operator.RELEASE}$", "-o", "json"))
+    yield kubectl
+    where = ["-n", operator.NAMESPACE, "--wait", "--timeout", "180s"]
+    kubectl.helm("rollback", operator.RELEASE, str(listed["revision"]), *where)
+
+
+@pytest.fixture(scope="module")
+def pair(release: Kubectl, namespace: str) -> tuple[Subject, Subject]:
+    """Two stores of two instances."""
+    stores = Subject(release, namespace, "first"), Subject(release, namespace, "second")
+    for made in stores:
+        made.apply({"postgres": {"instances": 2}, "pooler": {"instances": 1}})
+    for made in stores:
+        made.changed("both instances", made.whole, PATIENCE)
+    return stores
+
+
+def upgrade(kubectl: Kubectl, *settings: str) -> None:
+    """`helm upgrade` with other values."""
+    where = ["-n", operator.NAMESPACE, "--wait", "--timeout", "180s"]
+    kubectl.helm("upgrade", operator.RELEASE, operator.CHART, "--reuse-values", *settings, *where)
+
+
+def image(kubectl: Kubectl) -> str:
+    """The image of PostgreSQL that comes with the release."""
+    (container,) = operator.operator(kubectl)["spec"]["containers"]
+    return next(str(item["value"]) for item in container["env"] if item["name"] == "CHECKPOINTSTORE_IMAGE_POSTGRES")
+
+
+def runs(subject: Subject) -> set[str]:
+    """The images of a store's instances."""
+    return {pod["spec"]["containers"][0]["image"] for pod in subject.pods().values()}
+
+
+def shows(subject: Subject, value: str) -> bool:
+    """Whether the primary has taken a setting up."""
+    return subject.psql("show work_mem") == value
+
+
+def test_another_operator_restarts_nothing(release: Kubectl, pair: tuple[Subject, Subject]) -> None:
+    before = [subject.lives() | subject.lives("pooler") for subject in pair]
+    pod = operator.holder(release)
+    upgrade(release, "--set", "logLevel=DEBUG")
+    wait_for("another operator to lead", lambda: operator.holder(release) not in ("", pod), 60)
+    for subject in pair:
+        subject.patch({"postgres": {"parameters": {"work_mem": "9MB"}}})
+        subject.changed("the new operator to work", partial(shows, subject, "9MB"))
+    assert [subject.lives() | subject.lives("pooler") for subject in pair] == before
+
+
+def test_another_image_goes_to_one_store_after_the_other(
+    release: Kubectl, pair: tuple[Subject, Subject], figures: Figures
+) -> None:
+    """The same image by a shorter name, which every runtime completes: another template for Kubernetes."""
+    old = image(release)
+    assert old.startswith(REGISTRY)
+    assert [runs(subject) for subject in pair] == [{old}, {old}]
+    new = old.removeprefix(REGISTRY)
+    upgrade(release, "--set-string", f"images.postgres={new}")
+    told: set[tuple[str, ...]] = set()
+    most = 0
+
+    def both() -> bool:
+        nonlocal most
+        found = [subject.seen() for subject in pair]
+        told.add(tuple(store.conditions(body)["PostgresAvailable"]["reason"] for body in found))
+        short = [subject for subject in pair if not subject.whole()]
+        most = max(most, len(short))
+        return all(runs(subject) == {new} for subject in pair) and not short
+
+    with figures.timed("new_image_on_two_stores"):
+        wait_for("the new image in both stores", both, PATIENCE, seen=lambda: str(sorted(told)))
+    for subject in pair:
+        subject.ready(PATIENCE)
+    figures.note("new_image_most_stores_short_of_an_instance", most, "stores", "<=1")
+    assert most == 1, sorted(told)
+    assert any("WaitingForTurn" in pair_ for pair_ in told), sorted(told)
+    assert ("RollingChange", "RollingChange") not in told
+
+
+def test_an_operator_of_one_namespace_has_no_rights_in_another(
+    release: Kubectl, pair: tuple[Subject, Subject], namespace: str
+) -> None:
+    """It serves where it is told to, with a Role there and no ClusterRole; a store elsewhere is left alone."""
+    elsewhere = f"{namespace}-not"
+    release.namespace(elsewhere)
+    try:
+        lives = [subject.lives() for subject in pair]
+        upgrade(release, "--set-json", f'watchNamespaces=["{namespace}"]')
+        assert operator.OPERATOR not in {item["metadata"]["name"] for item in release.items(CLUSTER_WIDE)}
+        account = f"--as={operator.user(release)}"
+        assert [allowed(release, account, where) for where in (namespace, elsewhere)] == [True, False]
+        here, there = Subject(release, namespace, "served"), Subject(release, elsewhere, "served")
+        for subject in (there, here):
+            subject.apply({"pooler": {"instances": 1}})
+        here.ready(PATIENCE)
+        assert "status" not in there.seen()
+        assert not there.pods()
+        assert [subject.lives() for subject in pair] == lives
+    finally:
+        release("delete", "namespace", elsewhere, "--wait=false")
+
+
+def allowed(kubectl: Kubectl, account: str, namespace: str) -> bool:
+    """Whether an account has anything to do with StatefulSets in a namespace."""
+    return "statefulsets.apps" in kubectl("auth", "can-i", "--list", "-n", namespace, account)
