@@ -81,8 +81,13 @@ def lives(daemon: Daemon) -> bool:
 
 
 def start(daemon: Daemon) -> None:
-    """Start it if it does not run, as the leader of its own session, printing into its log."""
-    if lives(daemon):
+    """Start it if it does not run, as the leader of its own session, printing into its log.
+
+    One that runs is let go on: whoever stopped it, to see what a program that hangs does, may be gone.
+    """
+    if process := recorded(daemon.record):
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGCONT)
         return
     RECORDS.mkdir(parents=True, exist_ok=True)
     LOGS.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,7 @@
 """Processes are known by pid and start time; a record exists before its program does."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -46,6 +47,22 @@ def test_start_records_the_process_and_does_not_start_it_twice(folders: Path) ->
     finally:
         stop(first)
     assert not daemon.lives(each)
+
+
+def test_start_lets_a_stopped_program_go_on(folders: Path) -> None:
+    each = Daemon("sleeper", ("sleep", "60"), Node(1))
+    daemon.start(each)
+    daemon.wait("it is recorded", lambda: daemon.lives(each), [], 5.0)
+    process = daemon.recorded(each.record)
+    assert process is not None
+    stat = Path(f"/proc/{process.pid}/stat")
+    try:
+        os.kill(process.pid, signal.SIGSTOP)
+        daemon.wait("it stands still", lambda: daemon.parse_stat(stat.read_text())[1] == "T", [], 5.0)
+        daemon.start(each)
+        daemon.wait("it goes on", lambda: daemon.parse_stat(stat.read_text())[1] == "S", [], 5.0)
+    finally:
+        stop(process)
 
 
 def test_a_pid_that_another_process_has_now_is_not_ours(folders: Path) -> None:
