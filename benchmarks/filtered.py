@@ -25,7 +25,17 @@ create function pg_temp.id(i int) returns text immutable language sql
 as $$ select lpad(to_hex(i), 8, '0') || '-0000-6000-8000-000000000000' $$
 """
 SELECTIVE = ("user_id", "run_id")
-QUESTIONS = (*SELECTIVE, "no_match", "every_row", "no_filter", "before", "in_thread_run_id", "in_thread_every_row")
+QUESTIONS = (
+    *SELECTIVE,
+    "user_id_async",
+    "run_id_async",
+    "no_match",
+    "every_row",
+    "no_filter",
+    "before",
+    "in_thread_run_id",
+    "in_thread_every_row",
+)
 
 
 def measure(stage: Stage) -> None:

@@ -3,10 +3,12 @@
 import asyncio
 import os
 import random
+from contextlib import ExitStack
 from typing import Any
 
 import stock
 from binding import read
+from langgraph.checkpoint.postgres import PostgresSaver
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from report import finish, say
 from samples import Samples, turns
@@ -19,6 +21,8 @@ select thread_id as thread, metadata->>'run_id' as run, checkpoint_id as id
 from checkpoints order by random() limit 500
 """
 Asked = dict[str, Any]
+# Asked of AsyncPostgresSaver too, which hands each checkpoint to a thread and back.
+BOTH = ("user_id", "run_id")
 
 
 def in_thread(thread: str) -> Asked:
@@ -41,7 +45,12 @@ def questions(rows: list[dict[str, str]]) -> dict[str, Asked]:
     }
 
 
-async def ask(saver: AsyncPostgresSaver, asked: Asked) -> list[Any]:
+def ask(saver: PostgresSaver, asked: Asked) -> list[Any]:
+    arguments = {"config": None, **asked}
+    return list(saver.list(arguments.pop("config"), **arguments))
+
+
+async def ask_async(saver: AsyncPostgresSaver, asked: Asked) -> list[Any]:
     arguments = {"config": None, **asked}
     return [item async for item in saver.alist(arguments.pop("config"), **arguments)]
 
@@ -50,31 +59,40 @@ def plain(found: list[Any]) -> list[Any]:
     return [(item.config, item.checkpoint, item.metadata, item.parent_config) for item in found]
 
 
-async def main() -> None:
+def main() -> None:
     samples, different = Samples(), 0
     found: dict[str, int] = {}
-    async with (
-        AsyncPostgresSaver.from_conn_string(read("direct-uri")) as store,
-        AsyncPostgresSaver.from_conn_string(stock.uri()) as other,
-    ):
-        connection: Any = store.conn
-        cursor = await connection.execute(SOME)
-        rows = await cursor.fetchall()
+    with ExitStack() as stack:
+        # A loop that goes on between its tasks: connections of the asynchronous savers belong to it.
+        runner = stack.enter_context(asyncio.Runner())
+        places = {"store": read("direct-uri"), "stock": stock.uri()}
+        savers = {place: stack.enter_context(PostgresSaver.from_conn_string(uri)) for place, uri in places.items()}
+        opened = {place: AsyncPostgresSaver.from_conn_string(uri) for place, uri in places.items()}
+        waiting = {place: runner.run(manager.__aenter__()) for place, manager in opened.items()}
+        connection: Any = savers["store"].conn
+        rows = connection.execute(SOME).fetchall()
         for number in range(WARM_UP + ROUNDS):
             for name, asked in questions(rows).items():
                 answers = {}
-                for place, saver in turns((("store", store), ("stock", other)), number):
+                for place in turns(tuple(places), number):
                     with samples.timed(f"{name}.{place}"):
-                        answers[place] = await ask(saver, asked)
+                        answers[place] = ask(savers[place], asked)
+                if name in BOTH:
+                    for place in turns(tuple(places), number):
+                        with samples.timed(f"{name}_async.{place}"):
+                            again = runner.run(ask_async(waiting[place], asked))
+                        different += plain(again) != plain(answers[place])
                 found[name] = len(answers["store"])
                 if plain(answers["store"]) != plain(answers["stock"]):
                     different += 1
                     say("different", asked=str(asked), found=found[name], stock=len(answers["stock"]))
             if number == WARM_UP - 1:
                 samples.forget()
+        for manager in opened.values():
+            runner.run(manager.__aexit__(None, None, None))
     samples.say()
     wanted = dict.fromkeys(found, 10) | {"no_match": 0}
     finish(different == 0 and found == wanted, different=different, found=found)
 
 
-asyncio.run(main())
+main()
