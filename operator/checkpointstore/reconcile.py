@@ -54,6 +54,11 @@ class Plan:
     def conditions(self) -> tuple[Condition, ...]:
         return fold(self.parts, self.serving, self.commands.paused)
 
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is under way."""
+        return not any(item.type == RECONCILING and item.status is Status.TRUE for item in self.conditions)
+
 
 def plan(store: Store, observed: Observed, platform: Platform, now: datetime) -> Plan:
     """Fold the rooms in order; what is desired and not so becomes Apply, what is ours and not desired Delete."""
@@ -79,7 +84,8 @@ def plan(store: Store, observed: Observed, platform: Platform, now: datetime) ->
         ),
         serving=serving,
         status=_merged(part.status for part in parts),
-        release=any(part.release for part in parts),
+        # Whoever is paused lets the others pass.
+        release=any(part.release for part in parts) and not commands.paused,
         again=min(again, default=None),
         commands=commands,
     )

@@ -216,6 +216,7 @@ _POOLER = Subject(
             (
                 Reason("Available", "Every pooler pod is ready, of the newest revision."),
                 Reason("RollingOut", "Some are ready; others are being replaced or are missing."),
+                Reason("WaitingForTurn", "A new release is due here; another store takes it up first."),
                 Reason("Reloading", "All are ready; not all run with the present configuration yet."),
             ),
         ),

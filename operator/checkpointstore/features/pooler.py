@@ -5,7 +5,7 @@ load and is seen to have loaded; no client is let go for it. Only what the pods 
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -75,6 +75,12 @@ def contribute(
     reloads, loaded = _reloads(env, observed, revision, now) if fresh else ((), False)
     ready, updated = _count(live)
     replicas = 0 if commands.hibernate else spec.instances
+    runs = _image(live)
+    # A release of the operator that brings another image goes to one store after the other.
+    release = runs not in ("", env.images.pgbouncer)
+    waits = release and not observed.turn
+    if waits:
+        env = replace(env, images=replace(env.images, pgbouncer=runs))
     return Contribution(
         desired=(
             # Pods name the Secret, so they come after it.
@@ -89,8 +95,9 @@ def contribute(
             *_resumed(env, observed, database),
             *reloads,
         ),
-        conditions=(_available(spec, ready, updated, commands.hibernate, loaded),),
+        conditions=(_available(spec, ready, updated, commands.hibernate, waits, loaded),),
         status={"pooler": {"instances": spec.instances, "readyInstances": ready}},
+        release=release,
         again=None if loaded or not ready else AGAIN,
     ), Carried(login=loaded, all=loaded and updated)
 
@@ -144,6 +151,11 @@ def _lost(observed: Observed) -> tuple[Action, ...]:
     )
 
 
+def _image(live: Manifest | None) -> str:
+    """What the pods are made from, "" while there are none."""
+    return str(live["spec"]["template"]["spec"]["containers"][0]["image"]) if live else ""
+
+
 def _count(live: Manifest | None) -> tuple[int, bool]:
     """Ready pods, and whether all of the newest revision are up."""
     status = (live or {}).get("status", {})
@@ -156,7 +168,7 @@ def _count(live: Manifest | None) -> tuple[int, bool]:
     return int(status.get("readyReplicas", 0)), settled
 
 
-def _available(spec: Pooler, ready: int, updated: bool, hibernated: bool, loaded: bool) -> Condition:
+def _available(spec: Pooler, ready: int, updated: bool, hibernated: bool, waits: bool, loaded: bool) -> Condition:
     if hibernated:
         return Condition(POOLER_AVAILABLE, Status.FALSE, "Hibernated", "Hibernated: no pods run")
     text = f"{min(ready, spec.instances)} of {spec.instances} pooler pods are ready"
@@ -164,6 +176,8 @@ def _available(spec: Pooler, ready: int, updated: bool, hibernated: bool, loaded
         return waiting(POOLER_AVAILABLE, "NoPoolerReady", text)
     if not updated:
         return changing(POOLER_AVAILABLE, "RollingOut", text)
+    if waits:
+        return changing(POOLER_AVAILABLE, "WaitingForTurn", f"Another store takes up the new release first; {text}")
     if not loaded:
         return changing(POOLER_AVAILABLE, "Reloading", f"{text}, not all with the present configuration")
     return true(POOLER_AVAILABLE, "Available", text)

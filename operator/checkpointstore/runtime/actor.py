@@ -160,7 +160,8 @@ class Actors:
         key = Key(store.namespace, store.name)
         observed = replace(observed, turn=self._turn in (None, key))
         plan = reconcile.plan(store, observed, self._platform, now)
-        self._take_turns(key, plan.release)
+        # Its last new instance has to serve before the next store loses its first.
+        self._take_turns(key, plan.release or (self._turn == key and not plan.settled))
         limit = self._limits.setdefault(key, Limit())
         plan = reconcile.contested(plan, limit.reached(plan.actions, asyncio.get_running_loop().time()))
         if not store.status:

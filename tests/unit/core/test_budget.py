@@ -121,6 +121,6 @@ def test_the_poolers_condition(
 ) -> None:
     counted = {"observedGeneration": 1, "replicas": there, "updatedReplicas": there, "readyReplicas": ready}
     live = {"metadata": {"generation": 1}, "spec": {"replicas": wanted}, "status": counted}
-    told = pooler._available(pooler.Pooler(), *pooler._count(live), hibernated, loaded)
+    told = pooler._available(pooler.Pooler(), *pooler._count(live), hibernated, waits=False, loaded=loaded)
     assert told.reason == reason
     assert pooler._count(None) == (0, False)

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 from checkpointstore import reconcile
 from checkpointstore.features import pooler
-from checkpointstore.kernel.action import Program, Reload
+from checkpointstore.kernel.action import Apply, Program, Reload
+from checkpointstore.kernel.condition import Status
 from checkpointstore.kernel.naming import REVISION
 from checkpointstore.kernel.observed import Observed, Pooler
 from tests.contract.world import PLATFORM, World
@@ -104,6 +105,33 @@ def test_a_kubelet_that_was_behind_is_asked_again() -> None:
             assert world.condition("PoolerAvailable")["reason"] == "Reloading"
         world.settle_until(lambda: world.secret("agents-app")["username"] == "app_b")
         assert lives(world) == before
+
+
+def test_another_image_waits_for_the_stores_turn() -> None:
+    newer = replace(PLATFORM, images=replace(PLATFORM.images, pgbouncer="images/pgbouncer:2"))
+    with World() as world:
+        world.make().settle()
+        for turn, image, reason in (
+            (False, "images/pgbouncer:1", "WaitingForTurn"),
+            (True, newer.images.pgbouncer, ""),
+        ):
+            seen = replace(world.observed(), turn=turn)
+            plan = reconcile.plan(world.store(), seen, newer, world.server.now)
+            applied = [action.manifest for action in plan.actions if isinstance(action, Apply)]
+            images = {
+                container["image"]
+                for manifest in applied
+                if manifest["kind"] == "Deployment"
+                for container in manifest["spec"]["template"]["spec"]["containers"]
+            }
+            assert images == ({image} if turn else set())
+            assert plan.release
+            told = next(item for item in plan.conditions if item.type == "PoolerAvailable")
+            assert not reason or (told.reason, told.status) == (reason, Status.TRUE)
+            assert not plan.settled
+        world.command("paused", "true")
+        paused = reconcile.plan(world.store(), world.observed(), newer, world.server.now)
+        assert (paused.release, paused.settled) == (False, True)
 
 
 def test_poolers_that_know_only_a_lost_authority_are_replaced() -> None:
