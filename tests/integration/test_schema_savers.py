@@ -13,6 +13,12 @@ from tests.integration.job import PASSWORDS, Job
 from tests.integration.server import Server
 
 WORDS = ["one", "two", "é" * 5000]
+# 2,000 threads of 50 checkpoints, with a metadata key that all of them share.
+THREADS = """
+INSERT INTO checkpoints (thread_id, checkpoint_ns, checkpoint_id, checkpoint, metadata)
+SELECT i % 2000, '', lpad(i::text, 8, '0'), '{}', jsonb_build_object('source', 'loop', 'step', i, 'run', md5(i::text))
+  FROM generate_series(1, 100000) AS i
+"""
 NEWER = {
     "a column": "ALTER TABLE checkpoint_writes ADD COLUMN IF NOT EXISTS attempt INT NOT NULL DEFAULT 0",
     "an index": "CREATE INDEX CONCURRENTLY IF NOT EXISTS newer_idx ON checkpoints(parent_checkpoint_id)",
@@ -69,6 +75,34 @@ def test_what_app_a_put_app_b_gets(
         assert row.fetchone() == {"rolcanlogin": False, "rolpassword": None}
     assert job.run().code == 0, "and back to app_a"
     assert recall(first, "thread") == stock.recalled(WORDS)
+
+
+def test_a_filter_inside_a_thread_reads_the_thread_only(job: Job, server: Server) -> None:
+    """Whatever was asked before: a prepared statement must not end with a plan that is made for every value."""
+    assert job.run().code == 0
+    with psycopg.connect(server.uri("app_a", PASSWORDS["app_a"]), autocommit=True) as connection:
+        connection.execute(THREADS)
+        with server.admin("app") as admin:
+            admin.execute("ANALYZE checkpoints")
+        connection.execute(
+            "PREPARE listed (text, jsonb) AS SELECT * FROM checkpoints WHERE thread_id = $1 AND metadata @> $2 LIMIT 10"
+        )
+        for number in range(12):
+            connection.execute(f"""EXECUTE listed ('{number}', '{{"source": "loop"}}')""")
+        rows = connection.execute("""EXPLAIN EXECUTE listed ('7', '{"source": "loop"}')""").fetchall()
+    plan = "\n".join(row[0] for row in rows)
+    assert "thread_id" in plan
+    assert "metadata_idx" not in plan
+
+
+def test_whoever_chose_another_way_to_plan_keeps_it(patroni: Job, server: Server) -> None:
+    assert patroni.run().code == 0
+    with server.admin() as connection:
+        connection.execute("ALTER ROLE app_a SET plan_cache_mode = auto")
+    assert patroni.run().steps == []
+    with psycopg.connect(server.uri("app_a", PASSWORDS["app_a"])) as connection:
+        row = connection.execute("SHOW plan_cache_mode").fetchone()
+    assert row == ("auto",)
 
 
 @pytest.mark.parametrize("change", NEWER)

@@ -17,6 +17,8 @@ SELECT r.rolname AS name, r.rolcanlogin AS login,
               WHERE m.member = r.oid) AS groups,
        coalesce((SELECT substr(setting, 6) FROM pg_db_role_setting s, unnest(s.setconfig) setting
                   WHERE s.setrole = r.oid AND s.setdatabase = 0 AND setting LIKE 'role=%%'), '') AS wears,
+       coalesce((SELECT split_part(setting, '=', 2) FROM pg_db_role_setting s, unnest(s.setconfig) setting
+                  WHERE s.setrole = r.oid AND s.setdatabase = 0 AND setting LIKE 'plan\_cache\_mode=%%'), '') AS plans,
        coalesce(shobj_description(r.oid, 'pg_authid'), '') AS mark
   FROM pg_roles r WHERE r.rolname = ANY (%(names)s)
 

@@ -50,7 +50,7 @@ INDEXES = {name: Index(name, on, body) for name, (on, body) in shape.INDEXES.ite
 ROLES = {
     "app_owner": Role("app_owner", mark=MARK),
     "app": Role("app", mark=MARK),
-    "app_a": Role("app_a", login=True, groups=frozenset({"app"}), wears="app", mark=MARK, verifier="v"),
+    "app_a": Role("app_a", login=True, groups=frozenset({"app"}), wears="app", plans="auto", mark=MARK, verifier="v"),
     "pooler": Role("pooler", login=True, mark=MARK),
     "monitoring": Role("monitoring", login=True, groups=frozenset({"pg_monitor"}), mark=MARK),
 }

@@ -35,6 +35,8 @@ class Role:
     groups: frozenset[str] = frozenset()
     wears: str = ""
     """The role a login takes on by itself (`ALTER ROLE ... SET role`)."""
+    plans: str = ""
+    """Its own `plan_cache_mode`."""
     mark: str = ""
     verifier: str | None = None
     """None where there is no password or this admin may not read it."""

@@ -15,6 +15,10 @@ GRANT :"group" TO :"role"
 -- name: wear
 ALTER ROLE :"role" SET role = :'group'
 
+-- Savers prepare their statements. A plan for all values would read the whole metadata index to filter a single thread.
+-- name: plan
+ALTER ROLE :"role" SET plan_cache_mode = 'force_custom_plan'
+
 -- name: become
 GRANT :"owner" TO CURRENT_USER
 

@@ -60,6 +60,8 @@ def roles(request: Request, catalog: Catalog, username: str) -> Iterator[Step]:
     if role is None or role.wears != names.group:
         wear = ROLES.sql("wear", role=username, group=names.group)
         yield Step(f"let {username} act as {names.group}", wear, needs=needs)
+    if role is None or not role.plans:
+        yield Step(f"let {username} plan by values", ROLES.sql("plan", role=username), needs=needs)
     if not (catalog.admin.superuser or catalog.admin.acts_as_owner):
         yield Step(f"join {names.owner}", ROLES.sql("become", owner=names.owner), needs=needs)
 
