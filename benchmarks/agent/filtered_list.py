@@ -3,7 +3,7 @@
 import asyncio
 import os
 import random
-from contextlib import ExitStack
+from contextlib import AsyncExitStack, ExitStack
 from typing import Any
 
 import stock
@@ -33,7 +33,7 @@ def questions(rows: list[dict[str, str]]) -> dict[str, Asked]:
     """The arguments of list(), anew each round; `rows` are some checkpoints that are there."""
     row = random.choice(rows)
     before = {"configurable": {"checkpoint_id": sorted(row["id"] for row in rows)[len(rows) // 2]}}
-    return {
+    asked: dict[str, Asked] = {
         "user_id": {"filter": {"user_id": f"user-{random.randrange(USERS)}"}, "limit": 10},
         "run_id": {"filter": {"run_id": row["run"]}, "limit": 10},
         "no_match": {"filter": {"user_id": f"nobody-{random.random()}"}, "limit": 10},
@@ -43,16 +43,11 @@ def questions(rows: list[dict[str, str]]) -> dict[str, Asked]:
         "in_thread_run_id": {**in_thread(row["thread"]), "filter": {"run_id": row["run"]}},
         "in_thread_every_row": {**in_thread(row["thread"]), "filter": {"source": "loop"}},
     }
+    return {name: {"config": None, **arguments} for name, arguments in asked.items()}
 
 
-def ask(saver: PostgresSaver, asked: Asked) -> list[Any]:
-    arguments = {"config": None, **asked}
-    return list(saver.list(arguments.pop("config"), **arguments))
-
-
-async def ask_async(saver: AsyncPostgresSaver, asked: Asked) -> list[Any]:
-    arguments = {"config": None, **asked}
-    return [item async for item in saver.alist(arguments.pop("config"), **arguments)]
+async def gather(saver: AsyncPostgresSaver, asked: Asked) -> list[Any]:
+    return [item async for item in saver.alist(**asked)]
 
 
 def plain(found: list[Any]) -> list[Any]:
@@ -62,13 +57,16 @@ def plain(found: list[Any]) -> list[Any]:
 def main() -> None:
     samples, different = Samples(), 0
     found: dict[str, int] = {}
-    with ExitStack() as stack:
-        # A loop that goes on between its tasks: connections of the asynchronous savers belong to it.
-        runner = stack.enter_context(asyncio.Runner())
+    # The runner's loop goes on between its tasks: connections of the asynchronous savers belong to it.
+    with asyncio.Runner() as runner, ExitStack() as stack:
+        opened = AsyncExitStack()
+        stack.callback(lambda: runner.run(opened.aclose()))
         places = {"store": read("direct-uri"), "stock": stock.uri()}
         savers = {place: stack.enter_context(PostgresSaver.from_conn_string(uri)) for place, uri in places.items()}
-        opened = {place: AsyncPostgresSaver.from_conn_string(uri) for place, uri in places.items()}
-        waiting = {place: runner.run(manager.__aenter__()) for place, manager in opened.items()}
+        asynchronous = {
+            place: runner.run(opened.enter_async_context(AsyncPostgresSaver.from_conn_string(uri)))
+            for place, uri in places.items()
+        }
         connection: Any = savers["store"].conn
         rows = connection.execute(SOME).fetchall()
         for number in range(WARM_UP + ROUNDS):
@@ -76,11 +74,11 @@ def main() -> None:
                 answers = {}
                 for place in turns(tuple(places), number):
                     with samples.timed(f"{name}.{place}"):
-                        answers[place] = ask(savers[place], asked)
+                        answers[place] = list(savers[place].list(**asked))
                 if name in BOTH:
                     for place in turns(tuple(places), number):
                         with samples.timed(f"{name}_async.{place}"):
-                            again = runner.run(ask_async(waiting[place], asked))
+                            again = runner.run(gather(asynchronous[place], asked))
                         different += plain(again) != plain(answers[place])
                 found[name] = len(answers["store"])
                 if plain(answers["store"]) != plain(answers["stock"]):
@@ -88,8 +86,6 @@ def main() -> None:
                     say("different", asked=str(asked), found=found[name], stock=len(answers["stock"]))
             if number == WARM_UP - 1:
                 samples.forget()
-        for manager in opened.values():
-            runner.run(manager.__aexit__(None, None, None))
     samples.say()
     wanted = dict.fromkeys(found, 10) | {"no_match": 0}
     finish(different == 0 and found == wanted, different=different, found=found)

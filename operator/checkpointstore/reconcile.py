@@ -24,7 +24,7 @@ from .kernel.condition import (
 )
 from .kernel.contribution import Contribution, Database
 from .kernel.env import Env, Images, Platform
-from .kernel.manifest import by_ref, covers
+from .kernel.manifest import by_ref, covers, ref
 from .kernel.observed import Observed
 from .providers import external
 from .providers.patroni import provider as patroni
@@ -154,25 +154,25 @@ def _env(store: Store, platform: Platform) -> Env:
 
 
 def _applied(desired: Iterable[Manifest], observed: Observed) -> Iterable[Action]:
-    for ref, manifest in by_ref(desired).items():
-        live = observed.objects.get(ref)
+    for target, manifest in by_ref(desired).items():
+        live = observed.objects.get(target)
         if live is None:
             yield Apply(manifest, new=True)
-        elif ref.kind not in IMMUTABLE and not covers(live, manifest):
+        elif target.kind not in IMMUTABLE and not covers(live, manifest):
             yield Apply(manifest, new=False)
 
 
 def _removed(desired: Iterable[Manifest], observed: Observed, settled: bool) -> Iterable[Action]:
     """What is ours and nobody asks for; nothing at all when the rooms asked for nothing, as they then do not know."""
     wanted = by_ref(desired)
-    for ref in sorted(observed.objects, key=lambda ref: (ref.kind, ref.name)):
-        live = observed.objects[ref]
-        if settled and ref.kind not in KEPT and ref not in wanted and "deletionTimestamp" not in live["metadata"]:
-            yield Delete(ref)
+    for target in sorted(observed.objects, key=lambda target: (target.kind, target.name)):
+        live = observed.objects[target]
+        if settled and target.kind not in KEPT and target not in wanted and "deletionTimestamp" not in live["metadata"]:
+            yield Delete(target)
 
 
 def _name_taken(observed: Observed, previous: Mapping[str, Any]) -> Plan:
-    taken = ", ".join(sorted(f"{ref.kind}/{ref.name}" for ref in observed.foreign))
+    taken = ", ".join(sorted(f"{target.kind}/{target.name}" for target in observed.foreign))
     message = f"Not this store's, and in its way: {taken}. Delete or rename it; the store goes on by itself"
     return replace(rejected("NameTaken", message, previous), again=timedelta(seconds=30))
 
@@ -202,9 +202,7 @@ def contested(intended: Plan, fought: frozenset[Ref]) -> Plan:
         return intended
     names = ", ".join(sorted(f"{target.kind}/{target.name}" for target in fought))
     told = changing(RECONCILING, "FieldContested", f"Applied again and again, and somebody changes it back: {names}")
-    kept = (
-        item for item in intended.actions if not (isinstance(item, Apply) and by_ref([item.manifest]).keys() & fought)
-    )
+    kept = (item for item in intended.actions if not (isinstance(item, Apply) and ref(item.manifest) in fought))
     return replace(intended, actions=tuple(kept), parts=(told, *intended.parts), again=timedelta(seconds=30))
 
 

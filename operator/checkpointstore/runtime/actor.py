@@ -175,9 +175,9 @@ class Actors:
         except Refused as error:
             metrics.ERRORS.labels(error.reason).inc()
             plan = reconcile.refused(plan, error.reason, error.message)
+        await self._tell(body, plan)
         # Nobody tells us of a Secret's change, so what was done is looked at, though not for ever at that pace.
         busy = self._busy[key] = self._busy.get(key, 0) + 1 if plan.actions else 0
-        await self._tell(body, plan)
         soon = dt.timedelta(seconds=1 if busy < PATIENCE else RARELY) if plan.actions or taken else plan.again
         return (taken or observed.foreign), soon
 

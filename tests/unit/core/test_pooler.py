@@ -111,27 +111,24 @@ def test_another_image_waits_for_the_stores_turn() -> None:
     newer = replace(PLATFORM, images=replace(PLATFORM.images, pgbouncer="images/pgbouncer:2"))
     with World() as world:
         world.make().settle()
-        for turn, image, reason in (
-            (False, "images/pgbouncer:1", "WaitingForTurn"),
-            (True, newer.images.pgbouncer, ""),
-        ):
-            seen = replace(world.observed(), turn=turn)
-            plan = reconcile.plan(world.store(), seen, newer, world.server.now)
-            applied = [action.manifest for action in plan.actions if isinstance(action, Apply)]
-            images = {
-                container["image"]
-                for manifest in applied
-                if manifest["kind"] == "Deployment"
-                for container in manifest["spec"]["template"]["spec"]["containers"]
-            }
-            assert images == ({image} if turn else set())
-            assert plan.release
-            told = next(item for item in plan.conditions if item.type == "PoolerAvailable")
-            assert not reason or (told.reason, told.status) == (reason, Status.TRUE)
-            assert not plan.settled
+        waits, goes = (
+            reconcile.plan(world.store(), replace(world.observed(), turn=turn), newer, world.server.now)
+            for turn in (False, True)
+        )
+        assert (images(waits), images(goes)) == (set(), {"images/pgbouncer:2"})
+        told = next(item for item in waits.conditions if item.type == "PoolerAvailable")
+        assert (told.reason, told.status) == ("WaitingForTurn", Status.TRUE)
+        assert [(plan.release, plan.settled) for plan in (waits, goes)] == [(True, False)] * 2
         world.command("paused", "true")
         paused = reconcile.plan(world.store(), world.observed(), newer, world.server.now)
         assert (paused.release, paused.settled) == (False, True)
+
+
+def images(plan: reconcile.Plan) -> set[str]:
+    """What the poolers that a plan applies are made from."""
+    applied = (action.manifest for action in plan.actions if isinstance(action, Apply))
+    deployments = (manifest for manifest in applied if manifest["kind"] == "Deployment")
+    return {pod["image"] for found in deployments for pod in found["spec"]["template"]["spec"]["containers"]}
 
 
 def test_poolers_that_know_only_a_lost_authority_are_replaced() -> None:

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -33,36 +34,34 @@ def test_stat_of_a_program_with_a_strange_name() -> None:
     assert daemon.parse_stat(f"42 (a) b (c) {' '.join(fields)}") == (Process(42, 987), "S")
 
 
-def test_start_records_the_process_and_does_not_start_it_twice(folders: Path) -> None:
-    each = Daemon("sleeper", ("sleep", "60"), Node(1))
-    daemon.start(each)
-    daemon.wait("it is recorded", lambda: daemon.lives(each), [], 5.0)
-    first = daemon.recorded(each.record)
-    assert first is not None
-    try:
-        daemon.start(each)
-        time.sleep(0.2)
-        assert daemon.recorded(each.record) == first
-        assert daemon.is_marked(Path(f"/proc/{first.pid}")), "its environment says that it is ours"
-    finally:
-        stop(first)
-    assert not daemon.lives(each)
-
-
-def test_start_lets_a_stopped_program_go_on(folders: Path) -> None:
+@pytest.fixture
+def sleeper(folders: Path) -> Iterator[tuple[Daemon, Process]]:
+    """A daemon that has been started, and its process."""
     each = Daemon("sleeper", ("sleep", "60"), Node(1))
     daemon.start(each)
     daemon.wait("it is recorded", lambda: daemon.lives(each), [], 5.0)
     process = daemon.recorded(each.record)
     assert process is not None
+    yield each, process
+    stop(process)
+    assert not daemon.lives(each)
+
+
+def test_start_records_the_process_and_does_not_start_it_twice(sleeper: tuple[Daemon, Process]) -> None:
+    each, first = sleeper
+    daemon.start(each)
+    time.sleep(0.2)
+    assert daemon.recorded(each.record) == first
+    assert daemon.is_marked(Path(f"/proc/{first.pid}")), "its environment says that it is ours"
+
+
+def test_start_lets_a_stopped_program_go_on(sleeper: tuple[Daemon, Process]) -> None:
+    each, process = sleeper
     stat = Path(f"/proc/{process.pid}/stat")
-    try:
-        os.kill(process.pid, signal.SIGSTOP)
-        daemon.wait("it stands still", lambda: daemon.parse_stat(stat.read_text())[1] == "T", [], 5.0)
-        daemon.start(each)
-        daemon.wait("it goes on", lambda: daemon.parse_stat(stat.read_text())[1] == "S", [], 5.0)
-    finally:
-        stop(process)
+    os.kill(process.pid, signal.SIGSTOP)
+    daemon.wait("it stands still", lambda: daemon.parse_stat(stat.read_text())[1] == "T", [], 5.0)
+    daemon.start(each)
+    daemon.wait("it goes on", lambda: daemon.parse_stat(stat.read_text())[1] == "S", [], 5.0)
 
 
 def test_a_pid_that_another_process_has_now_is_not_ours(folders: Path) -> None:

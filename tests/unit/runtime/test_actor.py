@@ -218,6 +218,17 @@ def test_stores_take_a_release_up_one_after_another(monkeypatch: pytest.MonkeyPa
     quick.run(main())
 
 
+def test_a_store_keeps_its_turn_until_its_last_new_instance_serves() -> None:
+    with World() as world:
+        world.make({"postgres": {"instances": 2}}).settle()
+        world._actors._turn = KEY
+        world.delete("Pod", "agents-1").look()
+        assert not world.plan().release
+        assert world._actors._turn == KEY
+        world.settle()
+        assert world._actors._turn is None
+
+
 @pytest.mark.parametrize("seconds", [0.0, 0.3, 2.0])
 def test_who_fights_over_a_field_is_told_and_the_store_serves_on(seconds: float) -> None:
     """Somebody who undoes what is applied, sooner or later: told, written to less, and forgotten when it ends."""

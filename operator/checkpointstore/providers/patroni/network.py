@@ -23,35 +23,35 @@ def services(env: Env, observed: Observed) -> tuple[Manifest, ...]:
             env.names.pods,
             {"clusterIP": "None", "publishNotReadyAddresses": True, "selector": own, "ports": _PORTS},
         ),
-        *_lasting(_service(env, env.names.rw, {"ports": _PORTS}), observed, env),
         _service(env, env.names.ro, {"selector": {**own, ROLE_LABEL: "replica"}, "ports": _PORTS}),
-        # Kubernetes deletes Endpoints that have no Service; these three keep Patroni's.
-        *(
-            service
-            for name in ("config", "sync", "failover")
-            for service in _lasting(_service(env, f"{env.names.rw}-{name}", {"clusterIP": "None"}), observed, env)
-        ),
+        *_of_records(env, observed),
     )
 
 
-def _lasting(service: Manifest, observed: Observed, env: Env) -> tuple[Manifest, ...]:
-    """Owned by the store and by Patroni's rights: when both are gone it goes, and the Endpoints of its name with it.
+def _of_records(env: Env, observed: Observed) -> tuple[Manifest, ...]:
+    """Those whose names Patroni's Endpoints have, as Kubernetes deletes Endpoints that have no Service.
 
-    Were it gone while a Patroni that ends has its rights, Patroni would make its Endpoints again, and they would stay.
-    Without the rights it is not made, and keeps the owners that it has: a pass that the store's deletion overtakes
+    Owned by the store and by Patroni's rights: when both are gone they go, and the Endpoints of their names with them.
+    Were they gone while a Patroni that ends has its rights, it would make its Endpoints again, and they would stay.
+    Without the rights none is made, and each keeps the owners that it has: a pass that the store's deletion overtakes
     must not name fewer, as Kubernetes strikes those off that are gone, and what is left without any stays for ever.
     """
+    made = (
+        _service(env, env.names.rw, {"ports": _PORTS}),
+        *(_service(env, f"{env.names.rw}-{name}", {"clusterIP": "None"}) for name in ("config", "sync", "failover")),
+    )
     rights = observed.get("RoleBinding", env.names.postgres)
-    if rights is not None:
-        owner = {key: rights[key] for key in ("apiVersion", "kind")}
-        owner |= {key: rights["metadata"][key] for key in ("name", "uid")}
+    if rights is None:
+        return tuple(
+            {**service, "metadata": {**service["metadata"], "ownerReferences": live["metadata"]["ownerReferences"]}}
+            for service in made
+            if (live := observed.get("Service", service["metadata"]["name"]))
+        )
+    owner = {key: rights[key] for key in ("apiVersion", "kind")}
+    owner |= {key: rights["metadata"][key] for key in ("name", "uid")}
+    for service in made:
         service["metadata"]["ownerReferences"].append(owner)
-        return (service,)
-    live = observed.get("Service", service["metadata"]["name"])
-    if live is None:
-        return ()
-    service["metadata"]["ownerReferences"] = live["metadata"]["ownerReferences"]
-    return (service,)
+    return made
 
 
 def _service(env: Env, name: str, spec: dict[str, Any]) -> Manifest:
