@@ -161,6 +161,18 @@ def test_sample_external_becomes_ready(agents: Subject) -> None:
     Subject(agents.kubectl, agents.namespace, "sampled").ready()
 
 
+def test_samples_of_stores_become_ready(kubectl: Kubectl, namespace: str) -> None:
+    """The two that no other test applies, at once and under names of their own, as `agents` is taken here."""
+    samples = ("highly-available", "network-policy")
+    for sample in samples:
+        wanted = yaml.safe_load((SAMPLES / f"{sample}.yaml").read_text())
+        wanted["metadata"] |= {"name": sample, "namespace": namespace}
+        kubectl.apply(wanted)
+    for sample in samples:
+        Subject(kubectl, namespace, sample).ready()
+        kubectl("delete", "cps", sample, "-n", namespace, "--wait=false")
+
+
 SERVERS: Mapping[str, tuple[str, str, Mapping[str, str]]] = {
     # Name: the row or the reason expected, what its database holds, and what is wrong with its Secret.
     "shallow": ("tables made by ShallowPostgresSaver", SHALLOW, {}),
