@@ -1,5 +1,6 @@
 """The nodes' control groups, on cgroup v1 (a tree a controller) and v2 (one tree)."""
 
+import os
 import time
 from pathlib import Path
 
@@ -54,7 +55,7 @@ def remove(patience: float = 10.0) -> None:
     """Remove the folders, the deepest first; the kernel lets go of one some time after its last process."""
     deadline = time.monotonic() + patience
     for top in leftovers():
-        for folder in [*sorted((path for path in top.rglob("*") if path.is_dir()), reverse=True), top]:
+        for folder in [Path(folder) for folder, _, _ in os.walk(top, topdown=False)]:
             while folder.exists():
                 try:
                     folder.rmdir()

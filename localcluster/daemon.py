@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,13 +135,21 @@ def ours(node: Node | None = None) -> set[Process]:
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit() and is_marked(folder, prefix) and (process := current(int(folder.name))):
             found.add(process)
-    for listing in (*CGROUPS.glob(f"{group}/**/cgroup.procs"), *CGROUPS.glob(f"*/{group}/**/cgroup.procs")):
+    for listing in members(group):
         try:
             pids = listing.read_text().split()
         except OSError:
             continue
         found |= {process for pid in pids if (process := current(int(pid)))}
     return {process for process in found if process.pid != os.getpid()}
+
+
+def members(group: str) -> Iterator[Path]:
+    """The process lists of a control group and all below it, in every tree; groups go with their pods meanwhile."""
+    for tree in (CGROUPS, *(path for path in CGROUPS.iterdir() if path.is_dir())):
+        for folder, _, files in os.walk(tree / group):
+            if "cgroup.procs" in files:
+                yield Path(folder, "cgroup.procs")
 
 
 def is_marked(folder: Path, prefix: str = "") -> bool:

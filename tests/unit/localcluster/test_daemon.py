@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -138,3 +139,21 @@ def test_a_mark_tells_the_node(tmp_path: Path) -> None:
     assert daemon.is_marked(tmp_path, "node2-")
     assert not daemon.is_marked(tmp_path, "node3-")
     assert not daemon.is_marked(tmp_path / "gone")
+
+
+def test_control_groups_may_go_while_they_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(daemon, "CGROUPS", tmp_path)
+    stays, goes = (tmp_path / "pids" / "ours" / "node2" / name for name in ("pod1", "pod2"))
+    for group in (stays, goes):
+        group.mkdir(parents=True)
+        (group / "cgroup.procs").touch()
+    scandir = os.scandir
+
+    def after_its_pod_ended(path: str | Path) -> Any:
+        if Path(path) == goes and goes.exists():
+            (goes / "cgroup.procs").unlink()
+            goes.rmdir()
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", after_its_pod_ended)
+    assert list(daemon.members("ours")) == [stays / "cgroup.procs"]
