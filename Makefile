@@ -52,9 +52,21 @@ golden: $(VENV)/.ready ## Write the golden plans anew; read the difference befor
 helm:
 	$(PYTHON) -m localcluster build helm
 
+.PHONY: installed
+installed: $(VENV)/.ready
+	$(BIN)/python -m demo install
+
+.PHONY: integration
+integration: check
+	$(BIN)/coverage run -m pytest tests/integration
+
 .PHONY: test
-test: $(VENV)/.ready helm tools check ## Everything a fresh machine can run: check, integration on PostgreSQL, end to end on Kubernetes
-	$(BIN)/coverage run -m pytest tests/integration tests/contract tests/e2e
+test: ## Everything a fresh machine can run: check, integration on PostgreSQL, end to end on Kubernetes
+	$(MAKE) --no-print-directory --jobs=2 $(VENV)/.ready helm
+	$(MAKE) --no-print-directory tools
+	@echo "==> the cluster is built while those tests run that need none"
+	$(MAKE) --no-print-directory --jobs=2 installed integration
+	$(BIN)/coverage run -m pytest tests/contract tests/e2e
 	$(BIN)/coverage combine --quiet --append
 	$(BIN)/coverage report --omit='$(PURE)' --fail-under=85
 
