@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -12,16 +13,19 @@ from demo.clock import Clock
 from demo.installation import Installation, chosen, install
 from demo.kubectl import Kubectl
 from tests.e2e.figure import Figures
+from tests.e2e.rotation import Rotation, begin
 
 ORDER = (
     "test_slice",
     "test_changes",
     "test_external",
     "test_input",
+    "test_authority",
     "test_failover",
     "test_operator",
     "test_deletion",
     "test_faults",
+    "test_full_volume",
     "test_report",
     "test_outside",
     "test_upgrade",
@@ -92,10 +96,24 @@ def kubectl(installation: Installation) -> Kubectl:
 def namespace(request: pytest.FixtureRequest, kubectl: Kubectl) -> Iterator[str]:
     """A namespace of the module's own that admits only `restricted` pods; gone afterwards."""
     module = request.module.__name__.rpartition(".")[2].removeprefix("test_").replace("_", "-")
-    name = f"e2e-{module}-{secrets.token_hex(2)}"
+    with made(kubectl, module) as name:
+        yield name
+
+
+@contextmanager
+def made(kubectl: Kubectl, what: str) -> Iterator[str]:
+    """A namespace for as long as it lasts."""
+    name = f"e2e-{what}-{secrets.token_hex(2)}"
     kubectl.namespace(name)
     yield name
     kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture(scope="session")
+def rotation(installation: Installation, figures: Figures) -> Iterator[Rotation]:
+    """Begun by the first who asks, and looked at by test_authority."""
+    with made(installation.kubectl, "rotation") as namespace:
+        yield begin(installation.kubectl, namespace, starter(installation, namespace), figures)
 
 
 @pytest.fixture(scope="module")
@@ -112,8 +130,13 @@ def make_store(kubectl: Kubectl, namespace: str) -> Callable[..., dict[str, Any]
 @pytest.fixture(scope="module")
 def start_agent(installation: Installation, namespace: str) -> Callable[..., Agent]:
     """Starts an agent script beside a store and follows what it says."""
+    return starter(installation, namespace)
 
-    def begin(script: str, name: str = "agents", environment: Mapping[str, str] | None = None, node: str = "") -> Agent:
+
+def starter(installation: Installation, namespace: str) -> Callable[..., Agent]:
+    """What starts agent scripts in a namespace."""
+
+    def start(script: str, name: str = "agents", environment: Mapping[str, str] | None = None, node: str = "") -> Agent:
         job = f"{name}-{script.partition('.')[0].replace('_', '-')}-{secrets.token_hex(2)}"
         kubectl, image = installation.kubectl, installation.agent_image
         agent = agentjob.start(
@@ -121,7 +144,7 @@ def start_agent(installation: Installation, namespace: str) -> Callable[..., Age
         )
         return agent.follow()
 
-    return begin
+    return start
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,21 @@ from datetime import UTC, datetime
 from typing import Any
 
 from demo import store
-from demo.kubectl import Kubectl, wait_for
+from demo.kubectl import CommandFailed, Kubectl, wait_for
 
 DOMAIN = "checkpointstore.dev"
 SOCKET = "/run/postgresql"
+# The certificate that a server shows on a port, from inside its pod: PostgreSQL wants to be asked for TLS first.
+SERVED = """
+import socket, ssl
+context = ssl.create_default_context()
+context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+plain = socket.create_connection(("127.0.0.1", {port}), timeout=5)
+if {port} == 5432:
+    plain.sendall((8).to_bytes(4, "big") + (80877103).to_bytes(4, "big"))
+    assert plain.recv(1) == b"S"
+print(ssl.DER_cert_to_PEM_cert(context.wrap_socket(plain).getpeercert(True)))
+"""
 
 
 def stamp() -> str:
@@ -117,3 +128,12 @@ class Subject:
         """Run a program in the postgres container of the primary, or of another pod."""
         where = ["exec", "-i", pod or self.primary(), "-n", self.namespace, "-c", "postgres", "--"]
         return self.kubectl(*where, *command, text=text).strip()
+
+    def served(self) -> set[str]:
+        """The certificates that PostgreSQL and Patroni of every instance serve, as their Secret spells them."""
+        programs = [["python3", "-c", SERVED.format(port=port)] for port in (5432, 8008)]
+        try:
+            return {self.inside(program, pod=pod) + "\n" for pod in self.pods() for program in programs}
+        except CommandFailed:
+            # Patroni drops who is connecting while it takes its new certificate up.
+            return set()

@@ -2,32 +2,20 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import pytest
-from cryptography import x509
 
 from demo import store
 from demo.agentjob import Agent
 from demo.kubectl import CommandFailed, Kubectl, wait_for
 from tests.e2e.figure import Figures
+from tests.e2e.rotation import Rotation
 from tests.e2e.subject import Subject, stamp
-from tests.e2e.writing import Mark, Writer
+from tests.e2e.writing import Writer
 
 PATIENCE = 150
-# The certificate that a server shows on a port, from inside its pod: PostgreSQL wants to be asked for TLS first.
-SERVED = """
-import socket, ssl
-context = ssl.create_default_context()
-context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-plain = socket.create_connection(("127.0.0.1", {port}), timeout=5)
-if {port} == 5432:
-    plain.sendall((8).to_bytes(4, "big") + (80877103).to_bytes(4, "big"))
-    assert plain.recv(1) == b"S"
-print(ssl.DER_cert_to_PEM_cert(context.wrap_socket(plain).getpeercert(True)))
-"""
 
 
 @pytest.fixture(scope="module")
@@ -49,28 +37,9 @@ def writer(busy: Subject, start_agent: Callable[..., Agent], figures: Figures) -
         started.stop()
 
 
-@dataclass(frozen=True)
-class Rotation:
-    """A rotation of the busy store's authority, begun under a writer."""
-
-    writer: Writer
-    since: Mark
-    authority: str
-    lives: set[tuple[str, str, str]]
-
-
-@pytest.fixture(scope="module")
-def rotation(busy: Subject, start_agent: Callable[..., Agent], figures: Figures) -> Rotation:
-    """It takes minutes of waiting: begun before the quiet store's tests, looked at after them."""
-    writer = Writer.start(start_agent, figures, busy.name, "authority")
-    begun = Rotation(writer, writer.mark(), busy.secret("busy-ca")["ca.crt"], busy.lives())
-    busy.command("rotate-authority", stamp())
-    return begun
-
-
 @pytest.fixture(scope="module")
 def quiet(busy: Subject, rotation: Rotation) -> Subject:
-    """A store of one instance that restarts only when told."""
+    """A store of one instance that restarts only when told; another store's authority is rotated meanwhile."""
     made = Subject(busy.kubectl, busy.namespace, "quiet")
     made.ready(PATIENCE)
     return made
@@ -78,14 +47,14 @@ def quiet(busy: Subject, rotation: Rotation) -> Subject:
 
 def test_leaf_renewal_restarts_nothing(busy: Subject, writer: Writer) -> None:
     before, lives = busy.secret("busy-postgres-tls")["tls.crt"], busy.lives()
-    assert served(busy) == {before}
+    assert busy.served() == {before}
     with writer.through("leaf_renewal"):
         busy.kubectl("delete", "secret", "busy-postgres-tls", "-n", busy.namespace)
         busy.poke()
 
         def taken_up() -> bool:
             wanted = busy.secret("busy-postgres-tls").get("tls.crt", before)
-            return wanted != before and served(busy) == {wanted}
+            return wanted != before and busy.served() == {wanted}
 
         busy.changed("the new certificate to be served", taken_up)
     assert busy.lives() == lives
@@ -236,25 +205,6 @@ def test_growth_that_the_storage_refuses_is_told_and_can_be_taken_back(
     assert quiet.whole()
 
 
-def test_authority_rotation(busy: Subject, rotation: Rotation) -> None:
-    """Three stages with two minutes between them; certificates are only ever served to those who trust them."""
-
-    def retired() -> bool:
-        ca = busy.secret("busy-ca")
-        return ca["ca.crt"] != rotation.authority and ca["trust.crt"].strip() == ca["ca.crt"].strip()
-
-    busy.changed("only the new authority trusted", retired, 600)
-    rotation.writer.note("authority_rotation", rotation.since)
-    rotation.writer.stop()
-    trusted = busy.secret("busy-ca")["ca.crt"].strip()
-    (leaf,) = served(busy)
-    x509.load_pem_x509_certificate(leaf.encode()).verify_directly_issued_by(
-        x509.load_pem_x509_certificate(trusted.encode())
-    )
-    assert busy.secret("busy-app")["ca.crt"].strip() == trusted
-    assert busy.lives() == rotation.lives, "PostgreSQL takes certificates up without a restart"
-
-
 def has_poolers(subject: Subject, count: int) -> bool:
     """Whether so many pooler pods are there, those that drain counted."""
     return len(subject.pods("pooler", going=True)) == count
@@ -266,13 +216,3 @@ def shown(subject: Subject, parameter: str) -> str:
         return subject.psql(f"show {parameter}")
     except (CommandFailed, KeyError):
         return ""
-
-
-def served(subject: Subject) -> set[str]:
-    """The certificates that PostgreSQL and Patroni of every instance serve, as their Secret spells them."""
-    programs = [["python3", "-c", SERVED.format(port=port)] for port in (5432, 8008)]
-    try:
-        return {subject.inside(program, pod=pod) + "\n" for pod in subject.pods() for program in programs}
-    except CommandFailed:
-        # Patroni drops who is connecting while it takes its new certificate up.
-        return set()
