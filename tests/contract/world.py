@@ -23,6 +23,7 @@ from checkpointstore.runtime import actor, execute, observe
 from . import database, nature
 from .apiserver import ApiServer
 from .console import Console
+from .disk import Disk
 from .paper import Paper
 from .rest import Rest
 from .twin import Killed, Twin
@@ -59,6 +60,7 @@ class World:
         paper = Paper(lambda: self.server.now)
         self.rest = Rest(self.server, paper.facts)
         self.console = Console(self.server)
+        self.disk = Disk(self.server)
         clock = SimpleNamespace(datetime=_clock(self.server), timedelta=dt.timedelta, UTC=dt.UTC)
         for module, name, stand_in in (
             (actor, "dt", clock),
@@ -70,6 +72,7 @@ class World:
             (observe, "patroni", self.rest),
             (execute, "pgbouncer", self.console),
             (observe, "pgbouncer", self.console),
+            (observe, "filesystem", self.disk),
         ):
             self._stack.enter_context(patch.object(module, name, stand_in))
         return self

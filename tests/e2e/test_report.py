@@ -32,6 +32,7 @@ PARTS = {
     f"logs/{NAME}-0/postgres.log": "INFO: ",
     f"instances/{NAME}-0/patroni/members.txt": "Leader",
     f"instances/{NAME}-1/patroni/configuration.txt": "ttl: 20",
+    f"instances/{NAME}-0/postgres/volume.txt": "/var/lib/postgresql/data",
     f"instances/{NAME}-0/postgres/tables.txt": "checkpoint_blobs",
     f"instances/{NAME}-0/postgres/indexes.txt": "checkpoints_metadata_idx",
     f"instances/{NAME}-0/postgres/invalid-indexes.txt": "valid",

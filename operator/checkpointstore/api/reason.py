@@ -144,6 +144,7 @@ _POSTGRES = Subject(
                 Reason(
                     "NotSynchronous", "All are ready, but fewer standbys are synchronous than `synchronous.number`."
                 ),
+                Reason("VolumeNearlyFull", "Less than a tenth of an instance's volume is free."),
                 Reason("RollingChange", "Instances are being replaced one by one, the primary last."),
                 Reason("WaitingForTurn", "A new release is due here; another store takes it up first."),
                 Reason(
@@ -157,6 +158,7 @@ _POSTGRES = Subject(
             Status.FALSE,
             (
                 Reason("NoPrimary", "No instance holds the leader lock and is ready."),
+                Reason("VolumeFull", "The volume of an instance is full: nothing can be written.", stalls=True),
                 Reason("Hibernated", "The annotation `checkpointstore.dev/hibernate` is set: no pods run."),
                 Reason("SecretMissing", "The Secret of an external server does not exist.", stalls=True),
                 Reason(
@@ -237,6 +239,7 @@ EVENTS = (
     Event("Warning", "NotReady", "Ready became False."),
     Event("Warning", "Stalled", "Stalled became True."),
     Event("Normal", "PrimaryChanged", "Another instance leads now."),
+    Event("Warning", "VolumeNearlyFull", "Less than a tenth of an instance's volume is free."),
     Event("Normal", "Switchover", "The primary was handed over, and why."),
     Event("Warning", "SwitchoverRefused", "The instance named in the annotation is not a ready standby."),
     Event("Normal", "InstanceRestarted", "A server restarts in its pod for parameters that a reload cannot change."),

@@ -48,7 +48,7 @@ def _pooler(spec: NetworkPolicy, env: Env) -> Manifest:
 
 def _postgres(spec: NetworkPolicy, env: Env) -> Manifest:
     own = {"from": [_own(env), _operator(env)], "ports": [{"port": port, "protocol": "TCP"} for port in (8008, 8432)]}
-    return _policy(env, "postgres", [_clients(spec, env, 5432), own, _open(9187)])
+    return _policy(env, "postgres", [_clients(spec, env, 5432), own, _open(9187), _open(9100)])
 
 
 def _open(port: int) -> dict[str, Any]:

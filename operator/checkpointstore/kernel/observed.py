@@ -66,6 +66,14 @@ class Pooler:
 
 
 @dataclass(frozen=True, slots=True)
+class Volume:
+    """An instance's volume as its file system tells, in bytes."""
+
+    size: int
+    free: int
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
     """`objects` holds every live child that carries the store's label and owner; `foreign` what stands in its way."""
 
@@ -74,6 +82,8 @@ class Observed:
     foreign: frozenset[Ref] = frozenset()
     served: Mapping[str, str] = field(default_factory=dict)
     """Fingerprint of the certificate that each ready instance serves, by pod."""
+    volumes: Mapping[str, Volume] = field(default_factory=dict)
+    """Each running instance's volume, by pod; those that do not tell are left out."""
     poolers: Mapping[str, Pooler] = field(default_factory=dict)
     """Each ready pooler whose console answers, by pod."""
     turn: bool = True
@@ -94,6 +104,15 @@ class Observed:
             self.objects[ref]
             for ref in sorted(self.objects, key=lambda ref: ref.name)
             if ref.kind == kind and (component is None or component_of(self.objects[ref]) == component)
+        ]
+
+    def running(self, component: str) -> list[Manifest]:
+        """Pods of a component whose programs run, ready or not, on nodes that answer."""
+        states = ((pod, pod.get("status", {})) for pod in self.all("Pod", component))
+        return [
+            pod
+            for pod, state in states
+            if state.get("phase") == "Running" and state.get("podIP") and state.get("hostIP") not in self.unreachable
         ]
 
     def ready(self, component: str) -> list[Manifest]:

@@ -29,6 +29,7 @@ KINDS = (
     "StatefulSet",
 )
 DATABASE = "app"
+VOLUME = "/var/lib/postgresql/data"
 LOG_BYTES = 2 * 1024 * 1024
 OPERATOR = "app.kubernetes.io/name=checkpointstore-operator"
 PATRONI = {
@@ -83,7 +84,8 @@ def questions() -> list[Question]:
     ]
     login = f"host=/run/postgresql user=postgres dbname={DATABASE} application_name=report options='{SESSION}'"
     psql = ("psql", "--no-psqlrc", "--no-password", "--pset=footer=off", "--dbname", login, "--command")
-    return [*asked, *(Question(f"postgres/{name}.txt", (*psql, text)) for name, text in queries())]
+    volume = Question("postgres/volume.txt", ("df", "--human-readable", VOLUME))
+    return [*asked, volume, *(Question(f"postgres/{name}.txt", (*psql, text)) for name, text in queries())]
 
 
 def queries() -> Iterator[tuple[str, str]]:

@@ -18,9 +18,10 @@ from ..kernel.env import Platform
 from ..kernel.errors import Refused, StoreError, Unavailable
 from . import metrics
 from .execute import emit, execute
+from .gauge import Gauge
 from .limit import Limit
 from .log import PASS, STORE
-from .observe import node_addresses, observe
+from .observe import instance_addresses, node_addresses, observe
 from .sentinel import Sentinel
 
 RESYNC = 300.0
@@ -56,6 +57,7 @@ class Actors:
         self._busy: dict[Key, int] = {}
         self._limits: dict[Key, Limit] = {}
         self.sentinel = Sentinel(lambda store: self.nudge(Key(*store.split("/"))))
+        self.gauge = Gauge(lambda store: self.nudge(Key(*store.split("/"))))
         self.last_pass = time.monotonic()
 
     @property
@@ -135,6 +137,7 @@ class Actors:
         self._limits.pop(key, None)
         self._take_turns(key, release=False)
         self.sentinel.watch(str(key), ())
+        self.gauge.watch(str(key), ())
         metrics.forget(key.namespace, key.name)
 
     async def _pass(self, key: Key, suspects: frozenset[Ref]) -> tuple[frozenset[Ref], dt.timedelta | None] | None:
@@ -156,8 +159,9 @@ class Actors:
         """Raises Refused when the store cannot even be looked at."""
         now = dt.datetime.now(dt.UTC)
         observed = await observe(self._kube, store, suspects, self.sentinel.gone)
-        self.sentinel.watch(f"{store.namespace}/{store.name}", node_addresses(observed))
         key = Key(store.namespace, store.name)
+        self.sentinel.watch(str(key), node_addresses(observed))
+        self.gauge.watch(str(key), instance_addresses(observed))
         observed = replace(observed, turn=self._turn in (None, key))
         plan = reconcile.plan(store, observed, self._platform, now)
         # Its last new instance has to serve before the next store loses its first.

@@ -55,6 +55,7 @@ def registry(configured: Settings) -> kopf.OperatorRegistry:
         memo.tasks = [
             asyncio.create_task(memo.lease.keep(memo.actors.start, memo.actors.stop)),
             asyncio.create_task(memo.actors.sentinel.keep()),
+            asyncio.create_task(memo.actors.gauge.keep()),
         ]
 
     @kopf.on.cleanup(registry=handlers)

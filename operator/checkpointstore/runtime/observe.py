@@ -9,14 +9,15 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from ..adapters import certificate, patroni, pgbouncer
+from ..adapters import certificate, filesystem, patroni, pgbouncer
 from ..adapters.certificate import FILES
 from ..adapters.kube import Kube
 from ..api.store import Store
 from ..kernel.action import Manifest, Peer, Ref
 from ..kernel.errors import Refused
 from ..kernel.naming import ROTATION, SINCE, SOURCE, STORE_LABEL, Names, host
-from ..kernel.observed import Observed, Pooler, SecretFact, Server
+from ..kernel.observed import Observed, Pooler, SecretFact, Server, Volume
+from ..providers.patroni.config import DATA
 
 # Made by us with the store as their controller; the rest is made by Kubernetes or Patroni on our behalf.
 OWNED = (
@@ -63,8 +64,8 @@ async def observe(kube: Kube, store: Store, suspects: Iterable[Ref], unreachable
         unreachable=unreachable,
         server=await _server(kube, store),
     )
-    served, poolers = await asyncio.gather(_served(seen), _poolers(seen, store, values))
-    return replace(seen, served=served, poolers=poolers)
+    served, volumes, poolers = await asyncio.gather(_served(seen), _volumes(seen), _poolers(seen, store, values))
+    return replace(seen, served=served, volumes=volumes, poolers=poolers)
 
 
 async def _served(seen: Observed) -> dict[str, str]:
@@ -72,6 +73,13 @@ async def _served(seen: Observed) -> dict[str, str]:
     ready = seen.ready("postgres")
     prints = await asyncio.gather(*(patroni.served(pod["status"]["podIP"]) for pod in ready))
     return {pod["metadata"]["name"]: text for pod, text in zip(ready, prints, strict=True) if text}
+
+
+async def _volumes(seen: Observed) -> dict[str, Volume]:
+    """How full each instance's volume is; one that is full may keep its instance from being ready."""
+    pods = seen.running("postgres")
+    found = await asyncio.gather(*(filesystem.look(pod["status"]["podIP"], DATA) for pod in pods))
+    return {pod["metadata"]["name"]: volume for pod, volume in zip(pods, found, strict=True) if volume}
 
 
 async def _poolers(seen: Observed, store: Store, secrets: Iterable[Manifest | None]) -> dict[str, Pooler]:
@@ -104,6 +112,11 @@ def node_addresses(observed: Observed) -> frozenset[str]:
     """Where the poolers run: the nodes whose loss clients would notice first."""
     pods = observed.all("Pod", "pooler")
     return frozenset(host for pod in pods if (host := str(pod.get("status", {}).get("hostIP", ""))))
+
+
+def instance_addresses(observed: Observed) -> frozenset[str]:
+    """Where the instances run that can tell how full their volumes are."""
+    return frozenset(str(pod["status"]["podIP"]) for pod in observed.running("postgres"))
 
 
 def _secret_names(names: Names) -> tuple[str, ...]:

@@ -11,7 +11,10 @@ from checkpointstore.features.schema.outcome import Outcome
 from checkpointstore.kernel.action import Apply, Delete, Emit, IssueCertificate, Ref, Restart, Switchover
 from checkpointstore.kernel.condition import true
 from checkpointstore.kernel.errors import Refused
+from checkpointstore.kernel.observed import Volume
 from checkpointstore.kernel.pki import LEAF_LIFETIME, RENEW_BEFORE
+from checkpointstore.kernel.values import MIB
+from tests.contract.disk import GIB
 from tests.contract.world import NAMESPACE, PLATFORM, World
 from tests.golden.case import EXTERNAL
 
@@ -313,6 +316,41 @@ def test_a_standby_that_may_not_take_over_yet_is_told() -> None:
         assert world.again == timedelta(seconds=10)
         world.tick().settle()
         assert states(world)["PostgresAvailable"] == ("True", "AllInstancesReady")
+
+
+def test_a_volume_that_fills_is_told_before_and_when_nothing_can_be_written() -> None:
+    with World() as world:
+        world.make({"postgres": {"instances": 2}}).settle()
+        world.disk.volumes["agents-1"] = Volume(10 * GIB, GIB)
+        assert world.look() == 0, "a tenth is enough"
+        world.disk.volumes["agents-1"] = Volume(10 * GIB, GIB - 1)
+        world.look()
+        assert states(world)["PostgresAvailable"] == ("True", "VolumeNearlyFull")
+        assert states(world)["Ready"] == ("True", "Serving")
+        assert states(world)["Reconciling"][0] == states(world)["Stalled"][0] == "False"
+        world.settle()
+        assert [event["reason"] for event in world.server.all("Event", None)].count("VolumeNearlyFull") == 1
+        world.disk.volumes["agents-1"] = Volume(10 * GIB, 0)
+        world.look()
+        assert states(world)["Ready"][0] == "True", "a standby's volume keeps nobody from writing"
+        world.disk.volumes = {"agents-0": Volume(10 * GIB, 32 * MIB - 1)}
+        world.look()
+        assert states(world)["Ready"] == states(world)["PostgresAvailable"] == ("False", "VolumeFull")
+        assert states(world)["Stalled"] == ("True", "VolumeFull")
+        assert "agents-0" in world.condition("PostgresAvailable")["message"]
+        world.disk.volumes = {}
+        world.settle()
+        assert states(world)["Ready"] == ("True", "Serving")
+        assert states(world)["PostgresAvailable"] == ("True", "AllInstancesReady")
+
+
+def test_a_full_volume_is_why_nobody_leads() -> None:
+    with World() as world:
+        world.make().settle()
+        world.edit("Endpoints", "agents-rw", {"metadata": {"annotations": {"leader": None}}})
+        store, seen = world.store(), replace(world.observed(), volumes={"agents-0": Volume(GIB, 0)})
+        told = {item.type: item.reason for item in reconcile.plan(store, seen, PLATFORM, world.server.now).conditions}
+        assert told["PostgresAvailable"] == told["Ready"] == "VolumeFull"
 
 
 def test_a_spec_that_cannot_be_read_leaves_what_is_known_and_says_that_nobody_looks() -> None:

@@ -33,6 +33,7 @@ def test_every_question_only_reads() -> None:
     assert {question.file for question in asked} >= {
         "patroni/members.txt",
         "patroni/history.txt",
+        "postgres/volume.txt",
         "postgres/statements.txt",
         "postgres/tables.txt",
         "postgres/invalid-indexes.txt",
@@ -42,8 +43,10 @@ def test_every_question_only_reads() -> None:
     for question in asked:
         if question.command[0] == "psql":
             assert "default_transaction_read_only=on" in " ".join(question.command)
-        else:
+        elif question.command[0] == "patronictl":
             assert question.command[3] in ("list", "history", "show-config")
+        else:
+            assert question.command[0] == "df"
 
 
 def test_statements_never_shows_a_query_as_it_was_written() -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from ...kernel.action import Action, Switchover
+from ...kernel.action import Action, Emit, Switchover
 from ...kernel.command import RESTART, Commands
 from ...kernel.condition import INITIALIZED, POSTGRES_AVAILABLE, Condition, Status, broken, changing, true, waiting
 from ...kernel.contribution import Contribution, Database
@@ -13,7 +13,7 @@ from ...kernel.env import Env
 from ...kernel.observed import Observed
 from ...kernel.pki import hosts, leaf
 from ..spec import Postgres
-from . import config, network, workload
+from . import config, fullness, network, workload
 from .member import Member, initialized, leader, members, synchronous
 from .parameter import RESERVED_CONNECTIONS, max_connections
 from .renewal import AGAIN, loaded, renew
@@ -37,7 +37,8 @@ def contribute(
     commands = replace(commands, restart=commands.restart or _restart_in_force(env, observed))
     found = members(observed)
     primary = leader(env, observed)
-    serving = any(member.name == primary and member.ready for member in found)
+    full = fullness.full(observed)
+    serving = primary not in full and any(member.name == primary and member.ready for member in found)
     database = Database(
         provider="Patroni",
         logins=("app_a", "app_b"),
@@ -66,7 +67,7 @@ def contribute(
     else:
         step = roll(spec, env, observed, commands, found, primary)
         done = _was_initialized(previous) or (initialized(env, observed) and bool(primary))
-        conditions = _conditions(spec, done, found, database, step, synced)
+        conditions = _conditions(spec, done, found, database, step, synced, observed)
     return Contribution(
         desired=(
             *network.account(env),
@@ -83,6 +84,7 @@ def contribute(
             # Patroni has one failover record: the rolling change's own comes first.
             *(() if any(isinstance(action, Switchover) for action in step.actions) else commanded),
             *reloads,
+            *_warning(conditions, previous),
         ),
         conditions=conditions,
         status={"postgres": _status(spec, found, primary, now_shape.size)},
@@ -147,19 +149,29 @@ def _blocked(
 
 
 def _conditions(
-    spec: Postgres, initialized_: bool, found: tuple[Member, ...], database: Database, step: Step, synced: int
+    spec: Postgres,
+    initialized_: bool,
+    found: tuple[Member, ...],
+    database: Database,
+    step: Step,
+    synced: int,
+    observed: Observed,
 ) -> tuple[Condition, ...]:
     first = (
         true(INITIALIZED, "BootstrapCompleted", "The data directory exists")
         if initialized_
         else waiting(INITIALIZED, "Bootstrapping", "The first instance is making the data directory")
     )
-    return first, _available(spec, found, database, step, synced)
+    return first, _available(spec, found, database, step, synced, observed)
 
 
-def _available(spec: Postgres, found: tuple[Member, ...], database: Database, step: Step, synced: int) -> Condition:
+def _available(
+    spec: Postgres, found: tuple[Member, ...], database: Database, step: Step, synced: int, observed: Observed
+) -> Condition:
     ready = sum(member.ready for member in found)
     count = f"{ready} of {spec.instances} instances are ready"
+    if not database.serving and (full := fullness.full(observed)):
+        return fullness.stopped(full)
     if not database.serving:
         return waiting(POSTGRES_AVAILABLE, "NoPrimary", f"No primary serves; {count}")
     if step.rolling:
@@ -171,10 +183,20 @@ def _available(spec: Postgres, found: tuple[Member, ...], database: Database, st
     if synced < _wanted(spec):
         told = f"{synced} of {_wanted(spec)} standbys are synchronous; only those may take over"
         return changing(POSTGRES_AVAILABLE, "NotSynchronous", told)
+    if filling := fullness.filling(observed):
+        return fullness.warned(filling)
     if step.waits:
         told = f"{', '.join(step.waits)} must restart: set the annotation {RESTART} to a new value when it suits"
         return true(POSTGRES_AVAILABLE, "RestartRequired", told)
     return true(POSTGRES_AVAILABLE, "AllInstancesReady", count)
+
+
+def _warning(conditions: tuple[Condition, ...], previous: Mapping[str, Any]) -> tuple[Action, ...]:
+    """Told once, as a serving store's conditions are watched by nobody."""
+    reason = "VolumeNearlyFull"
+    told = any(item["reason"] == reason for item in previous.get("conditions", ()))
+    news = (item.message for item in conditions if item.reason == reason and not told)
+    return tuple(Emit("Warning", "VolumeNearlyFull", message) for message in news)
 
 
 def _wanted(spec: Postgres) -> int:

@@ -20,6 +20,7 @@ from .parameter import SOCKET, TLS
 
 CONFIG = "/etc/patroni"
 EXPORTER_PORT = 9187
+FILESYSTEM_PORT = 9100
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ def _pod(spec: Postgres, env: Env) -> dict[str, Any]:
         "serviceAccountName": env.names.postgres,
         "securityContext": POD_SECURITY,
         "terminationGracePeriodSeconds": 60,
-        "containers": [_postgres(spec, env), _pgbackrest(env), _exporter(env)],
+        "containers": [_postgres(spec, env), _pgbackrest(env), _exporter(env), _filesystem(env)],
         "volumes": [
             config_volume("config", env.names.postgres_config),
             secret_volume("tls", env.names.postgres_tls),
@@ -178,6 +179,27 @@ def _exporter(env: Env) -> dict[str, Any]:
         "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}},
         "securityContext": CONTAINER_SECURITY,
         "volumeMounts": [mount("socket", SOCKET)],
+    }
+
+
+def _filesystem(env: Env) -> dict[str, Any]:
+    """Tells how full the volume is: neither PostgreSQL nor Patroni nor the API server can be asked."""
+    return {
+        "name": "filesystem",
+        "image": env.images.postgres,
+        "command": [
+            "prometheus-node-exporter",
+            f"--web.listen-address=:{FILESYSTEM_PORT}",
+            "--web.disable-exporter-metrics",
+            "--collector.disable-defaults",
+            "--collector.filesystem",
+            f"--collector.filesystem.mount-points-include=^{DATA}$",
+            "--collector.filesystem.fs-types-exclude=^$",
+        ],
+        "ports": [{"name": "filesystem", "containerPort": FILESYSTEM_PORT}],
+        "resources": {"requests": {"cpu": "5m", "memory": "16Mi"}},
+        "securityContext": CONTAINER_SECURITY,
+        "volumeMounts": [mount("data", DATA, read_only=True)],
     }
 
 

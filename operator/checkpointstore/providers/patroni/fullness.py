@@ -1,0 +1,44 @@
+"""Instances whose volumes are full, or soon will be, and what to tell of them."""
+
+from enum import Enum
+
+from ...kernel.condition import POSTGRES_AVAILABLE, Condition, broken, true
+from ...kernel.observed import Observed, Volume
+
+# Two segments of WAL. A server that cannot make the next one panics, and again at the end of each recovery.
+LEFT = 32 * 1024 * 1024
+TENTH = 10
+ADVICE = "raise spec.postgres.storage.size, or delete what is not needed"
+
+
+class Level(Enum):
+    ROOMY = 0
+    NEARLY_FULL = 1
+    FULL = 2
+
+
+def level(volume: Volume) -> Level:
+    if volume.free < LEFT:
+        return Level.FULL
+    return Level.NEARLY_FULL if volume.free * TENTH < volume.size else Level.ROOMY
+
+
+def full(observed: Observed) -> tuple[str, ...]:
+    """The instances that cannot write."""
+    return tuple(sorted(name for name, volume in observed.volumes.items() if level(volume) is Level.FULL))
+
+
+def filling(observed: Observed) -> tuple[str, ...]:
+    """The instances that cannot write, or soon cannot."""
+    return tuple(sorted(name for name, volume in observed.volumes.items() if level(volume) is not Level.ROOMY))
+
+
+def stopped(names: tuple[str, ...]) -> Condition:
+    told = f"The volume of {', '.join(names)} is full and nothing can be written: {ADVICE}"
+    return broken(POSTGRES_AVAILABLE, "VolumeFull", told)
+
+
+def warned(names: tuple[str, ...]) -> Condition:
+    """All is well but that; without figures, which would make another message each time."""
+    told = f"Less than a tenth of the volume of {', '.join(names)} is free: {ADVICE}"
+    return true(POSTGRES_AVAILABLE, "VolumeNearlyFull", told)

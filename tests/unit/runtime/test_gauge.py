@@ -1,0 +1,64 @@
+"""Who is woken for a volume: whoever has it, when it reaches another level, and nobody for the bytes in between."""
+
+import asyncio
+
+import pytest
+
+from checkpointstore.adapters import filesystem
+from checkpointstore.kernel.observed import Volume
+from checkpointstore.providers.patroni.config import DATA
+from checkpointstore.runtime.gauge import PERIOD, Gauge
+from tests.contract import quick
+from tests.contract.disk import GIB
+
+ONE, TWO = "198.18.1.1", "198.18.1.2"
+
+
+def volume(tenths: float) -> Volume:
+    return Volume(10 * GIB, int(tenths * GIB))
+
+
+def test_only_whom_it_concerns_is_told_and_only_of_levels() -> None:
+    told: list[str] = []
+    subject = Gauge(told.append)
+    subject.watch("shop/agents", {ONE, TWO})
+    subject.watch("shop/other", {TWO})
+    rounds = [(9.0, []), (1.0, []), (0.9, ["shop/agents"]), (0.5, []), (0.0, ["shop/agents"]), (5.0, ["shop/agents"])]
+    for tenths, expected in rounds:
+        subject._judge({ONE: volume(tenths), TWO: volume(9)})
+        assert told == expected, tenths
+        told.clear()
+
+
+def test_who_does_not_tell_is_as_before() -> None:
+    told: list[str] = []
+    subject = Gauge(told.append)
+    subject.watch("shop/agents", {ONE})
+    for seen in (None, volume(0), None, None, volume(0)):
+        subject._judge({ONE: seen})
+    assert told == ["shop/agents"]
+
+
+def test_it_asks_every_watched_instance_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    told: list[str] = []
+
+    async def look(address: str, mountpoint: str) -> Volume | None:
+        assert mountpoint == DATA
+        asked.append(address)
+        return volume(9 if len(asked) < 3 else 0)
+
+    async def story() -> None:
+        subject = Gauge(told.append)
+        subject.watch("shop/agents", {ONE})
+        subject.watch("shop/other", {TWO})
+        task = asyncio.create_task(subject.keep())
+        await asyncio.sleep(1.5 * PERIOD)
+        subject.watch("shop/agents", ())
+        await asyncio.sleep(PERIOD)
+        task.cancel()
+
+    monkeypatch.setattr(filesystem, "look", look)
+    quick.run(story())
+    assert asked == [ONE, TWO, ONE, TWO, TWO]
+    assert told == ["shop/agents", "shop/other"]
