@@ -106,7 +106,8 @@ def made(kubectl: Kubectl, what: str) -> Iterator[str]:
     name = f"e2e-{what}-{secrets.token_hex(2)}"
     kubectl.namespace(name)
     yield name
-    kubectl("delete", "namespace", name, "--wait=false")
+    # test_install takes all from the cluster that is ours.
+    kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
 
 
 @pytest.fixture(scope="session")

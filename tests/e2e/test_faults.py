@@ -65,10 +65,11 @@ def test_api_server_away(
     figures.note("api_server_away_longest_gap", result["longest_gap"], "s")
     assert result["failed"] == 0, writer.agent.tail()
     old = pair.login()
-    # Kubelets look for the API server again after up to a minute, and give pods no new Secrets before.
+    # Kubelets look for the API server again after up to a minute, and after another when it has only half started;
+    # they give pods no new Secrets before.
     with figures.timed("api_server_away_to_next_rotation"):
         pair.command("rotate-credentials", stamp())
-        pair.changed("the operator to work again", lambda: pair.login() != old)
+        pair.changed("the operator to work again", lambda: pair.login() != old, 240)
 
 
 def test_api_server_hangs(pair: Subject, start_agent: Callable[..., Agent], figures: Figures) -> None:
