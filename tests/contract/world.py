@@ -205,6 +205,11 @@ class World:
     def condition(self, type_: str) -> dict[str, Any]:
         return next(item for item in self.status["conditions"] if item["type"] == type_)
 
+    @property
+    def states(self) -> dict[str, tuple[str, str]]:
+        """Status and reason of each condition."""
+        return {item["type"]: (item["status"], item["reason"]) for item in self.status["conditions"]}
+
     def need(self, kind: str, name: str) -> Manifest:
         found = self.server.get(kind, NAMESPACE, name)
         assert found is not None, f"{kind} {name} is not there"

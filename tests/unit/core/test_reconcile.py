@@ -11,10 +11,7 @@ from checkpointstore.features.schema.outcome import Outcome
 from checkpointstore.kernel.action import Apply, Delete, Emit, IssueCertificate, Ref, Restart, Switchover
 from checkpointstore.kernel.condition import true
 from checkpointstore.kernel.errors import Refused
-from checkpointstore.kernel.observed import Volume
 from checkpointstore.kernel.pki import LEAF_LIFETIME, RENEW_BEFORE
-from checkpointstore.kernel.values import MIB
-from tests.contract.disk import GIB
 from tests.contract.world import NAMESPACE, PLATFORM, World
 from tests.golden.case import EXTERNAL
 
@@ -292,89 +289,50 @@ def test_a_rotation_waits_until_the_one_before_has_reached_applications() -> Non
         assert world.secret("agents-credentials")["username"] == "app_a"
 
 
-def states(world: World) -> dict[str, tuple[str, str]]:
-    return {item["type"]: (item["status"], item["reason"]) for item in world.status["conditions"]}
-
-
 def test_a_change_is_told_as_under_way_from_its_first_pass() -> None:
     with World() as world:
         world.make().settle()
         world.change(pooler={"resources": {"limits": {"memory": "128Mi"}}}).look()
         assert world.status["observedGeneration"] == 2
-        assert states(world)["Reconciling"] == ("True", "Applying")
-        assert states(world)["Ready"] == ("True", "Serving")
+        assert world.states["Reconciling"] == ("True", "Applying")
+        assert world.states["Ready"] == ("True", "Serving")
 
 
 def test_a_standby_that_may_not_take_over_yet_is_told() -> None:
     with World() as world:
         world.make({"postgres": {"instances": 2, "synchronous": {"number": 1}}}).settle()
-        assert states(world)["PostgresAvailable"] == ("True", "AllInstancesReady")
+        assert world.states["PostgresAvailable"] == ("True", "AllInstancesReady")
         world.edit("Endpoints", "agents-rw-sync", {"metadata": {"annotations": {"sync_standby": None}}}).look()
-        assert states(world)["PostgresAvailable"] == ("True", "NotSynchronous")
-        assert states(world)["Ready"][0] == states(world)["Reconciling"][0] == "True"
+        assert world.states["PostgresAvailable"] == ("True", "NotSynchronous")
+        assert world.states["Ready"][0] == world.states["Reconciling"][0] == "True"
         assert world.condition("PostgresAvailable")["message"].startswith("0 of 1 standbys are synchronous")
         assert world.again == timedelta(seconds=10)
         world.tick().settle()
-        assert states(world)["PostgresAvailable"] == ("True", "AllInstancesReady")
-
-
-def test_a_volume_that_fills_is_told_before_and_when_nothing_can_be_written() -> None:
-    with World() as world:
-        world.make({"postgres": {"instances": 2}}).settle()
-        world.disk.volumes["agents-1"] = Volume(10 * GIB, GIB)
-        assert world.look() == 0, "a tenth is enough"
-        world.disk.volumes["agents-1"] = Volume(10 * GIB, GIB - 1)
-        world.look()
-        assert states(world)["PostgresAvailable"] == ("True", "VolumeNearlyFull")
-        assert states(world)["Ready"] == ("True", "Serving")
-        assert states(world)["Reconciling"][0] == states(world)["Stalled"][0] == "False"
-        world.settle()
-        assert [event["reason"] for event in world.server.all("Event", None)].count("VolumeNearlyFull") == 1
-        world.disk.volumes["agents-1"] = Volume(10 * GIB, 0)
-        world.look()
-        assert states(world)["Ready"][0] == "True", "a standby's volume keeps nobody from writing"
-        world.disk.volumes = {"agents-0": Volume(10 * GIB, 32 * MIB - 1)}
-        world.look()
-        assert states(world)["Ready"] == states(world)["PostgresAvailable"] == ("False", "VolumeFull")
-        assert states(world)["Stalled"] == ("True", "VolumeFull")
-        assert "agents-0" in world.condition("PostgresAvailable")["message"]
-        world.disk.volumes = {}
-        world.settle()
-        assert states(world)["Ready"] == ("True", "Serving")
-        assert states(world)["PostgresAvailable"] == ("True", "AllInstancesReady")
-
-
-def test_a_full_volume_is_why_nobody_leads() -> None:
-    with World() as world:
-        world.make().settle()
-        world.edit("Endpoints", "agents-rw", {"metadata": {"annotations": {"leader": None}}})
-        store, seen = world.store(), replace(world.observed(), volumes={"agents-0": Volume(GIB, 0)})
-        told = {item.type: item.reason for item in reconcile.plan(store, seen, PLATFORM, world.server.now).conditions}
-        assert told["PostgresAvailable"] == told["Ready"] == "VolumeFull"
+        assert world.states["PostgresAvailable"] == ("True", "AllInstancesReady")
 
 
 def test_a_spec_that_cannot_be_read_leaves_what_is_known_and_says_that_nobody_looks() -> None:
     with World() as world:
         world.make().settle()
-        before = states(world)
+        before = world.states
         world.change(postgres={"parameters": {"FSYNC": "off"}}).look()
-        told = states(world)
+        told = world.states
         assert told["Ready"] == ("Unknown", "InvalidSpec")
         assert told["Stalled"] == ("True", "InvalidSpec")
         assert told["Initialized"] == before["Initialized"]
         world.look()
-        assert states(world) == told
+        assert world.states == told
 
 
 def test_a_right_to_look_that_is_missing_is_told() -> None:
     with World() as world:
         world.make().settle()
         world.start_anew(faults={number: Refused("Forbidden", "jobs: no") for number in range(2, 12)}).look()
-        assert states(world)["Ready"] == ("Unknown", "Forbidden")
-        assert states(world)["Stalled"] == ("True", "Forbidden")
+        assert world.states["Ready"] == ("Unknown", "Forbidden")
+        assert world.states["Stalled"] == ("True", "Forbidden")
         assert world.again == timedelta(seconds=30)
         world.start_anew().settle()
-        assert states(world)["Ready"] == ("True", "Serving")
+        assert world.states["Ready"] == ("True", "Serving")
 
 
 def test_a_restart_command_that_is_taken_back_restarts_nothing() -> None:
