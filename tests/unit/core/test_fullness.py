@@ -6,7 +6,7 @@ from checkpointstore import reconcile
 from checkpointstore.kernel.observed import Volume
 from checkpointstore.kernel.values import MIB
 from tests.contract.disk import GIB
-from tests.contract.world import PLATFORM, World
+from tests.contract.world import NAMESPACE, PLATFORM, World
 
 
 def test_a_volume_that_fills_is_told_before_and_when_nothing_can_be_written() -> None:
@@ -42,3 +42,11 @@ def test_a_full_volume_is_why_nobody_leads() -> None:
         store, seen = world.store(), replace(world.observed(), volumes={"agents-0": Volume(GIB, 0)})
         told = {item.type: item.reason for item in reconcile.plan(store, seen, PLATFORM, world.server.now).conditions}
         assert told["PostgresAvailable"] == told["Ready"] == "VolumeFull"
+
+
+def test_an_instance_that_is_not_ready_is_asked_too() -> None:
+    with World() as world:
+        world.make().settle()
+        world.disk.volumes["agents-0"] = Volume(GIB, 0)
+        world.server.patch("Pod", NAMESPACE, "agents-0", {"status": {"conditions": []}}, subresource="status")
+        assert world.observed().volumes == {"agents-0": Volume(GIB, 0)}
