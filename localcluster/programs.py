@@ -62,6 +62,7 @@ def programs() -> tuple[Program, ...]:
     kubernetes = version("knode", "k8s.io/kubernetes")
     major, minor, _ = kubernetes.removeprefix("v").split(".")
     helm = "helm.sh/helm/v3"
+    versitygw = "github.com/versity/versitygw"
     return (
         Program(
             "knode",
@@ -78,6 +79,11 @@ def programs() -> tuple[Program, ...]:
         Program("etcd"),
         Program("coredns"),
         Program("local-path-provisioner", package="github.com/rancher/local-path-provisioner"),
+        Program(
+            "versitygw",
+            package=f"{versitygw}/cmd/versitygw",
+            variables=(("main.Version", version("versitygw", versitygw)),),
+        ),
         Program(
             "helm",
             package=f"{helm}/cmd/helm",
@@ -126,7 +132,7 @@ def build(names: Iterable[str]) -> None:
     wanted = [program for program in programs() if asked & set(program.names)]
     missing = [program for program in wanted if not binary(program).exists()]
     if missing:
-        say(f"to be built with Go, once: {', '.join(program.name for program in missing)} (all: up to 12 minutes)")
+        say(f"to be built with Go, once: {', '.join(program.name for program in missing)} (all: up to 15 minutes)")
     for program in missing:
         with step(f"build {program.name}"):
             compile_(program)
