@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from localcluster.command import lines
 from localcluster.errors import CommandFailed, LocalClusterError
 from localcluster.layout import CGROUP, LOGS, MARK, STATE, Node
 
@@ -22,11 +23,15 @@ LAUNCH = 'cat /proc/$$/stat >"$0" && exec "$@"'
 
 @dataclass(frozen=True)
 class Daemon:
-    """A program to run for ever: its name, its command line, and the node whose network it lives in."""
+    """A program to run for ever: its name, its command line, and the node whose network it lives in.
+
+    What others may not see on its command line comes from a file of `NAME=value` lines, into its environment.
+    """
 
     name: str
     argv: tuple[str, ...]
     node: Node
+    environment: Path | None = None
 
     @property
     def record(self) -> Path:
@@ -91,7 +96,7 @@ def start(daemon: Daemon) -> None:
         return
     RECORDS.mkdir(parents=True, exist_ok=True)
     LOGS.mkdir(parents=True, exist_ok=True)
-    environment = {**os.environ, MARK: daemon.name}
+    environment = {**os.environ, **variables(daemon.environment), MARK: daemon.name}
     environment.pop("KUBECONFIG", None)
     with daemon.log.open("ab") as log:
         subprocess.Popen(
@@ -103,6 +108,11 @@ def start(daemon: Daemon) -> None:
             env=environment,
             start_new_session=True,
         )
+
+
+def variables(path: Path | None) -> dict[str, str]:
+    """What a file of `NAME=value` lines says; nothing without a file."""
+    return dict(line.split("=", 1) for line in lines(path.read_text())) if path else {}
 
 
 def wait(what: str, ready: Callable[[], bool], needed: Iterable[Daemon], seconds: float) -> None:

@@ -56,6 +56,22 @@ def test_start_records_the_process_and_does_not_start_it_twice(sleeper: tuple[Da
     assert daemon.is_marked(Path(f"/proc/{first.pid}")), "its environment says that it is ours"
 
 
+def test_what_a_file_says_is_in_the_environment_and_not_on_the_command_line(folders: Path) -> None:
+    (folders / "secrets").write_text("A=one=two\nB=three\n\n")
+    each = Daemon("sleeper", ("sleep", "60"), Node(1), folders / "secrets")
+    daemon.start(each)
+    daemon.wait("it is recorded", lambda: daemon.lives(each), [], 5.0)
+    process = daemon.recorded(each.record)
+    assert process is not None
+    environment = Path(f"/proc/{process.pid}/environ").read_bytes().split(b"\0")
+    command = Path(f"/proc/{process.pid}/cmdline").read_bytes()
+    marked = daemon.is_marked(Path(f"/proc/{process.pid}"))
+    stop(process)
+    assert {b"A=one=two", b"B=three"} <= set(environment)
+    assert b"two" not in command
+    assert marked, "it is still known as ours"
+
+
 def test_start_lets_a_stopped_program_go_on(sleeper: tuple[Daemon, Process]) -> None:
     each, process = sleeper
     stat = Path(f"/proc/{process.pid}/stat")
