@@ -5,7 +5,7 @@ import signal
 import sys
 from types import FrameType
 
-from localcluster import base_image, cluster, daemon, fleet, image, network, programs
+from localcluster import base_image, cluster, daemon, fleet, image, network, objectstore, programs
 from localcluster.errors import LocalClusterError
 from localcluster.layout import AUDIT_LOG, BIN, KUBECONFIG, MOST_NODES, NODES
 from localcluster.lock import only_one
@@ -29,6 +29,7 @@ def parser() -> argparse.ArgumentParser:
     build.add_argument("programs", nargs="+", choices=programs.for_local(), metavar="PROGRAM")
     commands.add_parser("path", help="print the folder of kubectl and helm, for PATH")
     commands.add_parser("audit-log", help="print where the API server logs its requests, one JSON object a line")
+    commands.add_parser("s3", help="print what a client of the S3 server needs, the credentials as the path of a file")
     commands.add_parser("base-image", help=f"make {base_image.REFERENCE} known to buildah")
     return top
 
@@ -79,6 +80,8 @@ def carry_out(arguments: argparse.Namespace) -> int:
             print(BIN)
         case "audit-log":
             print(AUDIT_LOG)
+        case "s3":
+            print(objectstore.describe())
         case "base-image":
             print(base_image.ensure())
     return 0

@@ -1,6 +1,7 @@
 """The cluster's certificate authorities, certificates and kubeconfigs, made with openssl."""
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from localcluster.layout import FIRST_SERVICE, HOST, KUBECONFIG, PKI, Node
 DAYS = "3650"
 ADMIN = "admin"
 CLIENTS = ("controller-manager", "scheduler", "proxy")
+S3 = "s3"
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ def wanted(nodes: list[Node]) -> list[Certificate]:
         Certificate("apiserver-kubelet-client", "/O=system:masters/CN=kube-apiserver-kubelet-client"),
         Certificate("front-proxy-client", "/CN=front-proxy-client", authority="front-proxy-ca"),
         Certificate(ADMIN, "/O=system:masters/CN=admin"),
+        object_store(S3, HOST),
         *(Certificate(name, f"/CN=system:kube-{name}") for name in CLIENTS),
         *(
             Certificate(
@@ -56,29 +59,39 @@ def wanted(nodes: list[Node]) -> list[Certificate]:
     ]
 
 
+def object_store(name: str, address: str) -> Certificate:
+    """The S3 server's certificate, for its own address and for trying it where it runs."""
+    return Certificate(name, "/CN=s3", (f"IP:{address}", "IP:127.0.0.1", "DNS:localhost"))
+
+
 def make(nodes: list[Node]) -> None:
     """Make what is missing. A certificate's file appears last, so that one that is there is whole."""
-    PKI.mkdir(parents=True, exist_ok=True)
-    PKI.chmod(0o700)
-    for name in ("ca", "front-proxy-ca"):
-        if not (PKI / f"{name}.crt").exists():
-            new_key(PKI / f"{name}.key")
-            partial = PKI / f"{name}.crt.partial"
-            run("openssl", "req", "-x509", "-new", "-key", PKI / f"{name}.key", "-days", DAYS,
-                "-subj", f"/CN={name}", "-addext", "keyUsage=critical,keyCertSign,cRLSign",
-                "-out", partial)  # fmt: skip
-            partial.rename(PKI / f"{name}.crt")
+    make_signed(PKI, ("ca", "front-proxy-ca"), wanted(nodes))
     if not (PKI / "sa.pub").exists():
         new_key(PKI / "sa.key")
         partial = PKI / "sa.pub.partial"
         run("openssl", "pkey", "-in", PKI / "sa.key", "-pubout", "-out", partial)
         partial.rename(PKI / "sa.pub")
-    for certificate in wanted(nodes):
-        if not (PKI / f"{certificate.name}.crt").exists():
-            sign(certificate)
     for name in (*CLIENTS, *(f"kubelet-{node.name}" for node in nodes)):
         write_kubeconfig(name, PKI / f"{name}.conf")
     write_kubeconfig(ADMIN, KUBECONFIG)
+
+
+def make_signed(folder: Path, authorities: Iterable[str], certificates: Iterable[Certificate]) -> None:
+    """Make what a folder lacks of authorities and of certificates that they sign."""
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    for name in authorities:
+        if not (folder / f"{name}.crt").exists():
+            new_key(folder / f"{name}.key")
+            partial = folder / f"{name}.crt.partial"
+            run("openssl", "req", "-x509", "-new", "-key", folder / f"{name}.key", "-days", DAYS,
+                "-subj", f"/CN={name}", "-addext", "keyUsage=critical,keyCertSign,cRLSign",
+                "-out", partial)  # fmt: skip
+            partial.rename(folder / f"{name}.crt")
+    for certificate in certificates:
+        if not (folder / f"{certificate.name}.crt").exists():
+            sign(folder, certificate)
 
 
 def new_key(path: Path) -> None:
@@ -86,20 +99,20 @@ def new_key(path: Path) -> None:
     run("openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", path)
 
 
-def sign(certificate: Certificate) -> None:
+def sign(folder: Path, certificate: Certificate) -> None:
     """Make key and certificate of one entry of `wanted`."""
-    key, request = PKI / f"{certificate.name}.key", PKI / f"{certificate.name}.csr"
-    extensions, partial = PKI / f"{certificate.name}.ext", PKI / f"{certificate.name}.crt.partial"
+    key, request = folder / f"{certificate.name}.key", folder / f"{certificate.name}.csr"
+    extensions, partial = folder / f"{certificate.name}.ext", folder / f"{certificate.name}.crt.partial"
     new_key(key)
     extensions.write_text(certificate.extensions())
     run("openssl", "req", "-new", "-key", key, "-subj", certificate.subject, "-out", request)
-    authority = PKI / certificate.authority
+    authority = folder / certificate.authority
     run("openssl", "x509", "-req", "-in", request, "-days", DAYS, "-extfile", extensions, "-out", partial,
         "-CA", f"{authority}.crt", "-CAkey", f"{authority}.key",
         "-set_serial", str(int.from_bytes(os.urandom(8)) >> 1))  # fmt: skip
     request.unlink()
     extensions.unlink()
-    partial.rename(PKI / f"{certificate.name}.crt")
+    partial.rename(folder / f"{certificate.name}.crt")
 
 
 def write_kubeconfig(name: str, path: Path) -> None:

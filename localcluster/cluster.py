@@ -16,15 +16,17 @@ from localcluster import (
     host,
     image,
     network,
+    objectstore,
     programs,
 )
 from localcluster.command import run, succeeds
 from localcluster.errors import LocalClusterError, Unsupported
 from localcluster.layout import (
     CNI_NETWORK,
-    HOST,
     KUBECONFIG,
     NODES,
+    REGISTRY,
+    S3,
     STATE,
     VOLUMES,
     Node,
@@ -76,6 +78,7 @@ def boot(wanted: list[Node], repairing: bool) -> None:
         certificate.make(wanted)
         write_files(wanted)
         VOLUMES.mkdir(exist_ok=True)
+        objectstore.make_folders(objectstore.LOCAL)
         (host.SYSCTL_ROOT / "net/ipv4/ip_forward").write_text("1")
         network.make(wanted)
         cgroup.make(wanted)
@@ -87,14 +90,18 @@ def boot(wanted: list[Node], repairing: bool) -> None:
     with step("control plane"):
         first = [
             fleet.registry(),
+            fleet.object_store(),
             *(fleet.containerd(node) for node in wanted),
             fleet.etcd(),
             fleet.api_server(),
         ]
         start(first)
         daemon.wait("the API server answers", api_answers, first, READY_SECONDS)
+    with step("bucket for backups"):
+        daemon.wait("the S3 server answers", lambda: listens(S3), [fleet.object_store()], READY_SECONDS)
+        objectstore.make_bucket(objectstore.local(), objectstore.LOCAL_CA)
     with step("images for pods and volumes"):
-        daemon.wait("the registry answers", registry_answers, [fleet.registry()], READY_SECONDS)
+        daemon.wait("the registry answers", lambda: listens(REGISTRY), [fleet.registry()], READY_SECONDS)
         image.load(config.PAUSE_IMAGE)
         image.load(base_image.REFERENCE)
     with step("nodes and default storage"):
@@ -139,9 +146,12 @@ def api_answers() -> bool:
     return succeeds(tool("kubectl"), f"--kubeconfig={KUBECONFIG}", "--request-timeout=5s", "get", "--raw=/readyz")
 
 
-def registry_answers() -> bool:
+def listens(address: str) -> bool:
+    """Whether something takes connections at HOST:PORT."""
+    host_, _, port = address.rpartition(":")
     with socket.socket() as probe:
-        return probe.connect_ex((HOST, 5000)) == 0
+        probe.settimeout(2.0)
+        return probe.connect_ex((host_, int(port))) == 0
 
 
 def node_states() -> dict[str, str]:

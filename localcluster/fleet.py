@@ -1,5 +1,6 @@
 """The command lines of all the cluster's programs, by node; pure."""
 
+from localcluster import objectstore
 from localcluster.base_image import REFERENCE as HELPER_IMAGE
 from localcluster.config import CONFIG, STORAGE_NAMESPACE
 from localcluster.daemon import Daemon
@@ -9,6 +10,7 @@ from localcluster.layout import (
     KUBECONFIG,
     NODES_AND_PODS,
     PKI,
+    S3,
     SERVICES,
     STATE,
     Node,
@@ -27,6 +29,12 @@ def on_host(name: str, *argv: object) -> Daemon:
 
 def registry() -> Daemon:
     return on_host("registry", "docker-registry", "serve", CONFIG / "registry.yaml")
+
+
+def object_store() -> Daemon:
+    place = objectstore.LOCAL
+    argv = objectstore.command(tool(objectstore.PROGRAM), place, S3, PKI / "s3")
+    return Daemon("object-store", tuple(argv), HOST_NODE, place.credentials)
 
 
 def etcd() -> Daemon:
@@ -178,4 +186,5 @@ def of_node(node: Node) -> list[Daemon]:
 
 def everything(nodes: list[Node]) -> list[Daemon]:
     """All programs of a cluster of these nodes."""
-    return [registry(), etcd(), api_server(), *controllers(), *(each for node in nodes for each in of_node(node))]
+    first = [registry(), object_store(), etcd(), api_server()]
+    return [*first, *controllers(), *(each for node in nodes for each in of_node(node))]

@@ -21,6 +21,7 @@ PACKAGES = {
     "containerd": "containerd",
     "containernetworking-plugins": "/usr/lib/cni/ptp",
     "crun": "crun",
+    "curl": "curl",
     "debian-archive-keyring": "/usr/share/keyrings/debian-archive-keyring.gpg",
     "debootstrap": "debootstrap",
     "docker-registry": "docker-registry",
@@ -33,7 +34,7 @@ PACKAGES = {
     "socat": "socat",
     "util-linux": "nsenter",
 }
-GO = (1, 24)
+GO = (1, 25)
 GIGABYTE = 1024**3
 FREE = 10 * GIGABYTE
 PORTS = (2379, 2380, 10248, 10257, 10259)
@@ -80,10 +81,10 @@ def check() -> None:
                 f"{FREE / GIGABYTE:.0f} GB: make room there."
             )
     if not shutil.which("go"):
-        raise LocalClusterError("Go is not on PATH: install Go 1.24 or newer, then run the command again.")
+        raise LocalClusterError("Go is not on PATH: install Go 1.25 or newer, then run the command again.")
     found = go_version(run("go", "version"))
     if found < GO:
-        raise LocalClusterError(f"Go {'.'.join(map(str, found))} is too old: install Go 1.24 or newer.")
+        raise LocalClusterError(f"Go {'.'.join(map(str, found))} is too old: install Go 1.25 or newer.")
     foreign = foreign_routes(run("ip", "-4", "route", "show", "table", "all")) if shutil.which("ip") else []
     if foreign:
         raise LocalClusterError(

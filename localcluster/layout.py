@@ -14,6 +14,7 @@ LOGS = STATE / "log"
 KUBECONFIG = STATE / "kubeconfig"
 AUDIT_LOG = LOGS / "audit.log"
 VOLUMES = STATE / "volumes"
+S3_FOLDER = STATE / "s3"
 
 # 198.18.0.0/15 is kept for benchmarks (RFC 2544): no site uses it, so the cluster collides with nothing.
 NODES_AND_PODS = "198.18.0.0/16"
@@ -22,6 +23,7 @@ HOST = "198.18.0.1"
 FIRST_SERVICE = "198.19.0.1"
 REGISTRY = f"{HOST}:5000"
 API_SERVER = f"https://{HOST}:6443"
+S3 = f"{HOST}:9443"
 
 BRIDGE = "cps0"
 CHAIN = "CPS-LOCALCLUSTER"

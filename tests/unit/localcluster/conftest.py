@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from localcluster import cgroup, cluster, daemon, host, network
+from localcluster import cgroup, cluster, daemon, host, network, objectstore
 
 HARMLESS = {"openssl", "false", "sh", "sleep", sys.executable}
 
@@ -27,6 +27,7 @@ def sealed_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(daemon, "ours", lambda node=None: set())
     monkeypatch.setattr(daemon, "RECORDS", tmp_path / "no-records")
     monkeypatch.setattr(daemon, "LOGS", tmp_path / "no-logs")
+    monkeypatch.setattr(objectstore, "LOCAL", objectstore.Place(tmp_path / "no-s3"))
     monkeypatch.setattr(subprocess, "Popen", HarmlessPopen)
 
 

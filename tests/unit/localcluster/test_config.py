@@ -5,7 +5,7 @@ import json
 
 import yaml
 
-from localcluster import certificate, config, fleet, layout
+from localcluster import certificate, config, fleet, layout, objectstore
 from localcluster.layout import Node, nodes
 
 
@@ -85,7 +85,7 @@ def test_every_file_named_on_a_command_line_is_made() -> None:
 
 def test_programs_have_distinct_names_and_only_workers_leave_the_host_network() -> None:
     daemons = fleet.everything(nodes(3))
-    assert len({each.name for each in daemons}) == len(daemons) == 7 + 3 * 3
+    assert len({each.name for each in daemons}) == len(daemons) == 8 + 3 * 3
     assert {each.node.number for each in daemons if each.name.startswith("node3-")} == {3}
 
 
@@ -94,7 +94,17 @@ def test_certificates_carry_the_names_that_are_checked() -> None:
     assert "IP:198.19.0.1" in by_name["apiserver"].extensions()
     assert by_name["kubelet-node2"].subject == "/O=system:nodes/CN=system:node:node2"
     assert "IP:198.18.0.2" in by_name["kubelet-node2"].extensions()
+    assert {"IP:198.18.0.1", "IP:127.0.0.1", "DNS:localhost"} == set(by_name["s3"].names)
     assert "subjectAltName" not in by_name["admin"].extensions()
+
+
+def test_the_s3_servers_secret_is_on_no_command_line_and_only_it_gets_it() -> None:
+    with_secrets = {each.name: each.environment for each in fleet.everything(nodes(3)) if each.environment}
+    assert with_secrets == {"object-store": objectstore.LOCAL.credentials}
+    argv = fleet.object_store().argv
+    assert "--port=198.18.0.1:9443" in argv
+    assert f"--cert={layout.PKI}/s3.crt" in argv
+    assert argv[-3:] == ("posix", f"--sidecar={objectstore.LOCAL.metadata}", str(objectstore.LOCAL.data))
 
 
 def test_kubeconfig_can_be_copied_to_another_folder() -> None:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
-from localcluster import cgroup, host, image, lock
+from localcluster import cgroup, cluster, host, image, lock
 from localcluster.errors import LocalClusterError
 from localcluster.layout import Node
 
@@ -57,12 +57,12 @@ def test_too_little_disk(good: None, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_no_go(good: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None if name == "go" else name)
-    assert complaint() == "Go is not on PATH: install Go 1.24 or newer, then run the command again."
+    assert complaint() == "Go is not on PATH: install Go 1.25 or newer, then run the command again."
 
 
 def test_old_go(good: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(host, "run", lambda *_: "go version go1.19.8 linux/amd64")
-    assert "Go 1.19 is too old" in complaint()
+    monkeypatch.setattr(host, "run", lambda *_: "go version go1.24.9 linux/amd64")
+    assert "Go 1.24 is too old" in complaint()
 
 
 def test_somebody_elses_route(good: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,6 +83,13 @@ def test_a_taken_port() -> None:
         with pytest.raises(LocalClusterError, match=f"port {port} of 127.0.0.1 is taken"):
             host.check_ports([port])
     host.check_ports([port])
+
+
+def test_what_listens_is_seen() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = "{}:{}".format(*server.getsockname())
+        assert cluster.listens(address)
+    assert not cluster.listens(address)
 
 
 def test_settings_and_folders_are_put_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
