@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
-from localcluster import cluster, image, layout, network, programs
+from localcluster import certificate, cluster, image, layout, network, objectstore, programs
 from localcluster.command import lines, run, succeeds
 from localcluster.errors import LocalClusterError, Unsupported
 from localcluster.lock import only_one
+from localcluster.objectstore import ObjectStore
 from localcluster.progress import step
 
 KIND_NAME = "checkpointstore"
@@ -29,6 +30,11 @@ nodes:
 - role: worker
 - role: worker
 """
+# The S3 server runs in this container: pods and the host reach it there.
+KIND_S3_NODE = f"{KIND_NAME}-control-plane"
+KIND_S3_PLACE = objectstore.Place(Path("/var/lib/checkpointstore-s3"))
+KIND_S3 = objectstore.Place(layout.CACHE / "kind" / "s3")
+KIND_S3_PORT = 9443
 IMAGES_PRESENT = "CHECKPOINTSTORE_IMAGES_PRESENT"
 
 
@@ -58,6 +64,9 @@ class Cluster(Protocol):
     def heal_node(self, name: str) -> None:
         """Put a node that was cut off back on the network."""
 
+    def object_store(self) -> ObjectStore:
+        """An S3 server that pods and this host reach, its bucket being there; asked for once the cluster is up."""
+
     def tool(self, name: str) -> Path:
         """The path of `kubectl` or `helm`."""
 
@@ -68,7 +77,7 @@ def choose(environ: Mapping[str, str]) -> Cluster:
         # A shell that was set up for the local cluster still means the local cluster, which can do more.
         if Path(given) == layout.KUBECONFIG:
             return Local()
-        return Given(given, images_present=environ.get(IMAGES_PRESENT) == "1")
+        return Given(given, environ)
     return Kind() if engine_answers() else Local()
 
 
@@ -111,6 +120,9 @@ class Local:
     def heal_node(self, name: str) -> None:
         network.connect(cluster.worker(name), plugged=True)
 
+    def object_store(self) -> ObjectStore:
+        return objectstore.local()
+
     def tool(self, name: str) -> Path:
         return layout.tool(name)
 
@@ -145,6 +157,7 @@ class Kind:
 
     def down(self) -> None:
         self.kind("delete", "cluster", f"--kubeconfig={KIND_KUBECONFIG}")
+        shutil.rmtree(KIND_S3.folder, ignore_errors=True)
 
     def kubeconfig(self) -> Path:
         return KIND_KUBECONFIG
@@ -167,6 +180,22 @@ class Kind:
         for rule in KIND_CUT:
             while succeeds(*firewall(name, "--check", rule)):
                 run(*firewall(name, "--delete", rule))
+
+    def object_store(self) -> ObjectStore:
+        """Started when it is first asked for, since few need it; a container that starts anew has another address."""
+        programs.build([objectstore.PROGRAM])
+        addresses = "--format={{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
+        address = run("docker", "inspect", addresses, KIND_S3_NODE).strip()
+        signed = certificate.object_store(f"s3-{address}", address)
+        certificate.make_signed(KIND_S3.folder, ["ca"], [signed])
+        objectstore.make_credentials(KIND_S3.credentials)
+        if not cluster.listens(f"{address}:{KIND_S3_PORT}"):
+            for line in serve(KIND_S3.folder / signed.name):
+                run(*line)
+        authority = KIND_S3.folder / "ca.crt"
+        store = objectstore.known(f"{address}:{KIND_S3_PORT}", KIND_S3.credentials, authority)
+        objectstore.make_bucket(store, authority)
+        return store
 
     def tool(self, name: str) -> Path:
         return Path(found) if (found := shutil.which(name)) else layout.tool(name)
@@ -195,13 +224,26 @@ def firewall(node: str, action: str, rule: tuple[str, ...]) -> list[str]:
     ]
 
 
+def serve(certificate: Path) -> list[list[str]]:
+    """The commands that bring the S3 server into its kind node, with this certificate and key, and start it."""
+    place, inside = KIND_S3_PLACE, f"{KIND_S3_NODE}:{KIND_S3_PLACE.folder}"
+    program, name = place.folder / objectstore.PROGRAM, place.folder / "s3"
+    argv = objectstore.command(program, place, f":{KIND_S3_PORT}", name)
+    return [
+        ["docker", "exec", KIND_S3_NODE, "mkdir", "-p", str(place.data), str(place.metadata)],
+        ["docker", "cp", "--follow-link", str(layout.tool(objectstore.PROGRAM)), f"{inside}/{program.name}"],
+        *(["docker", "cp", f"{certificate}{suffix}", f"{inside}/s3{suffix}"] for suffix in (".crt", ".key")),
+        ["docker", "exec", "--detach", f"--env-file={KIND_S3.credentials}", KIND_S3_NODE, *argv],
+    ]
+
+
 class Given:
     """A cluster that somebody else runs, with kubectl and helm from PATH."""
 
     name = "given"
 
-    def __init__(self, kubeconfig: str, images_present: bool) -> None:
-        self.images_present = images_present
+    def __init__(self, kubeconfig: str, environ: Mapping[str, str]) -> None:
+        self.environ = environ
         if os.pathsep in kubeconfig:
             raise LocalClusterError("KUBECONFIG names several files: set it to the one whose cluster is meant.")
         if not Path(kubeconfig).is_file():
@@ -221,7 +263,7 @@ class Given:
         return node_names(self.tool("kubectl"), self.path)
 
     def load_image(self, ref: str) -> None:
-        if not self.images_present:
+        if self.environ.get(IMAGES_PRESENT) != "1":
             raise LocalClusterError(
                 f"no way is known to bring {ref} to the nodes of {self.path}'s cluster: make its nodes able to pull "
                 f"that name (push it, or set up a mirror), then set {IMAGES_PRESENT}=1."
@@ -232,6 +274,9 @@ class Given:
 
     def heal_node(self, name: str) -> None:
         raise Unsupported(f"node {name} of {self.path}'s cluster cannot be cut off from here, nor healed.")
+
+    def object_store(self) -> ObjectStore:
+        return objectstore.given(self.environ)
 
     def tool(self, name: str) -> Path:
         if found := shutil.which(name):

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from localcluster import choice, layout, programs
+from localcluster import choice, cluster, layout, objectstore, programs
 from localcluster.choice import Cluster, Given, Kind, Local
+from localcluster.command import run as really_run
 from localcluster.errors import CommandFailed, LocalClusterError, Unsupported
+from localcluster.objectstore import ObjectStore
 
 Answer = Callable[[list[str]], str | None]
 
@@ -49,6 +51,7 @@ def working(line: list[str]) -> str:
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choice, "KIND_KUBECONFIG", tmp_path / "kind" / "kubeconfig")
+    monkeypatch.setattr(choice, "KIND_S3", objectstore.Place(tmp_path / "kind" / "s3"))
 
 
 def test_the_backends_are_clusters() -> None:
@@ -83,7 +86,7 @@ def test_an_engine_is_there_when_it_answers_not_when_its_client_is_installed(mon
 @pytest.mark.parametrize("kubeconfig", ["/no/such/file", "/a:/b"])
 def test_a_kubeconfig_that_cannot_be_used_is_said_so(kubeconfig: str) -> None:
     with pytest.raises(LocalClusterError, match="KUBECONFIG"):
-        Given(kubeconfig, images_present=False)
+        Given(kubeconfig, {})
 
 
 def test_a_given_cluster_takes_images_only_if_its_nodes_can_pull_them(tmp_path: Path) -> None:
@@ -99,7 +102,7 @@ def test_a_given_cluster_is_not_taken_down_and_its_nodes_cannot_be_cut_off(
 ) -> None:
     (tmp_path / "config").touch()
     shell = Shell(monkeypatch, lambda line: "node/a\nnode/b\n")
-    given = Given(str(tmp_path / "config"), images_present=False)
+    given = Given(str(tmp_path / "config"), {})
     given.down()
     assert shell.asked == []
     assert given.nodes() == ["a", "b"]
@@ -189,6 +192,70 @@ def test_kind_cuts_both_directions_once_and_heals_all(monkeypatch: pytest.Monkey
     for _ in range(2):
         Kind().heal_node("checkpointstore-worker")
     assert rules == []
+
+
+@pytest.fixture
+def kinds_server(monkeypatch: pytest.MonkeyPatch, cache: None) -> list[ObjectStore]:
+    """The buckets that were asked for, with the server of kind's node at 172.18.0.2 being there from then on."""
+    buckets: list[ObjectStore] = []
+    monkeypatch.setattr(programs, "build", lambda names: None)
+    monkeypatch.setattr(cluster, "listens", lambda address: bool(buckets) and address == "172.18.0.2:9443")
+    monkeypatch.setattr(objectstore, "make_bucket", lambda store, authority: buckets.append(store))
+    return buckets
+
+
+def test_kind_runs_the_s3_server_in_its_control_plane(
+    monkeypatch: pytest.MonkeyPatch, kinds_server: list[ObjectStore]
+) -> None:
+    shell = Shell(monkeypatch, lambda line: "172.18.0.2\n" if "inspect" in line else "")
+    store = Kind().object_store()
+    assert kinds_server == [store]
+    assert (store.endpoint, store.bucket) == ("https://172.18.0.2:9443", "checkpointstore")
+    node, inside, folder = "checkpointstore-control-plane", "/var/lib/checkpointstore-s3", choice.KIND_S3.folder
+    assert shell.asked[1:] == [
+        f"docker exec {node} mkdir -p {inside}/data {inside}/metadata",
+        f"docker cp --follow-link {layout.BIN}/versitygw {node}:{inside}/versitygw",
+        f"docker cp {folder}/s3-172.18.0.2.crt {node}:{inside}/s3.crt",
+        f"docker cp {folder}/s3-172.18.0.2.key {node}:{inside}/s3.key",
+        f"docker exec --detach --env-file={folder}/credentials {node} {inside}/versitygw --port=:9443 "
+        f"--cert={inside}/s3.crt --key={inside}/s3.key --region=us-east-1 --quiet posix "
+        f"--sidecar={inside}/metadata {inside}/data",
+    ]
+    assert store.secret_key not in "".join(shell.asked)
+    text = really_run("openssl", "x509", "-in", folder / "s3-172.18.0.2.crt", "-noout", "-text")
+    assert "IP Address:172.18.0.2" in text
+    really_run("openssl", "verify", "-x509_strict", "-CAfile", folder / "ca.crt", folder / "s3-172.18.0.2.crt")
+
+
+def test_kinds_s3_server_is_started_once_and_again_at_a_new_address(
+    monkeypatch: pytest.MonkeyPatch, kinds_server: list[ObjectStore]
+) -> None:
+    address = "172.18.0.2"
+    shell = Shell(monkeypatch, lambda line: address if "inspect" in line else "")
+    assert Kind().object_store() == Kind().object_store()
+    assert sum("--detach" in line for line in shell.asked) == 1
+    address = "172.18.0.9"
+    moved = Kind().object_store()
+    assert moved.endpoint == "https://172.18.0.9:9443"
+    assert moved.secret_key == kinds_server[0].secret_key
+    assert sum("--detach" in line for line in shell.asked) == 2
+
+
+def test_kind_takes_the_s3_servers_secrets_with_it(monkeypatch: pytest.MonkeyPatch, cache: None) -> None:
+    Shell(monkeypatch, working)
+    choice.KIND_S3.folder.mkdir(parents=True)
+    Kind().down()
+    assert not choice.KIND_S3.folder.exists()
+
+
+def test_a_given_cluster_has_the_s3_server_of_the_environment(tmp_path: Path) -> None:
+    (tmp_path / "config").touch()
+    environ = {"KUBECONFIG": str(tmp_path / "config"), "CHECKPOINTSTORE_S3_BUCKET": "b"}
+    with pytest.raises(Unsupported, match="set CHECKPOINTSTORE_S3_ENDPOINT, CHECKPOINTSTORE_S3_REGION"):
+        choice.choose(environ).object_store()
+    rest = {"ENDPOINT": "https://s3.example", "REGION": "r", "ACCESS_KEY": "a", "SECRET_KEY": "s"}
+    environ |= {f"CHECKPOINTSTORE_S3_{name}": value for name, value in rest.items()}
+    assert choice.choose(environ).object_store() == ObjectStore("https://s3.example", "r", "b", "a", "s", "")
 
 
 def test_kind_is_deleted_by_name(monkeypatch: pytest.MonkeyPatch, cache: None) -> None:
