@@ -1,17 +1,14 @@
 """From nothing to an operator that runs: the cluster, the images on it, and the Helm chart."""
 
 import os
-import shutil
 import subprocess
 import sys
-import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 from demo.clock import Clock
 from demo.kubectl import DEMO_LABEL, ROOT, CommandFailed, Kubectl
-from images.engine import PACKAGES
 from localcluster.choice import Cluster, choose
 
 NAMESPACE = "checkpointstore-system"
@@ -34,17 +31,14 @@ class Installation:
 
 def install(cluster: Cluster, clock: Clock) -> Installation:
     """Bring everything up to date; what already stands is left as it is."""
-    cluster_up = threading.Event()
     with ThreadPoolExecutor(max_workers=1) as background:
-        built = {name: background.submit(build, name, cluster_up, clock) for name in IMAGES}
+        built = {name: background.submit(build, name, clock) for name in IMAGES}
         try:
             with clock.step("cluster", f"up ({cluster.name})"):
                 cluster.up()
         except BaseException:
             background.shutdown(wait=False, cancel_futures=True)
             raise
-        finally:
-            cluster_up.set()
         loaded = {name: load(cluster, reference, clock) for name, reference in built.items()}
     kubectl = access(cluster)
     with clock.step("helm", f"upgrade --install {RELEASE} {CHART}"):
@@ -57,18 +51,8 @@ def access(cluster: Cluster) -> Kubectl:
     return Kubectl(cluster.kubeconfig(), cluster.tool("kubectl"), cluster.tool("helm"))
 
 
-def programs_there() -> bool:
-    """Whether images can be built without installing anything."""
-    return bool(shutil.which("docker")) or all(map(shutil.which, PACKAGES))
-
-
-def build(name: str, cluster_up: threading.Event, clock: Clock) -> str:
-    """Build an image unless its inputs are unchanged; gives its reference.
-
-    On a new machine the cluster installs the programs for it: two apt-gets at once would fail on its lock.
-    """
-    while not programs_there() and not cluster_up.wait(1):
-        pass
+def build(name: str, clock: Clock) -> str:
+    """Build an image unless its inputs are unchanged; gives its reference."""
     with clock.step("images", f"build {name}"):
         command = [sys.executable, "-m", "images", "build", name]
         with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=None, text=True) as building:

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Protocol
 
 from images.network import Lent
-from localcluster import base_image
+from localcluster import base_image, debian
 from localcluster.command import run, succeeds
 from localcluster.errors import LocalClusterError
-from localcluster.progress import step
 
 PROBE_SECONDS = 10.0
 PACKAGES = ("buildah", "crun", "debootstrap")
@@ -111,10 +110,7 @@ def install(packages: list[str]) -> None:
     """Install Debian packages."""
     if not shutil.which("apt-get"):
         raise LocalClusterError(f"{', '.join(packages)} missing and no apt-get here: install them or docker.")
-    environ = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    with step(f"apt-get install {' '.join(packages)}"):
-        run("apt-get", "update", "-q", env=environ)
-        run("apt-get", "install", "-q", "-y", "--no-install-recommends", *packages, env=environ)
+    debian.install(packages)
 
 
 def parse_size(text: str) -> int:

@@ -1,12 +1,15 @@
 """Installs Debian packages without starting their services: `python3 -m localcluster.debian PACKAGE...`."""
 
+import fcntl
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from localcluster.command import run, succeeds
 from localcluster.errors import CommandFailed, LocalClusterError
+from localcluster.layout import APT_LOCK
 from localcluster.progress import step
 
 # Packages that start a service of the same name when they are installed; we run our own instances.
@@ -27,7 +30,7 @@ def install(packages: Sequence[str]) -> None:
     services = [package for package in packages if package in SERVICES]
     systemd = Path("/run/systemd/system").is_dir() and bool(services)
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    with step(f"apt-get install {' '.join(packages)}"):
+    with step(f"apt-get install {' '.join(packages)}"), in_turn():
         run(*APT, "update", env=environment)
         if systemd:
             # Masked until the next boot only: being killed here leaves nothing for good.
@@ -38,6 +41,14 @@ def install(packages: Sequence[str]) -> None:
             if systemd:
                 run("systemctl", "unmask", "--runtime", *services)
                 succeeds("systemctl", "disable", *services)
+
+
+@contextmanager
+def in_turn() -> Iterator[None]:
+    """One installation after another: apt-get waits for dpkg's lock only, and removes what another has fetched."""
+    with APT_LOCK.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def main() -> int:

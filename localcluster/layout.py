@@ -9,6 +9,7 @@ STATE = Path("/var/lib/checkpointstore-localcluster")
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "checkpointstore"
 BIN = CACHE / "localcluster" / "bin"
 LOCK = Path("/run/checkpointstore-localcluster.lock")
+APT_LOCK = Path("/run/checkpointstore-apt.lock")
 PKI = STATE / "pki"
 LOGS = STATE / "log"
 KUBECONFIG = STATE / "kubeconfig"

@@ -2,6 +2,8 @@
 
 import os
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -30,6 +32,11 @@ class Apt:
         if self.breaks and "install" in argv:
             raise CommandFailed(list(argv), 100, "no network")
         return ""
+
+
+@pytest.fixture(autouse=True)
+def lock(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(debian, "APT_LOCK", tmp_path / "lock")
 
 
 def call(monkeypatch: pytest.MonkeyPatch, *packages: str, user: int = 0) -> int:
@@ -71,3 +78,20 @@ def test_without_root_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch, capsys
     Apt(monkeypatch, set(), systemd=False)
     assert call(monkeypatch, "socat", user=1000) == 1
     assert "apt-get install" in capsys.readouterr().err
+
+
+def test_one_installation_waits_for_another() -> None:
+    """Images are built beside a cluster that is brought up, and both install what they need."""
+    order: list[str] = []
+
+    def second() -> None:
+        with debian.in_turn():
+            order.append("second")
+
+    with debian.in_turn():
+        other = threading.Thread(target=second)
+        other.start()
+        time.sleep(0.1)
+        order.append("first")
+    other.join()
+    assert order == ["first", "second"]
