@@ -18,7 +18,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 
 .PHONY: tools
 tools: ## Install what the tests need of Debian's packages
-	$(PYTHON) -m localcluster.debian postgresql lua5.4
+	$(PYTHON) -m localcluster.debian postgresql pgbackrest lua5.4 prometheus
 
 .PHONY: check
 check: $(VENV)/.ready ## Format, lint, types, layers, unit and golden tests, generated files; no network, under a minute
@@ -28,7 +28,7 @@ check: $(VENV)/.ready ## Format, lint, types, layers, unit and golden tests, gen
 	PYTHONPATH=operator $(BIN)/lint-imports --no-cache | tail -n 6
 	$(MAKE) --no-print-directory generated-check
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -q tests/unit tests/golden
+	$(BIN)/coverage run -m pytest -q -n 2 tests/unit tests/golden
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --include='$(PURE)' --fail-under=100 --skip-covered
 
@@ -58,7 +58,7 @@ installed: $(VENV)/.ready
 
 .PHONY: integration
 integration: check
-	$(BIN)/coverage run -m pytest tests/integration
+	$(BIN)/coverage run -m pytest -n 2 --dist loadfile tests/integration
 
 .PHONY: test
 test: ## Everything a fresh machine can run: check, integration on PostgreSQL, end to end on Kubernetes

@@ -114,7 +114,8 @@ def uninstall(kubectl: Kubectl) -> None:
     kubectl("delete", "namespace", "-l", f"{DEMO_LABEL}=true", "--ignore-not-found", timeout=300)
     kubectl.helm("uninstall", RELEASE, "--namespace", NAMESPACE, "--ignore-not-found", "--wait")
     kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", timeout=300)
-    kubectl("delete", "crd", "checkpointstores.checkpointstore.dev", "--ignore-not-found")
+    kinds = [f"checkpoint{kind}.checkpointstore.dev" for kind in ("stores", "backups")]
+    kubectl("delete", "crd", *kinds, "--ignore-not-found")
 
 
 def chosen() -> Cluster:

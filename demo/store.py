@@ -28,7 +28,7 @@ def conditions(store: dict[str, Any] | None) -> dict[str, dict[str, Any]]:
 def described(store: dict[str, Any] | None) -> str:
     """One line a condition: what it is, since why, and what to do."""
     rows = [
-        f"{kind:<18} {found['status']:<8} {found.get('reason', ''):<24} {found.get('message', '')}".rstrip()
+        f"{kind:<20} {found['status']:<8} {found.get('reason', ''):<24} {found.get('message', '')}".rstrip()
         for kind, found in conditions(store).items()
     ]
     return "\n".join(rows) or "no conditions yet"

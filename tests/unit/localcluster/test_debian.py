@@ -63,13 +63,13 @@ def test_services_are_masked_while_they_are_installed_and_disabled_after(
 ) -> None:
     apt = Apt(monkeypatch, set(), systemd=True)
     apt.breaks = breaks
-    assert call(monkeypatch, "docker-registry", "socat") == int(breaks)
+    assert call(monkeypatch, "docker-registry", "socat", "prometheus") == int(breaks)
     assert apt.asked == [
         "apt-get update",
-        "systemctl mask --runtime docker-registry",
-        "apt-get install --yes --no-install-recommends docker-registry socat",
-        "systemctl unmask --runtime docker-registry",
-        "systemctl disable docker-registry",
+        "systemctl mask --runtime docker-registry prometheus",
+        "apt-get install --yes --no-install-recommends docker-registry socat prometheus",
+        "systemctl unmask --runtime docker-registry prometheus",
+        "systemctl disable docker-registry prometheus",
     ]
     assert ("no network" in capsys.readouterr().err) is breaks
 
