@@ -32,6 +32,14 @@ def schema() -> None:
     raise typer.Exit(run())
 
 
+@job.command()
+def program(folder: Annotated[Path, typer.Argument(help="Where to copy the programs to.")]) -> None:
+    """Bring the programs that work on a repository into another image's pod."""
+    from .jobs.program import run
+
+    run(folder)
+
+
 @app.command()
 def crd(
     folder: Annotated[Path | None, typer.Argument(help="Where to write; standard output when absent.")] = None,
@@ -45,7 +53,7 @@ def crd(
     texts = crd.files()
     files = {folder / name: text for name, text in texts.items()} if folder else {}
     if reference:
-        files[reference] = page.markdown(crd.checkpointstores())
+        files[reference] = page.markdown(crd.checkpointstores(), crd.checkpointbackups())
     if not files:
         typer.echo("".join(texts.values()), nl=False)
     stale = [path for path, text in files.items() if not path.exists() or path.read_text("utf-8") != text]

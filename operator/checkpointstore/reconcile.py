@@ -7,10 +7,15 @@ from typing import Any
 
 from .api.store import ReclaimPolicy, Store
 from .features import authority, binding, network_policy, pooler
+from .features.backup import farewell as farewells
+from .features.backup import recovery, repository
+from .features.backup import slice as backup
 from .features.schema import slice as schema
-from .kernel.action import Action, Apply, Delete, Emit, Manifest, Ref
+from .kernel.action import Action, Apply, Delete, Emit, Manifest, Mark, Ref, Tell
 from .kernel.command import Commands
+from .kernel.compute import placement
 from .kernel.condition import (
+    CONTINUOUS_ARCHIVING,
     POOLER_AVAILABLE,
     READY,
     RECONCILING,
@@ -25,14 +30,21 @@ from .kernel.condition import (
 from .kernel.contribution import Contribution, Database
 from .kernel.env import Env, Images, Platform
 from .kernel.manifest import by_ref, covers, ref
-from .kernel.observed import Observed
+from .kernel.naming import FINALIZER, selector
+from .kernel.observed import Observed, component_of
 from .providers import external
 from .providers.patroni import provider as patroni
+from .providers.patroni import workload
+from .providers.patroni.place import PGDATA
+from .providers.spec import storage_bytes
 
 # Deleted only by their own rules, never because nobody asks for them any more.
-KEPT = frozenset({"PersistentVolumeClaim", "Secret", "Pod", "Endpoints", "EndpointSlice"})
-# Never applied again once they exist: their specs are immutable, and their names carry a digest of their inputs.
-IMMUTABLE = frozenset({"Job"})
+KEPT = frozenset({"CheckpointBackup", "PersistentVolumeClaim", "Secret", "Pod", "Endpoints", "EndpointSlice"})
+# Never applied again once they exist: their specs are immutable. Jobs' names carry a digest of their inputs, and a
+# volume belongs to its StatefulSet once that is there.
+IMMUTABLE = frozenset({"Job", "PersistentVolumeClaim"})
+# Components whose coming and going is no change of the store.
+QUIET = frozenset({"backup", "verification"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +83,12 @@ def plan(store: Store, observed: Observed, platform: Platform, now: datetime) ->
     again = [part.again for part in parts if part.again is not None]
     actions = (
         *(action for part in parts for action in part.actions),
+        *_marked(store),
         *_applied(desired, observed),
         *_removed(desired, observed, bool(desired)),
     )
     # Last: what a room has to say of its change says more.
-    applying = any(not isinstance(action, Emit) for action in actions)
+    applying = any(_is_change(action, observed) for action in actions)
     return Plan(
         actions=() if commands.paused else actions,
         parts=(
@@ -96,9 +109,12 @@ def _rooms(
 ) -> tuple[list[Contribution], bool]:
     """The order is the way of trust: authority, then the server it certifies, then who is let in."""
     spec = store.spec
+    filled, ready = _recovered(store, env, observed, now)
+    if not ready:
+        return [filled], False
     postgres, database = _provider(store, env, observed, commands, now)
     if database is None:
-        return [postgres], False
+        return [filled, postgres], False
     tables, stands = schema.contribute(spec.schema_, env, observed, database, commands, now)
     pool, carried = pooler.contribute(spec.pooler, env, observed, database, commands, now)
     bound, readable = binding.contribute(env, observed, database, stands and carried.login)
@@ -110,8 +126,58 @@ def _rooms(
         pool,
         bound,
         network_policy.contribute(spec.network_policy, env, database),
+        filled,
+        _backed_up(store, env, observed, database, commands, now),
     ]
     return parts, database.serving and reachable and readable
+
+
+def _recovered(store: Store, env: Env, observed: Observed, now: datetime) -> tuple[Contribution, bool]:
+    """Before there is a server: its data from a backup, where the spec says so."""
+    spec = store.spec
+    if spec.bootstrap.recovery is None:
+        return Contribution(), True
+    volume = recovery.Volume(
+        claim=workload.first_volume(spec.postgres, env),
+        size=storage_bytes(spec.postgres.storage),
+        resources=spec.postgres.resources,
+        placement=placement(spec.postgres.scheduling, selector(env.name, "postgres")),
+        data=PGDATA,
+        blocked=patroni.without_class(spec.postgres, observed),
+    )
+    done = store.status.get("recovery", {}).get("phase") == "Completed" or patroni.was_initialized(store.status)
+    known = store.status.get("recovery", {})
+    return recovery.contribute(spec.bootstrap.recovery, env, observed, volume, store.created, known, done, now)
+
+
+def _backed_up(
+    store: Store, env: Env, observed: Observed, database: Database, commands: Commands, now: datetime
+) -> Contribution:
+    spec = store.spec.backup
+    if spec is None:
+        return backup.without(env, observed, now)
+    servers = patroni.instances(store.spec.postgres, env, observed)
+    rests = commands.hibernate or commands.paused
+    return backup.contribute(spec, env, observed, database, servers, store.status, now, rests, commands.verify)
+
+
+def farewell(store: Store, observed: Observed, platform: Platform, deleted: datetime, now: datetime) -> Plan:
+    """What a deleted store still waits for, as long as it has our finalizer."""
+    env, spec = _env(store, platform), store.spec.backup
+    base = repository.base(spec.object_store, store.namespace, store.name) if spec else ""
+    actions = farewells.contribute(_takes_backups(store), base, env, observed, store.status, deleted, now)
+    return Plan(actions=actions, again=farewells.AGAIN)
+
+
+def _takes_backups(store: Store) -> bool:
+    return store.spec.backup is not None and store.spec.reclaim_policy.backups is ReclaimPolicy.DELETE
+
+
+def _marked(store: Store) -> tuple[Action, ...]:
+    """Our finalizer is there exactly while something outside the cluster is to go with the store."""
+    wanted = _takes_backups(store)
+    has = FINALIZER in store.body["metadata"].get("finalizers", ())
+    return (Mark(FINALIZER, present=wanted),) if wanted != has else ()
 
 
 def _provider(
@@ -132,6 +198,7 @@ def _provider(
         created=store.created,
         adopt=spec.bootstrap.adopt,
         delete_volumes=spec.reclaim_policy.volumes is ReclaimPolicy.DELETE,
+        archives=spec.backup is not None and env.names.repository in observed.secrets,
     )
 
 
@@ -151,6 +218,19 @@ def _env(store: Store, platform: Platform) -> Env:
         cluster_domain=platform.cluster_domain,
         operator_namespace=platform.namespace,
     )
+
+
+def _is_change(action: Action, observed: Observed) -> bool:
+    """Whether an action changes the store: what backs it up leaves it as it is."""
+    match action:
+        case Emit() | Tell():
+            return False
+        case Apply(manifest):
+            return component_of(manifest) not in QUIET
+        case Delete(target):
+            live = observed.objects.get(target, {"metadata": {}})
+            return target.kind != "CheckpointBackup" and component_of(live) not in QUIET
+    return True
 
 
 def _applied(desired: Iterable[Manifest], observed: Observed) -> Iterable[Action]:
@@ -210,7 +290,7 @@ def status(previous: Mapping[str, Any], generation: int, outcome: Plan, now: dat
     """The whole new `.status`; equal to the previous one when nothing changed."""
     conditions = written(outcome.conditions, previous.get("conditions", ()), generation, now)
     return {
-        **_merged((previous, outcome.status)),
+        **_told(_merged((previous, outcome.status))),
         "observedGeneration": generation,
         "phase": _phase(outcome),
         "conditions": conditions,
@@ -227,6 +307,13 @@ def _merged(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     return result
 
 
+def _told(part: Mapping[str, Any]) -> dict[str, Any]:
+    """A status without what the rooms take back, which they tell as None."""
+    return {
+        key: _told(value) if isinstance(value, Mapping) else value for key, value in part.items() if value is not None
+    }
+
+
 def news(previous: Mapping[str, Any], current: Mapping[str, Any]) -> tuple[Emit, ...]:
     """What a person wants to be told of the difference between two statuses."""
     before, after = _states(previous), _states(current)
@@ -237,6 +324,11 @@ def news(previous: Mapping[str, Any], current: Mapping[str, Any]) -> tuple[Emit,
         told.append(Emit("Warning", "NotReady", _message(current, READY)))
     if after.get(STALLED) == "True" and before.get(STALLED) != "True":
         told.append(Emit("Warning", "Stalled", _message(current, STALLED)))
+    archiving = [states.get(CONTINUOUS_ARCHIVING) for states in (before, after)]
+    if archiving[1] == "False" and _reason(previous) != _reason(current):
+        told.append(Emit("Warning", "ArchivingStopped", _message(current, CONTINUOUS_ARCHIVING)))
+    if archiving == ["False", "True"]:
+        told.append(Emit("Normal", "ArchivingResumed", _message(current, CONTINUOUS_ARCHIVING)))
     old, new = (str(item.get("postgres", {}).get("primary", "")) for item in (previous, current))
     if old and new and old != new:
         told.append(Emit("Normal", "PrimaryChanged", f"{new} leads now, before it {old}"))
@@ -245,6 +337,12 @@ def news(previous: Mapping[str, Any], current: Mapping[str, Any]) -> tuple[Emit,
 
 def _states(status: Mapping[str, Any]) -> dict[str, str]:
     return {item["type"]: item["status"] for item in status.get("conditions", ())}
+
+
+def _reason(status: Mapping[str, Any]) -> str:
+    """Why WAL is not archived."""
+    found = (item for item in status.get("conditions", ()) if item["type"] == CONTINUOUS_ARCHIVING)
+    return next((str(item["reason"]) for item in found), "")
 
 
 def _message(status: Mapping[str, Any], type_: str) -> str:

@@ -17,6 +17,7 @@ Key = tuple[str, str, str]
 START = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 GENERATIONS = frozenset(
     {
+        "CheckpointBackup",
         "CheckpointStore",
         "Deployment",
         "Job",
@@ -31,6 +32,7 @@ CHANGEABLE = {
     "StatefulSet": {"replicas", "template", "updateStrategy", "persistentVolumeClaimRetentionPolicy"},
     "Job": {"suspend", "backoffLimit"},
     "PersistentVolumeClaim": {"resources"},
+    "CheckpointBackup": set(),
 }
 FIXED = {"Deployment": ("spec", "selector"), "RoleBinding": ("roleRef",)}
 

@@ -9,6 +9,7 @@ from checkpointstore.kernel.naming import STORE_LABEL
 
 from .apiserver import ApiServer, stamp
 from .nature import KUBELET, going, ready, tell
+from .repository import Repository
 
 PATRONI = "Patroni"
 SYSTEM = "7400000000000000001"
@@ -20,12 +21,12 @@ SUCCESS = json.dumps(
 )
 
 
-def step(server: ApiServer, refusal: Outcome | None = None) -> None:
-    """Let Patroni's loops and the Jobs' processes go on; with `refusal` every Job ends that way."""
+def step(server: ApiServer, repository: Repository, refusal: Outcome | None = None) -> None:
+    """Let Patroni's loops and the Jobs' processes go on; with `refusal` every schema Job ends that way."""
     for statefulset in server.all("StatefulSet"):
         _patroni(server, statefulset["metadata"]["namespace"], statefulset["metadata"]["name"])
     for job in server.all("Job"):
-        _job(server, job, refusal)
+        _job(server, job, repository, refusal)
 
 
 def _patroni(server: ApiServer, namespace: str, store: str) -> None:
@@ -98,7 +99,7 @@ def record(
         server.patch("Endpoints", namespace, name, {"metadata": {"annotations": annotations}}, PATRONI)
 
 
-def _job(server: ApiServer, job: Manifest, refusal: Outcome | None) -> None:
+def _job(server: ApiServer, job: Manifest, repository: Repository, refusal: Outcome | None) -> None:
     """A Job's only pod: made, started by its kubelet, ended once the server it works on has a primary."""
     meta = job["metadata"]
     if job.get("status", {}).get("conditions"):
@@ -107,17 +108,26 @@ def _job(server: ApiServer, job: Manifest, refusal: Outcome | None) -> None:
     pod = server.get("Pod", meta["namespace"], name)
     if pod is None:
         server.create(_job_pod(job, name), "kube-controller-manager")
-    elif pod["status"]["phase"] == "Running" and not going(pod) and (refusal or _reachable(server, job)):
-        code, message = (64, refusal.text()) if refusal else (0, SUCCESS)
+    elif pod["status"]["phase"] == "Running" and not going(pod) and (end := _end(server, job, repository, refusal)):
+        code, message = end
         ended = {"name": "schema", "state": {"terminated": {"exitCode": code, "message": message}}}
-        phase = "Failed" if refusal else "Succeeded"
-        tell(server, pod, phase, ready=False, containerStatuses=[ended])
+        tell(server, pod, "Failed" if code else "Succeeded", ready=False, containerStatuses=[ended])
         condition = {
-            "type": "Failed" if refusal else "Complete",
+            "type": "Failed" if code else "Complete",
             "status": "True",
             "lastTransitionTime": stamp(server.now),
         }
         server.patch("Job", meta["namespace"], meta["name"], {"status": {"conditions": [condition]}}, KUBELET, "status")
+
+
+def _end(server: ApiServer, job: Manifest, repository: Repository, refusal: Outcome | None) -> tuple[int, str] | None:
+    """Exit code and termination message; None while it works."""
+    if job["metadata"]["labels"]["app.kubernetes.io/component"] == "schema":
+        if refusal:
+            return 64, refusal.text()
+        return (0, SUCCESS) if _reachable(server, job) else None
+    found = repository.end(job)
+    return (found[0], json.dumps(found[1])) if found else None
 
 
 def _job_pod(job: Manifest, name: str) -> Manifest:

@@ -1,7 +1,7 @@
 """The volumes of the simulated instances, in the place of `adapters.filesystem`."""
 
 from checkpointstore.kernel.observed import Volume
-from checkpointstore.providers.patroni.config import DATA
+from checkpointstore.providers.patroni.place import DATA
 
 from .apiserver import ApiServer
 

@@ -162,7 +162,8 @@ def mounted(server: ApiServer, pod: Manifest) -> bool:
     namespace = pod["metadata"]["namespace"]
     for volume in pod["spec"]["volumes"]:
         for kind, source, field in (("Secret", "secret", "secretName"), ("ConfigMap", "configMap", "name")):
-            if source in volume and server.get(kind, namespace, volume[source][field]) is None:
+            optional = volume.get(source, {}).get("optional")
+            if source in volume and not optional and server.get(kind, namespace, volume[source][field]) is None:
                 return False
     return True
 

@@ -25,6 +25,7 @@ from .apiserver import ApiServer
 from .console import Console
 from .disk import Disk
 from .paper import Paper
+from .repository import Repository
 from .rest import Rest
 from .twin import Killed, Twin
 
@@ -50,6 +51,7 @@ class World:
         """Addresses of nodes that do not answer."""
         self.removed: list[tuple[str, str]] = []
         """Kind and name of everything that operators have deleted."""
+        self.repository = Repository(self.server)
         self._stack = ExitStack()
         self.turn = True
         """Whether this store may take a new release up now."""
@@ -73,6 +75,8 @@ class World:
             (execute, "pgbouncer", self.console),
             (observe, "pgbouncer", self.console),
             (observe, "filesystem", self.disk),
+            (observe, "archiver", self.repository),
+            (observe, "progress", self.repository),
         ):
             self._stack.enter_context(patch.object(module, name, stand_in))
         return self
@@ -119,10 +123,36 @@ class World:
         """Somebody else's server, described by the Secret `rds`; None leaves a key out."""
         keys: dict[str, str | None] = {"host": "db.example", "port": "5432", "database": "agents", "username": "dba"}
         keys |= {"password": "of the admin", **changes}
-        data = {key: base64.b64encode(value.encode()).decode() for key, value in keys.items() if value is not None}
-        meta = {"name": "rds", "namespace": NAMESPACE}
-        self.server.create({"apiVersion": "v1", "kind": "Secret", "metadata": meta, "data": data}, STRANGER)
+        return self.give("rds", {key: value for key, value in keys.items() if value is not None})
+
+    def give(self, name: str, data: Mapping[str, str]) -> Self:
+        """A Secret of a person's own."""
+        encoded = {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
+        meta = {"name": name, "namespace": NAMESPACE}
+        self.server.create({"apiVersion": "v1", "kind": "Secret", "metadata": meta, "data": encoded}, STRANGER)
         return self
+
+    def bucket(self) -> Self:
+        """The Secrets of an object store."""
+        self.give("s3", {"AWS_ACCESS_KEY_ID": "an id", "AWS_SECRET_ACCESS_KEY": "a key"})
+        return self.give("s3-ca", {"ca.crt": "an authority"})
+
+    def ask(self, name: str, type_: str = "Full", store: str = "") -> Self:
+        """Somebody wants a backup."""
+        meta = {"name": name, "namespace": NAMESPACE}
+        spec = {"store": {"name": store or self.name}, "type": type_}
+        body = {
+            "apiVersion": "checkpointstore.dev/v1alpha1",
+            "kind": "CheckpointBackup",
+            "metadata": meta,
+            "spec": spec,
+        }
+        self.server.create(body, STRANGER)
+        return self
+
+    def backups(self) -> dict[str, dict[str, Any]]:
+        """The status of every CheckpointBackup by its name."""
+        return {item["metadata"]["name"]: item.get("status", {}) for item in self.server.all("CheckpointBackup")}
 
     @contextmanager
     def deaf_consoles(self) -> Iterator[None]:
@@ -168,7 +198,7 @@ class World:
         for _ in range(count):
             self.server.now += dt.timedelta(seconds=1)
             nature.step(self.server)
-            database.step(self.server, self.refusal)
+            database.step(self.server, self.repository, self.refusal)
             self.rest.starts()
             self.console.step()
         return self

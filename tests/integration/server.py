@@ -72,6 +72,8 @@ class Server:
         with self.admin() as connection:
             for row in connection.execute("SELECT datname FROM pg_database WHERE datname !~ '^template|^postgres$'"):
                 connection.execute(f'DROP DATABASE "{row["datname"]}" WITH (FORCE)')
+            # What the schema Job makes in the maintenance database.
+            connection.execute("DROP SCHEMA IF EXISTS checkpointstore CASCADE")
             roles = connection.execute("SELECT rolname FROM pg_roles WHERE rolname !~ '^pg_|^postgres$'").fetchall()
             if roles:
                 names = ", ".join(f'"{row["rolname"]}"' for row in roles)

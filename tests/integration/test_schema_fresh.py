@@ -99,6 +99,20 @@ def test_the_pooler_looks_up_the_application_and_nobody_else(patroni: Job, serve
     assert stays == {"thrown_out": None}
 
 
+def test_archiving_is_told_to_monitoring_and_nobody_else(patroni: Job, server: Server) -> None:
+    patroni.run()
+    with server.admin("postgres", user="monitoring") as connection:
+        told = connection.execute("SELECT * FROM checkpointstore.archiving()").fetchone()
+    assert told is not None
+    assert (told["failing"], told["cause"], told["dropped_timestamp_seconds"]) == (0, "", 0)
+    with server.admin("postgres") as connection:
+        rows = connection.execute(
+            "SELECT rolname FROM pg_roles WHERE rolname !~ '^pg_' "
+            "AND has_function_privilege(oid, 'checkpointstore.archiving()', 'EXECUTE')"
+        ).fetchall()
+    assert {row["rolname"] for row in rows} == {"monitoring", "postgres"}
+
+
 def test_owner_of_the_database_decides_who_connects(patroni: Job, server: Server) -> None:
     patroni.run()
     with server.admin() as connection:

@@ -10,6 +10,13 @@
 - apiGroups: [checkpointstore.dev]
   resources: [checkpointstores/status]
   verbs: [patch]
+# Backups that are due become objects, and go when they have left the repository.
+- apiGroups: [checkpointstore.dev]
+  resources: [checkpointbackups]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [checkpointstore.dev]
+  resources: [checkpointbackups/status]
+  verbs: [patch]
 # Owner references with blockOwnerDeletion ask for this where OwnerReferencesPermissionEnforcement is on.
 - apiGroups: [checkpointstore.dev]
   resources: [checkpointstores/finalizers]
@@ -40,10 +47,11 @@
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get, create, patch, delete]
-# Volumes are made by the StatefulSet; the operator grows them, and deletes them where reclaimPolicy says so.
+# Volumes are made by the StatefulSet, but for one that is filled from a backup first; the operator grows them, and
+# deletes them where reclaimPolicy says so.
 - apiGroups: [""]
   resources: [persistentvolumeclaims]
-  verbs: [get, list, watch, patch, delete]
+  verbs: [get, list, watch, create, patch, delete]
 # Nobody may grant a right that he does not hold: these two also hold what Patroni needs (the leader record in
 # Endpoints, its label on the pods), which the operator hands to each store's ServiceAccount.
 - apiGroups: [""]

@@ -45,6 +45,7 @@ SELECT EXISTS (SELECT FROM role WHERE name = %(owner)s
               WHERE o.name = %(owner)s AND g.name = %(group)s AND d.defaclobjtype = 'r'
                 AND d.defaclnamespace = 'public'::regnamespace) AS default_grants,
        coalesce(obj_description(to_regprocedure('pooler.user_lookup(text)'), 'pg_proc'), '') AS lookup,
+       coalesce(obj_description(to_regprocedure('checkpointstore.archiving()'), 'pg_proc'), '') AS archiving,
        ARRAY(SELECT extname::text FROM pg_extension) AS extensions
 
 -- name: tables

@@ -15,6 +15,7 @@ from ..kernel.manifest import FIELD_MANAGER
 
 CORE = "api/v1"
 PATHS: Mapping[str, tuple[str, str]] = {
+    "CheckpointBackup": ("apis/checkpointstore.dev/v1alpha1", "checkpointbackups"),
     "CheckpointStore": ("apis/checkpointstore.dev/v1alpha1", "checkpointstores"),
     "ConfigMap": (CORE, "configmaps"),
     "Deployment": ("apis/apps/v1", "deployments"),

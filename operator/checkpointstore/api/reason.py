@@ -3,10 +3,14 @@
 A test compares it with the code, both ways. A reason is never renamed: people write alerts on it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from ..features.backup.record import SUCCEEDED
 from ..kernel.condition import (
+    BACKUP_VERIFIED,
+    CONTINUOUS_ARCHIVING,
     INITIALIZED,
+    LAST_BACKUP_SUCCEEDED,
     POOLER_AVAILABLE,
     POSTGRES_AVAILABLE,
     READY,
@@ -104,6 +108,27 @@ _STALLED = Subject(
     ),
     borrows="the condition that stalls",
 )
+_REPOSITORY = (
+    Reason("RepositoryUnreachable", "The object store does not answer. It is tried again."),
+    Reason("CredentialsRejected", "The object store refuses the credentials, or their rights on the bucket."),
+    Reason("BucketMissing", "The object store has no such bucket."),
+    Reason("CertificateRejected", "The object store's certificate is not signed by the authority that is expected."),
+    Reason("KeyRejected", "The passphrase is not the one that the repository was encrypted with."),
+    Reason("PgBackRestFailed", "pgBackRest failed otherwise; the message has its words."),
+    Reason("SystemError", "The Job's pod could not do something of its own, such as write a file."),
+)
+_MAKING = (
+    *_REPOSITORY,
+    Reason("ForeignRepository", "Another database's repository is at this place: nothing is written over it."),
+    Reason("VersionMismatch", "Instances and Job run different versions of pgBackRest. It is tried again."),
+    Reason("RepositoryBusy", "Another backup is at work. It is tried again."),
+    Reason("InstanceUnreachable", "No instance answers as primary. It is tried again."),
+    Reason("ChecksumMismatch", "A page of the database does not have the checksum that it was written with."),
+    Reason("MarkerSchemaTaken", "The application has a schema `checkpointstore` of its own in its database."),
+    Reason("SecretIncomplete", "A key of a mounted Secret is missing or empty."),
+    Reason("InvalidRequest", "Operator and Job do not understand each other."),
+    Reason("JobFailed", "The Job's pod ended without saying why."),
+)
 _INITIALIZED = Subject(
     INITIALIZED,
     "A data directory exists. Once True it stays True.",
@@ -127,6 +152,26 @@ _INITIALIZED = Subject(
                     stalls=True,
                 ),
                 Reason("StorageClassMissing", "The StorageClass that is named does not exist.", stalls=True),
+                Reason("Recovering", "The first instance's volume is being filled from a backup."),
+                Reason("BackupMissing", "The CheckpointBackup to recover from does not exist or failed.", stalls=True),
+                Reason("NoRepository", "There is no repository at the place that the spec names.", stalls=True),
+                Reason("AmbiguousRepository", "Several stores of that name have left backups: name one.", stalls=True),
+                Reason("NoBackup", "The repository holds no complete backup.", stalls=True),
+                Reason("BackupNotFound", "The repository does not hold the backup that is named.", stalls=True),
+                Reason("TargetBeforeFirstBackup", "The target is before the oldest backup ended.", stalls=True),
+                Reason("TargetInFuture", "The target is later than now, or beyond the archive's end.", stalls=True),
+                Reason("TargetInGap", "The WAL that leads to the target was never archived.", stalls=True),
+                Reason("TargetTimelineUnknown", "The repository has no such timeline.", stalls=True),
+                Reason("VolumeTooSmall", "The volume is smaller than what is in the backup.", stalls=True),
+                Reason("RestoreFailed", "A file of the backup is missing or damaged: take another.", stalls=True),
+                Reason("DirectoryBusy", "Another process restores into the volume.", stalls=True),
+                Reason("DirectoryNotEmpty", "The volume holds somebody else's files.", stalls=True),
+                *(replace(reason, stalls=True) for reason in _REPOSITORY),
+                Reason("InstanceUnreachable", "The server that replays does not answer its own Job.", stalls=True),
+                Reason("SecretMissing", "A Secret that the source names does not exist.", stalls=True),
+                Reason("SecretIncomplete", "A Secret that the source names lacks a key.", stalls=True),
+                Reason("InvalidRequest", "Operator and Job do not understand each other.", stalls=True),
+                Reason("JobFailed", "The Job's pod ended without saying why.", stalls=True),
             ),
         ),
     ),
@@ -232,7 +277,103 @@ _POOLER = Subject(
     ),
 )
 
-CONDITIONS = (_READY, _RECONCILING, _STALLED, _INITIALIZED, _POSTGRES, _SCHEMA, _POOLER)
+_ARCHIVING = Subject(
+    CONTINUOUS_ARCHIVING,
+    "What is written is in the repository within a minute. Only with `spec.backup`; it never changes Ready.",
+    Status.TRUE,
+    (
+        (Status.TRUE, (Reason("Archiving", "It is."),)),
+        (
+            Status.FALSE,
+            (
+                Reason("ArchivingFails", "WAL stays on the volume; the message says why, and for how long it can."),
+                Reason("FallingBehind", "WAL is written faster than it can be archived."),
+                Reason(
+                    "WALDropped",
+                    "Too much waited and was given up, so that the volume does not fill. A full backup follows as soon "
+                    "as the object store answers.",
+                ),
+                Reason("SecretMissing", "A Secret that `spec.backup` names does not exist.", stalls=True),
+                Reason("SecretIncomplete", "A Secret that `spec.backup` names lacks a key.", stalls=True),
+            ),
+        ),
+        (Status.UNKNOWN, (Reason("Pending", "The repository is being made, or no primary tells."),)),
+    ),
+)
+_LAST_BACKUP = Subject(
+    LAST_BACKUP_SUCCEEDED,
+    "The newest backup that has ended was completed. Only with `spec.backup`; it never changes Ready.",
+    Status.TRUE,
+    (
+        (Status.TRUE, (Reason("Completed", "It was."),)),
+        (Status.FALSE, _MAKING),
+        (Status.UNKNOWN, (Reason("Pending", "None has ended yet."),)),
+    ),
+)
+_VERIFIED = Subject(
+    BACKUP_VERIFIED,
+    "The newest backup was restored, replayed to the end of the archive and found sound. Only with `spec.backup`; it "
+    "never changes Ready.",
+    Status.TRUE,
+    (
+        (Status.TRUE, (Reason("Restored", "It was; the message says when."),)),
+        (
+            Status.FALSE,
+            (
+                Reason("RepositoryDamaged", "A file of the repository is missing or damaged; the message names it."),
+                Reason("RestoreFailed", "The backup could not be restored or replayed."),
+                Reason("ChecksumMismatch", "A restored page does not have the checksum that it was written with."),
+                Reason("IndexDamaged", "An index or a table of the checkpoints is damaged."),
+                Reason("CheckpointsMissing", "A checkpoint from before the backup is not in what was restored."),
+                Reason("KeyRejected", "The passphrase is not the one that the repository was encrypted with."),
+                Reason("BucketMissing", "The object store has no such bucket."),
+                Reason("NoBackup", "The repository holds no complete backup any more."),
+            ),
+        ),
+        (
+            Status.UNKNOWN,
+            (
+                Reason("Pending", "The first verification has not ended yet."),
+                Reason("NoRoom", "The throw-away instance finds no room, or a quota is in its way."),
+                Reason("TookTooLong", "It took longer than `spec.backup.verification.timeout`."),
+                Reason("RepositoryUnreachable", "The object store does not answer. It is tried again."),
+                Reason("CredentialsRejected", "The object store refuses the credentials."),
+                Reason("CertificateRejected", "The object store's certificate is not the one that is expected."),
+                Reason("PgBackRestFailed", "pgBackRest failed otherwise; the message has its words."),
+                Reason("InstanceUnreachable", "The primary, which is asked for what may be missing, does not answer."),
+                Reason("SystemError", "The Job's pod could not do something of its own, such as write a file."),
+                Reason("SecretIncomplete", "A key of a mounted Secret is missing or empty."),
+                Reason("InvalidRequest", "Operator and Job do not understand each other."),
+                Reason("JobFailed", "The Job's pod ended without saying why. It is tried again."),
+            ),
+        ),
+    ),
+)
+_SUCCEEDED = Subject(
+    SUCCEEDED,
+    "Of a CheckpointBackup: it was completed.",
+    Status.TRUE,
+    (
+        (Status.TRUE, (Reason("Completed", "It was."),)),
+        (Status.FALSE, (*_MAKING, Reason("NotConfigured", "The store has no `spec.backup`."))),
+        (Status.UNKNOWN, (Reason("Running", "It is being made."),)),
+    ),
+)
+
+CONDITIONS = (
+    _READY,
+    _RECONCILING,
+    _STALLED,
+    _INITIALIZED,
+    _POSTGRES,
+    _SCHEMA,
+    _POOLER,
+    _ARCHIVING,
+    _LAST_BACKUP,
+    _VERIFIED,
+)
+OF_BACKUPS = (_SUCCEEDED,)
+"""Conditions of kind CheckpointBackup."""
 
 EVENTS = (
     Event("Normal", "Ready", "Ready became True."),
@@ -249,5 +390,14 @@ EVENTS = (
     Event("Normal", "AuthoritySwitched", "The new authority signs from now on."),
     Event("Normal", "AuthorityRetired", "The old authority is no longer trusted."),
     Event("Normal", "SchemaRetried", "A failed schema Job is deleted and made again."),
+    Event("Normal", "BackupCompleted", "A backup was completed; its size and how long it took."),
+    Event("Warning", "BackupFailed", "A backup failed, and why. It is tried again."),
+    Event("Normal", "BackupVerified", "A backup was restored and found sound."),
+    Event("Warning", "VerificationFailed", "A backup could not be restored, or was not sound, and why."),
+    Event("Normal", "BackupsDeleted", "The deleted store's backups are gone from the object store."),
+    Event("Warning", "BackupsLeft", "The deleted store's backups could not be deleted; the store goes all the same."),
+    Event("Normal", "Recovered", "The store's data was recovered from a backup, and to which moment."),
+    Event("Warning", "ArchivingStopped", "ContinuousArchiving became False, and how long that can last."),
+    Event("Normal", "ArchivingResumed", "ContinuousArchiving became True again."),
     Event("Warning", "PoolerUnreachable", "The node of a pooler pod does not answer; the pod is deleted."),
 )

@@ -4,11 +4,11 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from ..kernel.command import HIBERNATE, PAUSED, RESTART, ROTATE, ROTATE_AUTHORITY, SWITCHOVER
+from ..kernel.command import HIBERNATE, PAUSED, RESTART, ROTATE, ROTATE_AUTHORITY, SWITCHOVER, VERIFY
 from ..kernel.naming import NAME_LIMIT, NAME_RULE, Names, labels
 from ..providers.patroni.parameter import OWNED
-from .reason import CONDITIONS, EVENTS, Subject
-from .refusal import CHANGED, CREATED, TOLD, Refused
+from .reason import CONDITIONS, EVENTS, OF_BACKUPS, Subject
+from .refusal import CHANGED, CHANGED_BACKUP, CHANGED_LATER, CREATED, TOLD, Refused
 from .store import GROUP, KIND, VERSION
 
 Json = Mapping[str, Any]
@@ -38,13 +38,18 @@ COMMANDS = (
         "The store's certificate authority is replaced in stages: the new one is trusted beside the old one, then "
         "signs, then stands alone. Each stage waits until every pod has taken it up, and at least two minutes.",
     ),
+    (
+        VERIFY,
+        "any text, by custom a timestamp",
+        "The newest backup is restored into a throw-away instance and checked, now and not only by schedule.",
+    ),
     (HIBERNATE, "`true`", "No pods run. Volumes and Secrets stay. Take it off, and the store comes back."),
 )
 
 _N = Names("<name>")
 MADE = (
     ("StatefulSet", _N.postgres, "the PostgreSQL instances, pods `<name>-0`, `<name>-1`, ..."),
-    ("PersistentVolumeClaim", "data-<name>-<n>", "their volumes, made by the StatefulSet"),
+    ("PersistentVolumeClaim", "data-<name>-<n>", "their volumes, made by the StatefulSet; the first one by a recovery"),
     ("Service", _N.rw, "the primary: its Endpoints are Patroni's leader record"),
     ("Service", _N.ro, "the standbys"),
     ("Service", _N.pods, "headless, for the instances' own names"),
@@ -69,7 +74,15 @@ MADE = (
     ("Secret", _N.postgres_tls, "certificate of the instances; internal"),
     ("Secret", _N.pooler_tls, "certificate of the pooler; internal"),
     ("Secret", _N.pooler, "all that PgBouncer reads: settings, verifiers of the logins, certificate; internal"),
-    ("Secret", _N.admin_tls, "client certificate of the role postgres, for the schema Job and the operator; internal"),
+    ("Secret", _N.admin_tls, "client certificate of the role postgres, for Jobs and the operator; internal"),
+    ("Secret", _N.backup_tls, "client certificate by which backup Jobs reach the instances; internal"),
+    ("Secret", _N.repository, "pgBackRest's configuration with the object store's credentials; internal"),
+    ("Secret", _N.source, "the same of the repository that the store is recovered from, until it is; internal"),
+    ("Job", f"{_N.backup}-<digest>", "makes one backup"),
+    ("Job", f"{_N.verification}-<digest>", "restores the newest backup and checks it"),
+    ("Job", f"{_N.look}-<digest>", "chooses what the store is recovered from"),
+    ("Job", f"{_N.restore}-<digest>", "fills the first instance's volume from a backup"),
+    ("CheckpointBackup", "<name>-<type>-<time>", "a backup that is due; it survives the store, and nobody owns it"),
 )
 BINDING = (
     ("type", "`postgresql`"),
@@ -87,8 +100,8 @@ BINDING = (
 )
 
 
-def markdown(crd: Json) -> str:
-    """The whole page for a CustomResourceDefinition of one version."""
+def markdown(crd: Json, backups: Json) -> str:
+    """The whole page for the two kinds' CustomResourceDefinitions, each of one version."""
     schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     parts = (
         _head(schema),
@@ -98,6 +111,7 @@ def markdown(crd: Json) -> str:
         _conditions(),
         ("## Events", "", *_table(("type", "reason", "meaning"), ((e.type, e.reason, e.meaning) for e in EVENTS))),
         _annotations(),
+        _backups(backups["spec"]["versions"][0]["schema"]["openAPIV3Schema"]),
         _made(),
         DELETING,
         _bad_input(),
@@ -189,10 +203,29 @@ def _conditions() -> tuple[str, ...]:
         "[Runbooks](runbooks/README.md) go through them one by one.",
     ]
     for subject in CONDITIONS:
-        lines += ["", f"### {subject.type}", "", subject.meaning, "", *_table(REASON_HEAD, _reasons(subject))]
+        lines += _subject(subject)
         if subject.borrows:
             lines += ["", f"Its reason may also be that of {subject.borrows}."]
     return tuple(lines)
+
+
+def _subject(subject: Subject) -> tuple[str, ...]:
+    return "", f"### {subject.type}", "", subject.meaning, "", *_table(REASON_HEAD, _reasons(subject))
+
+
+def _backups(schema: Json) -> tuple[str, ...]:
+    """The other kind."""
+    fields = (*_fields(schema["properties"]["spec"], "spec"),)
+    return (
+        "## Kind CheckpointBackup",
+        "",
+        f"`kind: CheckpointBackup`, short name `cpb`. {schema['description']} Schedules make them, and so may anybody.",
+        "",
+        *_table(FIELD_HEAD, fields),
+        "",
+        *_table(("path", "type", "description"), _status(schema["properties"]["status"])),
+        *(line for subject in OF_BACKUPS for line in _subject(subject)),
+    )
 
 
 REASON_HEAD = ("status", "reason", "meaning")
@@ -215,8 +248,9 @@ def _made() -> tuple[str, ...]:
     return (
         "## What a store makes",
         "",
-        "All in the store's namespace, owned by the store. With provider External there is no PostgreSQL, so only the",
-        "pooler's objects, the schema Job and Secrets.",
+        "All in the store's namespace, and owned by the store but for volumes and CheckpointBackups. With provider",
+        "External there is no PostgreSQL, so only the pooler's objects, the schema Job and Secrets. Of backups and",
+        "recovery there is only what the spec asks for.",
         "",
         *_table(("kind", "name", "what it is"), ((kind, f"`{name}`", what) for kind, name, what in MADE)),
         "",
@@ -240,6 +274,7 @@ DELETING = (
     "## Deleting a store",
     "",
     "- All that the store owns goes with it: pods, Services, Jobs, Secrets; so passwords and the authority too.",
+    "- Backups stay, and so do their CheckpointBackup objects: a new store can be recovered from them.",
     "- Volumes stay with `reclaimPolicy.volumes: Retain`, the default, and go with `Delete`. Scaling down keeps them.",
     "- Nothing waits for the operator: there is no finalizer, so deletion works after the operator is gone.",
     "- With provider External nothing on the server is touched: tables, data and roles stay.",
@@ -265,7 +300,7 @@ def _bad_input() -> tuple[str, ...]:
         "",
         "Refused only as a change:",
         "",
-        *_table(("what", "change", "what you read"), map(_refused, CHANGED)),
+        *_table(("what", "change", "what you read"), map(_refused, (*CHANGED, *CHANGED_LATER, *CHANGED_BACKUP))),
         "",
         "Tools that do not ask for strict field checks drop an unknown field with a warning. kubectl and Server-Side",
         "Apply ask for them; in Argo CD, use `ServerSideApply=true`.",

@@ -27,6 +27,9 @@ class Told:
 
 
 _EXTERNAL = {"external": {"secretRef": {"name": "rds"}}}
+_BUCKET = {"objectStore": {"url": "s3://backups", "credentials": {"name": "bucket"}}}
+_RECOVERY = {"backup": {"name": "agents-full-202611240300"}}
+_FIELD = "[0-9A-Za-z*,/#-]+"
 
 CREATED = (
     Refused(
@@ -98,6 +101,60 @@ CREATED = (
         {"postgres": {"parameters": {"fsync": "off"}}},
         'spec.postgres.parameters: Invalid value: "object": the operator owns fsync; remove it',
     ),
+    Refused(
+        "backups without a place",
+        {"backup": {"retentionPolicy": "30d"}},
+        "spec.backup.objectStore: Required value",
+    ),
+    Refused(
+        "a bucket that is no S3 URL",
+        {"backup": {"objectStore": {**_BUCKET["objectStore"], "url": "gs://backups"}}},
+        'spec.backup.objectStore.url: Invalid value: "gs://backups": spec.backup.objectStore.url in body should match '
+        "'^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._-]+)*/?$'",
+    ),
+    Refused(
+        "a cron line with seconds",
+        {"backup": {**_BUCKET, "schedules": {"full": "0 0 3 * * 0"}}},
+        'spec.backup.schedules.full: Invalid value: "0 0 3 * * 0": spec.backup.schedules.full in body should match '
+        f"'^{_FIELD}( {_FIELD}){{4}}$'",
+    ),
+    Refused(
+        "a recovery window of minutes",
+        {"backup": {**_BUCKET, "retentionPolicy": "30m"}},
+        'spec.backup.retentionPolicy: Invalid value: "30m": spec.backup.retentionPolicy in body should match '
+        "'^[1-9][0-9]{0,3}[dw]$'",
+    ),
+    Refused(
+        "backups of a server that is somebody else's",
+        {"postgres": {"provider": "External", **_EXTERNAL}, "backup": _BUCKET},
+        'spec.backup: Invalid value: "object": backup and bootstrap.recovery are for the operator\'s own servers: use '
+        "the backups of who runs the external one",
+    ),
+    Refused(
+        "adopt and recovery",
+        {"bootstrap": {"adopt": True, "recovery": _RECOVERY}},
+        'spec.bootstrap.recovery: Invalid value: "object": set at most one of adopt and recovery',
+    ),
+    Refused(
+        "a recovery from two places",
+        {"bootstrap": {"recovery": {**_RECOVERY, "source": _BUCKET}}},
+        'spec.bootstrap.recovery: Invalid value: "object": set exactly one of source and backup',
+    ),
+    Refused(
+        "a recovery from nowhere",
+        {"bootstrap": {"recovery": {"recoveryTarget": {"targetImmediate": True}}}},
+        'spec.bootstrap.recovery: Invalid value: "object": set exactly one of source and backup',
+    ),
+    Refused(
+        "two recovery targets",
+        {
+            "bootstrap": {
+                "recovery": {**_RECOVERY, "recoveryTarget": {"targetImmediate": True, "targetLSN": "0/3000000"}}
+            }
+        },
+        'spec.bootstrap.recovery.recoveryTarget: Invalid value: "object": set at most one of targetTime, targetLSN, '
+        "targetImmediate, backupID",
+    ),
 )
 
 CHANGED = (
@@ -128,12 +185,51 @@ CHANGED = (
     ),
 )
 
+CHANGED_LATER = (
+    Refused(
+        "a recovery, or another one, once the store is Initialized",
+        {"bootstrap": {"recovery": _RECOVERY}},
+        'spec.bootstrap.recovery: Invalid value: "object": bootstrap is read before the store is Initialized and '
+        "cannot be set afterwards",
+        before={},
+    ),
+)
+"""Refused as a change of a store that is Initialized."""
+
+CHANGED_BACKUP = (
+    Refused(
+        "another CheckpointBackup under the same name",
+        {"store": {"name": "agents"}, "type": "Full"},
+        'spec: Invalid value: "object": a backup never changes: make another',
+        before={"store": {"name": "agents"}, "type": "Differential"},
+    ),
+)
+"""Refused as a change of a CheckpointBackup."""
+
 TOLD = (
     Told(
         "a parameter that the operator owns, in another case",
         "Ready",
         "InvalidSpec",
         "spec.postgres.parameters: the operator owns FSYNC; remove it",
+    ),
+    Told(
+        "a cron line that is never due",
+        "Ready",
+        "InvalidSpec",
+        "spec.backup.schedules.full: never due: no day is of that month, day of the month and day of the week",
+    ),
+    Told(
+        "a cron line with an hour that no day has",
+        "Ready",
+        "InvalidSpec",
+        "spec.backup.schedules.full: not a cron line such as 0 2 * * 0 (Sundays at 02:00 UTC): bad hour",
+    ),
+    Told(
+        "a recovery window of more than ten years",
+        "Ready",
+        "InvalidSpec",
+        "spec.backup.retentionPolicy: a recovery window of at most 3650d (or 521w) is possible",
     ),
     Told(
         "an object of a name that the store needs, by somebody else",
@@ -147,6 +243,19 @@ TOLD = (
         "DataExists",
         "Volumes of an earlier store of this name exist (data-agents-0): set spec.bootstrap.adopt to true to take them "
         "over, or delete them",
+    ),
+    Told(
+        "volumes of an earlier store of this name, and a recovery",
+        "Initialized",
+        "DataExists",
+        "Volumes of an earlier store of this name exist (data-agents-0), and a recovery never overwrites data: delete "
+        "them, or give the new store another name",
+    ),
+    Told(
+        "a CheckpointBackup to recover from that is not there",
+        "Initialized",
+        "BackupMissing",
+        "CheckpointBackup agents-full-202611240300 is not in this namespace",
     ),
     Told(
         "no StorageClass named, and no default one",
@@ -172,6 +281,18 @@ TOLD = (
         "PostgresAvailable",
         "SecretIncomplete",
         "Secret rds lacks database, username, password",
+    ),
+    Told(
+        "credentials of an object store that are not there",
+        "ContinuousArchiving",
+        "SecretMissing",
+        "Secret bucket is not in this namespace: create it with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY",
+    ),
+    Told(
+        "credentials of an object store that lack a key",
+        "ContinuousArchiving",
+        "SecretIncomplete",
+        "Secret bucket lacks AWS_SECRET_ACCESS_KEY",
     ),
     Told(
         "tables made by ShallowPostgresSaver",

@@ -15,6 +15,14 @@ def _number(description: str) -> dict[str, Any]:
     return {"type": "integer", "description": description}
 
 
+def _moment(description: str) -> dict[str, Any]:
+    return {"type": "string", "format": "date-time", "description": description}
+
+
+def _count(description: str) -> dict[str, Any]:
+    return {"type": "integer", "format": "int64", "description": description}
+
+
 _CONDITION = {
     "type": "object",
     "required": ["type", "status", "reason", "message", "lastTransitionTime"],
@@ -40,24 +48,54 @@ _CONDITION = {
     },
 }
 
+_GENERATION = _count("The generation of the spec that this status speaks of.")
+_CONDITIONS = {
+    "type": "array",
+    "description": "Conditions by type.",
+    "items": _CONDITION,
+    "maxItems": 32,
+    "x-kubernetes-list-type": "map",
+    "x-kubernetes-list-map-keys": ["type"],
+}
+BACKUP_STATUS: dict[str, Any] = _object(
+    "What has come of it.",
+    observedGeneration=_GENERATION,
+    phase=_text("One word for people: Running, Completed, Failed. The condition Succeeded is the truth."),
+    conditions=_CONDITIONS,
+    startedAt=_moment("When it began."),
+    completedAt=_moment("When it ended."),
+    backupID=_text("Its name in the repository."),
+    type=_text("What was made: without a full backup in the repository, a full one."),
+    beginLSN=_text("Where in the write-ahead log it begins."),
+    endLSN=_text("Where it is consistent."),
+    beginWAL=_text("The first segment of WAL that a restore needs."),
+    endWAL=_text("The last segment that makes it consistent."),
+    timeline=_number("The timeline that it was made on."),
+    databaseBytes=_count("Bytes of the databases."),
+    changedBytes=_count("Bytes of the files that were read."),
+    storedBytes=_count("Bytes that it added to the repository."),
+    size=_text("The same, for people."),
+    duration=_text("How long it took."),
+    throughput=_text("Bytes read a second."),
+    repository=_text("Where it is: s3://BUCKET/FOLDER/NAMESPACE/NAME/UID."),
+    repositoryBytes=_count("Bytes in the repository afterwards."),
+    firstBackup=_text("The oldest backup in the repository afterwards."),
+    firstRecoverabilityPoint=_text("The oldest moment that could be recovered afterwards."),
+    source={
+        "type": "object",
+        "description": "What spec.bootstrap.recovery.source must say to recover from it.",
+        "x-kubernetes-preserve-unknown-fields": True,
+    },
+    error=_object("Why it failed.", reason=_text("One word."), message=_text("What to do.")),
+)
+
 STATUS: dict[str, Any] = _object(
     "What the operator last saw.",
-    observedGeneration={
-        "type": "integer",
-        "format": "int64",
-        "description": "The generation of the spec that this status speaks of.",
-    },
+    observedGeneration=_GENERATION,
     phase=_text(
         "One word for people: Pending, Progressing, Ready, Stalled, Paused, Hibernated. Conditions are the truth."
     ),
-    conditions={
-        "type": "array",
-        "description": "Conditions by type.",
-        "items": _CONDITION,
-        "maxItems": 32,
-        "x-kubernetes-list-type": "map",
-        "x-kubernetes-list-map-keys": ["type"],
-    },
+    conditions=_CONDITIONS,
     binding=_object("The Secret that applications connect with.", name=_text("Its name.")),
     postgres=_object(
         "The PostgreSQL instances.",
@@ -80,6 +118,53 @@ STATUS: dict[str, Any] = _object(
             ),
             "x-kubernetes-list-type": "atomic",
         },
+    ),
+    backup=_object(
+        "The backups in the repository.",
+        repository=_text("Where they are: s3://BUCKET/FOLDER/NAMESPACE/NAME/UID."),
+        since=_moment("When backups into this repository were switched on."),
+        lastSuccessful=_moment("When the newest backup was completed."),
+        lastFull=_moment("When the newest full backup began."),
+        lastFailed=_moment("When a backup last failed."),
+        lastVerified=_moment("When a backup was last restored and found sound."),
+        firstRecoverabilityPoint=_text("The oldest moment that can be recovered."),
+        firstBackup=_text("The oldest backup's id."),
+        repositoryBytes=_count("Bytes in the repository."),
+        databaseBytes=_count("Bytes of the databases in the newest backup."),
+        timeline=_number("The newest backup's timeline."),
+        scheduled={
+            "type": "object",
+            "description": "The last due time of each type that a backup was made for.",
+            "additionalProperties": {"type": "string", "format": "date-time"},
+        },
+        verification=_object(
+            "The last verification.",
+            begun=_text("When the one that runs was begun."),
+            asked=_text("The command that the last one answers."),
+            ended=_moment("When the last one ended."),
+            succeeded=_moment("When one last succeeded."),
+            backupID=_text("The backup that it restored."),
+            recoveredTo=_text("The commit time of the last transaction that it recovered."),
+            duration=_text("How long it took."),
+            reason=_text("Why the last one did not succeed."),
+            message=_text("What it said."),
+        ),
+    ),
+    recovery=_object(
+        "The recovery that the store began with.",
+        phase=_text("Recovering or Completed."),
+        look=_text("The Job that chose the backup, while it is being restored."),
+        uid=_text("The uid of the store that made the backup."),
+        databaseBytes=_count("Bytes of the databases in the backup."),
+        backupID=_text("The backup that was restored."),
+        recoveredTo=_text("The commit time of the last transaction that was recovered."),
+        recoveredLSN=_text("The position in the write-ahead log that was recovered to."),
+        clamped={
+            "type": "boolean",
+            "description": "Whether the target was later than the last commit that is archived, which was taken.",
+        },
+        bytes=_count("Bytes that were restored."),
+        duration=_text("How long it took."),
     ),
     pooler=_object("The pooler's pods.", instances=_number("Pods wanted."), readyInstances=_number("Pods ready.")),
 )

@@ -7,20 +7,26 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
+from ..features.backup.recovery_spec import Recovery
+from ..features.backup.spec import Backup
 from ..features.network_policy import NetworkPolicy
 from ..features.pooler import Pooler
 from ..features.schema.slice import Schema
 from ..kernel.errors import Refused
 from ..kernel.fragment import Fragment
 from ..kernel.naming import DOMAIN, NAME_LIMIT, NAME_PATTERN, NAME_RULE
+from ..kernel.object_store import SecretKey, SecretReference
 from ..providers.spec import Postgres
 
 GROUP = DOMAIN
 VERSION = "v1alpha1"
 KIND = "CheckpointStore"
 PLURAL = "checkpointstores"
+OWN_SERVER = (
+    "backup and bootstrap.recovery are for the operator's own servers: use the backups of who runs the external one"
+)
 
 
 class ReclaimPolicy(StrEnum):
@@ -33,6 +39,9 @@ class Reclaim(Fragment):
 
     volumes: ReclaimPolicy = ReclaimPolicy.RETAIN
     """Volumes of the instances: Retain keeps them, Delete removes them with the store."""
+    backups: ReclaimPolicy = ReclaimPolicy.RETAIN
+    """Backups in the object store: Retain keeps them, Delete removes them with the store, which then waits up to ten
+    minutes until they are gone."""
 
 
 class Bootstrap(Fragment):
@@ -40,6 +49,14 @@ class Bootstrap(Fragment):
 
     adopt: bool = False
     """Take over volumes that an earlier store of this name left behind."""
+    recovery: Recovery | None = None
+    """Begin with the data of a backup."""
+
+    @model_validator(mode="after")
+    def _one(self) -> "Bootstrap":
+        if self.adopt and self.recovery:
+            raise ValueError("set at most one of adopt and recovery")
+        return self
 
 
 class StoreSpec(Fragment):
@@ -51,12 +68,28 @@ class StoreSpec(Fragment):
     """The tables that the operator makes and keeps."""
     pooler: Pooler = Pooler()
     """The connection pooler that applications talk to."""
+    backup: Backup | None = None
+    """Backups; none are made when absent."""
     bootstrap: Bootstrap = Bootstrap()
     """Where the first data comes from."""
     reclaim_policy: Reclaim = Reclaim()
     """What becomes of data when the store is deleted."""
     network_policy: NetworkPolicy = NetworkPolicy()
     """Which clients may connect."""
+
+    @model_validator(mode="after")
+    def _own_server(self) -> "StoreSpec":
+        if self.postgres.external and (self.backup or self.bootstrap.recovery):
+            raise ValueError(OWN_SERVER)
+        return self
+
+    def secrets(self) -> frozenset[str]:
+        """The names of the Secrets that a person made for it, but for that of an external server."""
+        used: list[SecretReference | SecretKey | None] = []
+        for place in (self.backup, self.bootstrap.recovery and self.bootstrap.recovery.source):
+            if place:
+                used += [place.object_store.credentials, place.object_store.ca, place.encryption]
+        return frozenset(item.name for item in used if item)
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,6 +121,30 @@ class PublishPooler:
 
 
 @dataclass(frozen=True, slots=True)
+class PublishRepository:
+    """Write repository.conf, and ca.crt where there is a `ca`, into one Secret.
+
+    `template` is the file, with {access}, {secret}, {token} and {passphrase} left open; they come from the user's
+    Secrets: `credentials` by name, `ca` and `passphrase` by name and key. A line for a token that is not there is left
+    out.
+    """
+
+    secret: Manifest
+    template: str
+    credentials: str
+    ca: tuple[str, str] | None
+    passphrase: tuple[str, str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Write an object's status, for a kind of ours other than the store."""
+
+    ref: Ref
+    status: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Publish:
     """Write the binding Secret: `template` is its data, with {username}, {password} and {ca} left open."""
 
@@ -202,6 +226,14 @@ class Acknowledge:
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """Put a finalizer on the store, or take it off."""
+
+    finalizer: str
+    present: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Restart:
     """Restart the server inside an instance, if its parameters still ask for it; the pod stays.
 
@@ -224,11 +256,14 @@ Action = (
     | RotatePassword
     | Publish
     | PublishPooler
+    | PublishRepository
+    | Tell
     | Grow
     | Switchover
     | Resume
     | Reload
     | Restart
     | Acknowledge
+    | Mark
     | Emit
 )

@@ -11,6 +11,7 @@ RESTART = f"{DOMAIN}/restart"
 SWITCHOVER = f"{DOMAIN}/switchover"
 ROTATE = f"{DOMAIN}/rotate-credentials"
 ROTATE_AUTHORITY = f"{DOMAIN}/rotate-authority"
+VERIFY = f"{DOMAIN}/verify-backup"
 HIBERNATE = f"{DOMAIN}/hibernate"
 
 
@@ -26,6 +27,8 @@ class Commands:
     """Any text, a timestamp by custom: the application gets another login when it changes."""
     rotate_authority: str = ""
     """Any text, a timestamp by custom: the certificate authority is replaced, in stages, when it changes."""
+    verify: str = ""
+    """Any text, a timestamp by custom: the newest backup is restored and checked when it changes."""
     hibernate: bool = False
     """No pods; volumes stay."""
 
@@ -37,6 +40,7 @@ class Commands:
             switchover=annotations.get(SWITCHOVER, ""),
             rotate=annotations.get(ROTATE, ""),
             rotate_authority=annotations.get(ROTATE_AUTHORITY, ""),
+            verify=annotations.get(VERIFY, ""),
             hibernate=_on(annotations.get(HIBERNATE)),
         )
 

@@ -20,6 +20,9 @@ INITIALIZED = "Initialized"
 SCHEMA_APPLIED = "SchemaApplied"
 POOLER_AVAILABLE = "PoolerAvailable"
 POSTGRES_AVAILABLE = "PostgresAvailable"
+CONTINUOUS_ARCHIVING = "ContinuousArchiving"
+LAST_BACKUP_SUCCEEDED = "LastBackupSucceeded"
+BACKUP_VERIFIED = "BackupVerified"
 
 
 @dataclass(frozen=True, slots=True)

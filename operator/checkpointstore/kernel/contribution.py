@@ -52,3 +52,18 @@ class Database:
     """Whether max_connections is known, and not only assumed until the server has been asked."""
     reserved_connections: int
     """Connections that poolers must leave to replication, monitoring, jobs and people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Instances:
+    """What backups need to know of the servers that their provider runs."""
+
+    hosts: tuple[str, ...]
+    """Where `pgbackrest server` listens, one an instance."""
+    host_port: int
+    host_config: str
+    """Its configuration, in the instances' pods."""
+    data: str
+    socket: str
+    queue: int
+    """How many bytes of WAL may wait on their volumes."""

@@ -16,6 +16,19 @@ def ref(manifest: Mapping[str, Any]) -> Ref:
     return Ref(manifest["kind"], manifest["metadata"]["name"])
 
 
+def merge_patch(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """The JSON merge patch (RFC 7386) that makes `new` of `old`: what is gone is null, a list is one value."""
+    patch: dict[str, Any] = {key: None for key in old if key not in new}
+    for key, value in new.items():
+        before = old.get(key)
+        if isinstance(value, Mapping) and isinstance(before, Mapping):
+            if below := merge_patch(before, value):
+                patch[key] = below
+        elif value != before:
+            patch[key] = value
+    return patch
+
+
 def covers(live: Mapping[str, Any], desired: Mapping[str, Any]) -> bool:
     """Whether applying `desired` to `live` would change nothing: every field that we set stands and is ours, and we own
     no other.

@@ -22,6 +22,8 @@ REVISION = f"{DOMAIN}/revision"
 """On a pooler's pod: the revision of its files that it was last told to load, and when."""
 AUTHORITY = f"{DOMAIN}/authority"
 """On a pooler's pod: the authority's Secret, by uid; a pod that knows only a lost one is replaced."""
+FINALIZER = f"{DOMAIN}/backups"
+"""On a store whose backups go with it: it waits until they are deleted, or cannot be."""
 MANAGED_BY = "checkpointstore-operator"
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 
@@ -90,6 +92,40 @@ class Names:
     @property
     def admin_tls(self) -> str:
         return f"{self.store}-admin-tls"
+
+    @property
+    def backup(self) -> str:
+        """What the names of backup Jobs begin with."""
+        return f"{self.store}-backup"
+
+    @property
+    def backup_tls(self) -> str:
+        return f"{self.store}-backup-tls"
+
+    @property
+    def repository(self) -> str:
+        """The Secret with pgBackRest's configuration."""
+        return f"{self.store}-repository"
+
+    @property
+    def verification(self) -> str:
+        """What the names of verification Jobs begin with."""
+        return f"{self.store}-verify"
+
+    @property
+    def source(self) -> str:
+        """The Secret with the configuration of the repository that the store is recovered from."""
+        return f"{self.store}-source"
+
+    @property
+    def look(self) -> str:
+        """What the names of the Jobs begin with that choose what to recover from."""
+        return f"{self.store}-look"
+
+    @property
+    def restore(self) -> str:
+        """What the names of the Jobs begin with that recover the first volume."""
+        return f"{self.store}-restore"
 
     def instance(self, ordinal: int) -> str:
         return f"{self.store}-{ordinal}"

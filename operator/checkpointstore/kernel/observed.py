@@ -56,6 +56,41 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True)
+class Given:
+    """A Secret that a person made and the spec names; its values stay where they are."""
+
+    version: str
+    keys: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Archiver:
+    """How an instance's archiving is, as its server tells."""
+
+    waiting: int = 0
+    """Segments of WAL that are not in the repository yet."""
+    waiting_seconds: float = 0
+    """How long the oldest of them waits."""
+    failing: bool = False
+    """The last try failed."""
+    cause: str = ""
+    """One word for why, where it fails."""
+    rate: float = 0
+    """Bytes of WAL written a second since the last segment was archived."""
+    dropped: datetime | None = None
+    """When WAL was last given up because too much of it waited."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a recovery is, in bytes."""
+
+    done: int
+    total: int
+    phase: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Pooler:
     """What a pooler's console says."""
 
@@ -86,6 +121,14 @@ class Observed:
     """Each running instance's volume, by pod; those that do not tell are left out."""
     poolers: Mapping[str, Pooler] = field(default_factory=dict)
     """Each ready pooler whose console answers, by pod."""
+    given: Mapping[str, Given] = field(default_factory=dict)
+    """The Secrets that the spec names, as far as they are there."""
+    archivers: Mapping[str, Archiver] = field(default_factory=dict)
+    """Each running instance's archiving, by pod; those that do not tell are left out."""
+    origin: Manifest | None = None
+    """The CheckpointBackup that the store is to be recovered from."""
+    progress: Mapping[str, Progress] = field(default_factory=dict)
+    """How far recoveries are, by their pods."""
     turn: bool = True
     """Whether it is this store's turn to roll a new release of the operator out: stores go one after another."""
     server: Server | None = None

@@ -20,9 +20,10 @@ POD_SECURITY: dict[str, Any] = {
 }
 
 
-def secret_volume(name: str, secret: str) -> dict[str, Any]:
+def secret_volume(name: str, secret: str, optional: bool = False) -> dict[str, Any]:
     # libpq and PostgreSQL refuse a key that others may read; root-owned and group-readable is what both accept.
-    return {"name": name, "secret": {"secretName": secret, "defaultMode": 0o440}}
+    volume: dict[str, Any] = {"secretName": secret, "defaultMode": 0o440}
+    return {"name": name, "secret": {**volume, "optional": True} if optional else volume}
 
 
 def config_volume(name: str, config: str) -> dict[str, Any]:

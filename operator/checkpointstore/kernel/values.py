@@ -1,5 +1,6 @@
 """Values as Kubernetes and PostgreSQL write them: quantities in, plain numbers out."""
 
+import hashlib
 import re
 from decimal import Decimal
 
@@ -34,6 +35,18 @@ def quantity(text: str | int | float) -> Decimal:
     return Decimal(match[1]) * _FACTOR[match[3] or ""]
 
 
+def digest(*parts: str) -> str:
+    """Sixteen hex digits that are others when any part is another."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
 def mebibytes(text: str | int | float) -> int:
     """A memory quantity in whole MiB, rounded down."""
     return int(quantity(text) / MIB)
+
+
+def bytes_text(count: float) -> str:
+    """A size for people, in two digits or three: 1.2Gi, 85Mi."""
+    power = next((power for power in range(4) if count < 1024 ** (power + 1)), 4)
+    scaled, unit = count / 1024**power, ("", "Ki", "Mi", "Gi", "Ti")[power]
+    return f"{scaled:.1f}{unit}" if unit and scaled < 10 else f"{scaled:.0f}{unit}"

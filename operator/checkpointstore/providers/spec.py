@@ -7,6 +7,7 @@ from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
 from ..kernel.compute import Quantity, Resources, Scheduling
 from ..kernel.fragment import Fragment
+from ..kernel.object_store import SecretReference
 from ..kernel.values import quantity
 from .patroni.parameter import OWNED
 
@@ -26,13 +27,6 @@ def _unowned() -> dict[str, Any]:
 class Provider(StrEnum):
     PATRONI = "Patroni"
     EXTERNAL = "External"
-
-
-class SecretReference(Fragment):
-    """A Secret of the store's namespace."""
-
-    name: str = Field(min_length=1, max_length=253)
-    """Its name."""
 
 
 class External(Fragment):

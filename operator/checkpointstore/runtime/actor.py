@@ -16,8 +16,10 @@ from ..api import store as api
 from ..kernel.action import Ref
 from ..kernel.env import Platform
 from ..kernel.errors import Refused, StoreError, Unavailable
+from ..kernel.manifest import merge_patch
+from ..kernel.naming import FINALIZER
 from . import metrics
-from .execute import emit, execute
+from .execute import emit, execute, mark
 from .gauge import Gauge
 from .limit import Limit
 from .log import PASS, STORE
@@ -97,6 +99,8 @@ class Actors:
         self._wakes.clear()
         self._waiting.clear()
         self._turn = None
+        # Another pod leads and tells: what this one saw last would stand beside it for ever.
+        metrics.STORES.forget_all()
 
     async def _live(self, key: Key, woken: asyncio.Event) -> None:
         STORE.set(str(key))
@@ -128,7 +132,8 @@ class Actors:
                 pause = 0.0
                 continue
             suspects, again = result
-            pause = again.total_seconds() if again is not None else RESYNC * random.uniform(0.8, 1.2)
+            resync = RESYNC * random.uniform(0.8, 1.2)
+            pause = min(again.total_seconds(), resync) if again is not None else resync
 
     def _forget(self, key: Key) -> None:
         del self._tasks[key], self._wakes[key]
@@ -138,20 +143,39 @@ class Actors:
         self._take_turns(key, release=False)
         self.sentinel.watch(str(key), ())
         self.gauge.watch(str(key), ())
-        metrics.forget(key.namespace, key.name)
+        metrics.STORES.forget(key.namespace, key.name)
 
     async def _pass(self, key: Key, suspects: frozenset[Ref]) -> tuple[frozenset[Ref], dt.timedelta | None] | None:
         """One look, one plan, one report; None when the store is gone."""
         with metrics.PASSES.time():
             body = await self._kube.get("CheckpointStore", key.namespace, key.name)
-            if body is None or "deletionTimestamp" in body["metadata"]:
+            if body is None:
                 return None
             try:
+                if "deletionTimestamp" in body["metadata"]:
+                    return await self._part(body)
                 return await self._converge(api.parse(body), body, suspects)
             except Refused as error:
                 metrics.ERRORS.labels(error.reason).inc()
                 await self._tell(body, reconcile.rejected(error.reason, error.message, body.get("status") or {}))
                 return suspects, dt.timedelta(seconds=RARELY)
+
+    async def _part(self, body: Mapping[str, Any]) -> tuple[frozenset[Ref], dt.timedelta | None] | None:
+        """A deleted store: None when it waits for nothing of ours."""
+        meta = body["metadata"]
+        if FINALIZER not in meta.get("finalizers", ()):
+            return None
+        try:
+            store = api.parse(body)
+        except Refused:
+            # Nobody can tell what it wanted, and it must not stay for that.
+            await mark(self._kube, body, FINALIZER, present=False)
+            return None
+        observed = await observe(self._kube, store, (), self.sentinel.gone)
+        deleted, now = dt.datetime.fromisoformat(meta["deletionTimestamp"]), dt.datetime.now(dt.UTC)
+        plan = reconcile.farewell(store, observed, self._platform, deleted, now)
+        await execute(self._kube, store, plan.actions)
+        return frozenset(), plan.again
 
     async def _converge(
         self, store: api.Store, body: Mapping[str, Any], suspects: frozenset[Ref]
@@ -161,7 +185,7 @@ class Actors:
         observed = await observe(self._kube, store, suspects, self.sentinel.gone)
         key = Key(store.namespace, store.name)
         self.sentinel.watch(str(key), node_addresses(observed))
-        self.gauge.watch(str(key), instance_addresses(observed))
+        self.gauge.watch(str(key), instance_addresses(observed), archives=store.spec.backup is not None)
         observed = replace(observed, turn=self._turn in (None, key))
         plan = reconcile.plan(store, observed, self._platform, now)
         # Its last new instance has to serve before the next store loses its first.
@@ -203,10 +227,11 @@ class Actors:
         generation = int(body["metadata"].get("generation", 0))
         status = reconcile.status(previous, generation, plan, dt.datetime.now(dt.UTC))
         meta = body["metadata"]
-        metrics.conditions(meta["namespace"], meta["name"], status["conditions"])
+        metrics.STORES.tell(meta["namespace"], meta["name"], status)
         if status == previous:
             return None
-        fresh = await self._kube.merge("CheckpointStore", meta["namespace"], meta["name"], {"status": status}, "status")
+        change = {"status": merge_patch(previous, status)}
+        fresh = await self._kube.merge("CheckpointStore", meta["namespace"], meta["name"], change, "status")
         for item in reconcile.news(previous, status):
             await emit(self._kube, body, item.type, item.reason, item.message)
         return fresh

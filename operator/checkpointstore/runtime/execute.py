@@ -27,9 +27,11 @@ from ..kernel.action import (
     IssueAuthority,
     IssueCertificate,
     Manifest,
+    Mark,
     Program,
     Publish,
     PublishPooler,
+    PublishRepository,
     Ref,
     Reload,
     Restart,
@@ -38,14 +40,18 @@ from ..kernel.action import (
     RotatePassword,
     Stage,
     Switchover,
+    Tell,
 )
 from ..kernel.errors import Conflict, Refused, Unavailable
 from ..kernel.manifest import ref
 from ..kernel.naming import ROTATION, SINCE
+from ..kernel.object_store import ACCESS_KEY, SECRET_KEY, TOKEN
 from .observe import DIGEST, digest, owned
 
 COMPONENT = "checkpointstore-operator"
 MOMENT, HOLD = 0.1, 10.0
+# Patroni may have made our Endpoints before us, and a volume survives its store.
+UNOWNED = frozenset({"Endpoints", "PersistentVolumeClaim"})
 ORDERS = (Reload, Restart, Resume, Switchover)
 """What one pod is asked to do: while it does not, everything else goes on."""
 _log = logging.getLogger(__name__)
@@ -102,6 +108,10 @@ async def _step(kube: Kube, store: Store, action: Action, taken: set[Ref]) -> No
             await _create(kube, secret, {"username": username.encode(), "password": password.encode()}, taken)
         case PublishPooler():
             await _publish_pooler(kube, store, action, taken)
+        case PublishRepository():
+            await _publish_repository(kube, store, action, taken)
+        case Tell(target, status):
+            await kube.merge(target.kind, store.namespace, target.name, {"status": status}, "status")
         case Publish():
             await _publish(kube, store, action, taken)
         case Switchover():
@@ -126,6 +136,8 @@ async def _step(kube: Kube, store: Store, action: Action, taken: set[Ref]) -> No
         case Acknowledge(annotation):
             gone = {"metadata": {"annotations": {annotation: None}}}
             await kube.merge("CheckpointStore", store.namespace, store.name, gone)
+        case Mark(finalizer, present):
+            await mark(kube, store.body, finalizer, present)
         case Grow(claims, size, statefulset):
             grown = {"spec": {"resources": {"requests": {"storage": size}}}}
             for claim in claims:
@@ -133,6 +145,18 @@ async def _step(kube: Kube, store: Store, action: Action, taken: set[Ref]) -> No
             await kube.delete("StatefulSet", store.namespace, statefulset, orphan=True)
         case Emit(type_, reason, message):
             await emit(kube, store.body, type_, reason, message)
+
+
+async def mark(kube: Kube, body: Mapping[str, Any], finalizer: str, present: bool) -> None:
+    """Others' finalizers stay: the list is one value, so it is written as it was read or not at all."""
+    meta = body["metadata"]
+    others = [name for name in meta.get("finalizers", ()) if name != finalizer]
+    wanted = [*others, finalizer] if present else others
+    change = {"metadata": {"finalizers": wanted, "resourceVersion": meta["resourceVersion"]}}
+    try:
+        await kube.merge("CheckpointStore", meta["namespace"], meta["name"], change)
+    except Conflict:
+        raise Unavailable("the store has changed meanwhile") from None
 
 
 async def _switchover(kube: Kube, store: Store, action: Switchover) -> None:
@@ -172,9 +196,9 @@ async def _apply(kube: Kube, store: Store, action: Apply, taken: set[Ref]) -> No
 
 
 async def _anothers(kube: Kube, store: Store, target: Ref) -> bool:
-    """Whether an object of that name is not ours. Patroni may have made our Endpoints before us: those are."""
+    """Whether an object of that name is not ours."""
     live = await kube.get(target.kind, store.namespace, target.name)
-    return live is not None and target.kind != "Endpoints" and not owned(live, store.uid)
+    return live is not None and target.kind not in UNOWNED and not owned(live, store.uid)
 
 
 async def _create(kube: Kube, secret: Manifest, data: Mapping[str, bytes], taken: set[Ref]) -> None:
@@ -246,6 +270,29 @@ async def _publish_pooler(kube: Kube, store: Store, action: PublishPooler, taken
             **server,
         }
     )
+    meta = action.secret["metadata"]
+    annotations = {**meta["annotations"], DIGEST: digest(data)}
+    await kube.apply({**action.secret, "metadata": {**meta, "annotations": annotations}, "data": data})
+
+
+async def _publish_repository(kube: Kube, store: Store, action: PublishRepository, taken: set[Ref]) -> None:
+    """A value of more than one line would be configuration of the user's own."""
+    target = ref(action.secret)
+    if await _anothers(kube, store, target):
+        taken.add(target)
+        return
+    login = await _secret(kube, store, action.credentials)
+    wanted = {"access": login[ACCESS_KEY], "secret": login[SECRET_KEY], "token": login.get(TOKEN, b"")}
+    if action.passphrase:
+        name, key = action.passphrase
+        wanted["passphrase"] = (await _secret(kube, store, name))[key]
+    values = {name: value.decode(errors="replace").strip() for name, value in wanted.items()}
+    if unusable := [name for name, value in values.items() if not value.isprintable()]:
+        raise Refused("SecretIncomplete", f"the {', '.join(unusable)} in the Secrets of the repository is not one line")
+    lines = (line for line in action.template.splitlines() if values["token"] or "{token}" not in line)
+    text = "\n".join((*(line.format(**values) for line in lines), ""))
+    ca = {"ca.crt": (await _secret(kube, store, action.ca[0]))[action.ca[1]]} if action.ca else {}
+    data = encoded({"repository.conf": text.encode(), **ca})
     meta = action.secret["metadata"]
     annotations = {**meta["annotations"], DIGEST: digest(data)}
     await kube.apply({**action.secret, "metadata": {**meta, "annotations": annotations}, "data": data})

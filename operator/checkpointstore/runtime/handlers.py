@@ -8,6 +8,7 @@ from typing import Any
 import kopf
 
 from ..adapters import kube
+from ..api import backup
 from ..api.store import GROUP, PLURAL, VERSION
 from ..kernel.errors import StoreError
 from ..kernel.naming import DOMAIN, MANAGED_BY, MANAGED_BY_LABEL, STORE_LABEL
@@ -72,6 +73,10 @@ def registry(configured: Settings) -> kopf.OperatorRegistry:
     async def _store(*, memo: Any, namespace: str | None, name: str, **_: Any) -> None:
         memo.actors.wake(Key(str(namespace), name))
 
+    @kopf.on.event(GROUP, VERSION, backup.PLURAL, registry=handlers)
+    async def _backup(*, memo: Any, namespace: str | None, spec: Mapping[str, Any], **_: Any) -> None:
+        memo.actors.nudge(Key(str(namespace), spec.get("store", {}).get("name", "")))
+
     for group, version, plural in CHILDREN:
 
         @kopf.on.event(group, version, plural, labels={MANAGED_BY_LABEL: MANAGED_BY}, registry=handlers, id=plural)
@@ -83,7 +88,7 @@ def registry(configured: Settings) -> kopf.OperatorRegistry:
 
 async def _served(api: kube.Kube) -> bool:
     try:
-        return await api.serves("CheckpointStore")
+        return await api.serves("CheckpointStore") and await api.serves("CheckpointBackup")
     except StoreError:
         return False
 

@@ -1,10 +1,12 @@
 """What the operator counts about itself, in Prometheus' format."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import CounterMetricFamily
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
@@ -14,28 +16,97 @@ PASSES = Histogram(
     "checkpointstore_reconcile_duration_seconds", "Duration of one pass over one store", registry=REGISTRY
 )
 ERRORS = Counter("checkpointstore_reconcile_errors", "Failed passes by reason", ["reason"], registry=REGISTRY)
-_CONDITIONS = Gauge(
-    "checkpointstore_condition",
-    "1 when the store's condition has the status that the label says",
-    ["namespace", "name", "type", "status"],
-    registry=REGISTRY,
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A gauge for something in a store's status."""
+
+    name: str
+    path: str
+    read: Callable[[Any], float]
+    meaning: str
+
+    def of(self, status: Mapping[str, Any]) -> float | None:
+        """None where the status has no such thing."""
+        found: Any = status
+        for key in self.path.split("."):
+            found = (found or {}).get(key)
+        return self.read(found) if found else None
+
+
+def _moment(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
+
+
+def _seconds(text: str) -> float:
+    return float(text.removesuffix("s"))
+
+
+FIGURES = (
+    Figure("backup_enabled_timestamp_seconds", "backup.since", _moment, "When backups were switched on"),
+    Figure("backup_last_success_timestamp_seconds", "backup.lastSuccessful", _moment, "When the newest backup ended"),
+    Figure("backup_last_full_timestamp_seconds", "backup.lastFull", _moment, "When the newest full backup began"),
+    Figure("backup_last_failure_timestamp_seconds", "backup.lastFailed", _moment, "When a backup last failed"),
+    Figure(
+        "backup_last_verification_timestamp_seconds",
+        "backup.lastVerified",
+        _moment,
+        "When a backup was last restored and found sound",
+    ),
+    Figure(
+        "backup_first_recoverability_timestamp_seconds",
+        "backup.firstRecoverabilityPoint",
+        _moment,
+        "The oldest moment that can be recovered",
+    ),
+    Figure("backup_repository_bytes", "backup.repositoryBytes", float, "Bytes in the repository"),
+    Figure("backup_database_bytes", "backup.databaseBytes", float, "Bytes of the databases in the newest backup"),
+    Figure(
+        "backup_verification_duration_seconds",
+        "backup.verification.duration",
+        _seconds,
+        "How long the last verification took that succeeded",
+    ),
+    Figure("recovery_duration_seconds", "recovery.duration", _seconds, "How long the store's own recovery took"),
 )
-_known: dict[tuple[str, str], set[tuple[str, str]]] = {}
 
 
-def conditions(namespace: str, name: str, items: Iterable[Mapping[str, Any]]) -> None:
-    """Publish a store's conditions; the statuses it no longer has disappear."""
-    now = {(str(item["type"]), str(item["status"])) for item in items}
-    for gone in _known.get((namespace, name), set()) - now:
-        _CONDITIONS.remove(namespace, name, *gone)
-    for pair in now:
-        _CONDITIONS.labels(namespace, name, *pair).set(1)
-    _known[namespace, name] = now
+class Stores(Collector):
+    """What the statuses of the stores say: each as it was last told, and nothing of those that are forgotten."""
+
+    def __init__(self) -> None:
+        self._told: dict[tuple[str, str], Mapping[str, Any]] = {}
+
+    def tell(self, namespace: str, name: str, status: Mapping[str, Any]) -> None:
+        self._told[namespace, name] = status
+
+    def forget(self, namespace: str, name: str) -> None:
+        self._told.pop((namespace, name), None)
+
+    def forget_all(self) -> None:
+        self._told.clear()
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        conditions = GaugeMetricFamily(
+            "checkpointstore_condition",
+            "1 for the status and the reason that the store's condition has",
+            labels=["namespace", "name", "type", "status", "reason"],
+        )
+        for store, status in self._told.items():
+            for item in status["conditions"]:
+                conditions.add_metric([*store, item["type"], item["status"], item["reason"]], 1)
+        yield conditions
+        for figure in FIGURES:
+            family = GaugeMetricFamily(f"checkpointstore_{figure.name}", figure.meaning, labels=["namespace", "name"])
+            for store, status in self._told.items():
+                if (value := figure.of(status)) is not None:
+                    family.add_metric(store, value)
+            yield family
 
 
-def forget(namespace: str, name: str) -> None:
-    conditions(namespace, name, ())
-    del _known[namespace, name]
+STORES = Stores()
+REGISTRY.register(STORES)
 
 
 class ApiCalls(Collector):

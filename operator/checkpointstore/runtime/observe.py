@@ -9,15 +9,16 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from ..adapters import certificate, filesystem, patroni, pgbouncer
+from ..adapters import archiver, certificate, filesystem, patroni, pgbouncer, progress
 from ..adapters.certificate import FILES
 from ..adapters.kube import Kube
 from ..api.store import Store
+from ..features.backup import record
 from ..kernel.action import Manifest, Peer, Ref
 from ..kernel.errors import Refused
 from ..kernel.naming import ROTATION, SINCE, SOURCE, STORE_LABEL, Names, host
-from ..kernel.observed import Observed, Pooler, SecretFact, Server, Volume
-from ..providers.patroni.config import DATA
+from ..kernel.observed import Archiver, Given, Observed, Pooler, Progress, SecretFact, Server, Volume
+from ..providers.patroni.place import DATA
 
 # Made by us with the store as their controller; the rest is made by Kubernetes or Patroni on our behalf.
 OWNED = (
@@ -42,17 +43,24 @@ async def observe(kube: Kube, store: Store, suspects: Iterable[Ref], unreachable
     kinds = (*OWNED, *FOLLOWING)
     selector = f"{STORE_LABEL}={store.name}"
     secrets = _secret_names(Names(store.name))
-    lists, values, taken = await asyncio.gather(
+    lists, values, taken, backups = await asyncio.gather(
         asyncio.gather(*(kube.all(kind, store.namespace, selector) for kind in kinds)),
         asyncio.gather(*(kube.get("Secret", store.namespace, name) for name in secrets)),
         asyncio.gather(*(_taken(kube, store, ref) for ref in suspects)),
+        kube.all("CheckpointBackup", store.namespace),
     )
+    origin = _origin(store, backups)
+    named = store.spec.secrets() | record.secrets(origin)
+    given = await asyncio.gather(*(_given(kube, store, name) for name in sorted(named)))
     objects = {
         Ref(kind, item["metadata"]["name"]): item
         for kind, items in zip(kinds, lists, strict=True)
         for item in items
         if kind in FOLLOWING or owned(item, store.uid)
     }
+    # Anybody may ask for a backup, so they carry no label of ours.
+    asked = (item for item in backups if item["spec"]["store"]["name"] == store.name)
+    objects |= {Ref("CheckpointBackup", item["metadata"]["name"]): item for item in asked}
     facts = [fact(value, store.uid) for value in values if value is not None]
     foreign = {Ref("Secret", item.name) for item in facts if not item.ours} | {ref for ref in taken if ref}
     seen = Observed(
@@ -63,9 +71,13 @@ async def observe(kube: Kube, store: Store, suspects: Iterable[Ref], unreachable
         or await _has_class(kube, store.spec.postgres.storage.storage_class_name),
         unreachable=unreachable,
         server=await _server(kube, store),
+        given={name: item for name, item in given if item},
+        origin=origin,
     )
-    served, volumes, poolers = await asyncio.gather(_served(seen), _volumes(seen), _poolers(seen, store, values))
-    return replace(seen, served=served, volumes=volumes, poolers=poolers)
+    served, volumes, poolers, archivers, recoveries = await asyncio.gather(
+        _served(seen), _volumes(seen), _poolers(seen, store, values), _archivers(seen, store), _progress(seen)
+    )
+    return replace(seen, served=served, volumes=volumes, poolers=poolers, archivers=archivers, progress=recoveries)
 
 
 async def _served(seen: Observed) -> dict[str, str]:
@@ -92,6 +104,36 @@ async def _poolers(seen: Observed, store: Store, secrets: Iterable[Manifest | No
     console = host(names.pooler, store.namespace)
     found = await asyncio.gather(*(pgbouncer.look(Peer(console, pod["status"]["podIP"]), key) for pod in ready))
     return {pod["metadata"]["name"]: said for pod, said in zip(ready, found, strict=True) if said}
+
+
+async def _archivers(seen: Observed, store: Store) -> dict[str, Archiver]:
+    """How each instance's archiving is, where there is any."""
+    pods = seen.running("postgres") if store.spec.backup else []
+    found = await asyncio.gather(*(archiver.look(pod["status"]["podIP"]) for pod in pods))
+    return {pod["metadata"]["name"]: said for pod, said in zip(pods, found, strict=True) if said}
+
+
+async def _progress(seen: Observed) -> dict[str, Progress]:
+    """How far recoveries are; there is none but in a new store."""
+    pods = seen.running("recovery")
+    found = await asyncio.gather(*(progress.look(pod["status"]["podIP"]) for pod in pods))
+    return {pod["metadata"]["name"]: said for pod, said in zip(pods, found, strict=True) if said}
+
+
+async def _given(kube: Kube, store: Store, name: str) -> tuple[str, Given | None]:
+    """The public side of a Secret that a person made."""
+    secret = await kube.get("Secret", store.namespace, name)
+    if secret is None:
+        return name, None
+    filled = (key for key, value in (secret.get("data") or {}).items() if value)
+    return name, Given(secret["metadata"]["resourceVersion"], frozenset(filled))
+
+
+def _origin(store: Store, backups: Iterable[Manifest]) -> Manifest | None:
+    """The CheckpointBackup that the store is to be recovered from."""
+    recovery = store.spec.bootstrap.recovery
+    wanted = recovery.backup.name if recovery and recovery.backup else ""
+    return next((item for item in backups if item["metadata"]["name"] == wanted), None)
 
 
 async def _server(kube: Kube, store: Store) -> Server | None:
@@ -128,6 +170,9 @@ def _secret_names(names: Names) -> tuple[str, ...]:
         names.credentials,
         names.binding,
         names.pooler,
+        names.backup_tls,
+        names.repository,
+        names.source,
     )
 
 

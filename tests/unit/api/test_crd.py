@@ -2,22 +2,25 @@
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
 
-from checkpointstore.api import crd
+from checkpointstore.api import backup, crd
 from checkpointstore.api import store as api
 from checkpointstore.api.refusal import CREATED
-from checkpointstore.api.status import STATUS
+from checkpointstore.api.status import BACKUP_STATUS, STATUS
 from checkpointstore.kernel.fragment import Fragment
 from tests.contract.world import World
-from tests.golden.case import CASES, EXTERNAL, FULL, minimal_first_pass
+from tests.golden.case import BACKUP, CASES, EXTERNAL, FULL, RECOVERY, minimal_first_pass
 
 Node = dict[str, Any]
 SCHEMA: Node = crd.checkpointstores()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
 SPEC: Node = SCHEMA["properties"]["spec"]
+BACKUP_SPEC: Node = crd.checkpointbackups()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+BACKED_UP: Node = {"backup": {**BACKUP, "encryption": {"name": "key", "key": "passphrase"}, "retentionPolicy": "4w"}}
+RECOVERED: Node = {"bootstrap": {"recovery": RECOVERY}}
 
 
 def nodes(node: Node, path: str) -> Iterator[tuple[str, Node]]:
@@ -29,7 +32,12 @@ def nodes(node: Node, path: str) -> Iterator[tuple[str, Node]]:
             yield from nodes(node[key], f"{path}[]")
 
 
-ALL = dict(nodes(SPEC, "spec")) | dict(nodes(STATUS, "status"))
+ALL = {
+    **dict(nodes(SPEC, "spec")),
+    **dict(nodes(STATUS, "status")),
+    **dict(nodes(BACKUP_SPEC, "backup.spec")),
+    **dict(nodes(BACKUP_STATUS, "backup.status")),
+}
 
 
 def complaints(node: Node, value: Any, path: str = "spec") -> Iterator[str]:
@@ -57,6 +65,11 @@ def complaints(node: Node, value: Any, path: str = "spec") -> Iterator[str]:
             yield from complaints(node["items"], item, f"{path}[{number}]")
     elif value not in node.get("enum", [value]):
         yield f"{path}: none of the words"
+    elif isinstance(value, str):
+        if not re.search(node.get("pattern", ""), value):
+            yield f"{path}: does not match"
+        if not node.get("minLength", 0) <= len(value) <= node.get("maxLength", len(value)):
+            yield f"{path}: too short or too long"
     elif isinstance(value, int) and not node.get("minimum", value) <= value <= node.get("maximum", value):
         yield f"{path}: out of range"
 
@@ -102,7 +115,11 @@ def test_every_default_is_valid() -> None:
         assert list(complaints(node, defaulted(node, node["default"]), path)) == []
 
 
-@pytest.mark.parametrize("spec", [{}, FULL, EXTERNAL], ids=["empty", "full", "external"])
+@pytest.mark.parametrize(
+    "spec",
+    [{}, FULL, EXTERNAL, BACKED_UP, RECOVERED],
+    ids=["empty", "full", "external", "backed up", "recovered"],
+)
 def test_the_schema_and_the_models_agree_on_what_is_meant(spec: Node) -> None:
     stored = defaulted(SPEC, spec)
     assert list(complaints(SPEC, stored)) == []
@@ -121,32 +138,66 @@ def test_every_model_field_is_in_the_schema() -> None:
             name = f"{path}.{field.alias}"
             yield name
             below = field.annotation
-            if isinstance(below, type) and issubclass(below, Fragment):
-                yield from fields(below, name)
+            for option in get_args(below) or (below,):
+                if isinstance(option, type) and issubclass(option, Fragment):
+                    yield from fields(option, name)
 
-    missing = [name for name in fields(api.StoreSpec, "spec") if name not in ALL]
-    assert missing == []
+    named = [*fields(api.StoreSpec, "spec"), *fields(backup.BackupSpec, "backup.spec")]
+    assert {"spec.bootstrap.recovery.source.objectStore.ca.key", "backup.spec.store.name"} <= set(named)
+    assert [name for name in named if name not in ALL] == []
 
 
-def test_the_status_that_is_written_is_in_the_schema() -> None:
-    for name in ("converged", "external-converged", "no-primary"):
-        with World() as world:
-            CASES[name](world)
-            assert list(complaints(STATUS, world.status, "status")) == []
-            assert world.status["conditions"]
+WRITTEN = ("converged", "external-converged", "no-primary", "backup-verified", "backup-failed", "recovery-done")
+
+
+@pytest.mark.parametrize("case", WRITTEN)
+def test_the_status_that_is_written_is_in_the_schema(case: str) -> None:
+    with World() as world:
+        CASES[case](world)
+        # What is due is written down too.
+        world.look()
+        assert list(complaints(STATUS, world.status, "status")) == []
+        assert world.status["conditions"]
+        for status in world.backups().values():
+            assert list(complaints(BACKUP_STATUS, status, "backup.status")) == []
     assert minimal_first_pass in CASES.values()
 
 
+BODIES = {"cps": crd.checkpointstores(), "cpb": crd.checkpointbackups()}
+
+
 def test_the_files_are_the_generated_ones() -> None:
-    (text,) = crd.files().values()
-    assert text.startswith("# Generated by")
-    assert yaml.safe_load(text) == crd.checkpointstores()
+    texts = list(crd.files().values())
+    assert [text.partition("by")[0] for text in texts] == ["# Generated "] * 2
+    assert sorted(map(yaml.safe_load, texts), key=_name) == sorted(BODIES.values(), key=_name)
 
 
-def test_names_and_columns() -> None:
-    body = crd.checkpointstores()
-    assert body["metadata"]["name"] == "checkpointstores.checkpointstore.dev"
-    assert body["spec"]["names"]["shortNames"] == ["cps"]
+def _name(body: dict[str, Any]) -> str:
+    return str(body["metadata"]["name"])
+
+
+@pytest.mark.parametrize(
+    ("short", "name", "columns"),
+    [
+        ("cps", "checkpointstores.checkpointstore.dev", ["Ready", "Phase"]),
+        ("cpb", "checkpointbackups.checkpointstore.dev", ["Store", "Type", "Phase"]),
+    ],
+)
+def test_names_and_columns(short: str, name: str, columns: list[str]) -> None:
+    body = BODIES[short]
+    assert body["metadata"]["name"] == name
+    assert body["spec"]["names"]["shortNames"] == [short]
     (version,) = body["spec"]["versions"]
-    assert [column["name"] for column in version["additionalPrinterColumns"]][:2] == ["Ready", "Phase"]
+    shown = [column["name"] for column in version["additionalPrinterColumns"]]
+    assert shown[: len(columns)] == columns
     assert version["subresources"] == {"status": {}}
+
+
+@pytest.mark.parametrize("short", BODIES)
+def test_every_column_shows_a_field(short: str) -> None:
+    (version,) = BODIES[short]["spec"]["versions"]
+    schema = version["schema"]["openAPIV3Schema"]
+    paths = [path for path, _ in nodes(schema, "")]
+    for column in version["additionalPrinterColumns"]:
+        path = re.sub(r"\[.*\]", "[]", column["jsonPath"])
+        assert path in paths or path == ".metadata.creationTimestamp"

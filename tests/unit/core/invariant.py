@@ -17,7 +17,8 @@ class Witness:
     def look(self) -> None:
         self._password_stands()
         # Whatever an operator sees or misses, it takes nothing away that clients or data hang on.
-        assert {kind for kind, _ in self.world.removed} <= {"Job", "Pod"}
+        source = ("Secret", f"{self.world.name}-source")
+        assert {kind for kind, name in self.world.removed if (kind, name) != source} <= {"Job", "Pod"}
         if self.world.status:
             self._status_is_sound()
 
@@ -60,7 +61,7 @@ def orphans(world: World) -> list[tuple[str, str]]:
         (kind, name)
         for kind, name in world.children()
         if not any(owner["uid"] in known for owner in world.need(kind, name)["metadata"].get("ownerReferences", ()))
-        # Volumes stay by promise; Endpoints go with the Service of their name.
-        and kind != "PersistentVolumeClaim"
+        # Volumes and backups stay by promise; Endpoints go with the Service of their name.
+        and kind not in ("PersistentVolumeClaim", "CheckpointBackup")
         and not (kind == "Endpoints" and world.server.get("Service", NAMESPACE, name))
     ]

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from checkpointstore import reconcile
 from tests.contract.world import NAMESPACE, PLATFORM, World
+from tests.golden.case import BACKUP, RECOVERY
 
 from .fault import Fault, Passes, faults
 from .invariant import Witness, at_rest, orphans
@@ -17,7 +18,8 @@ SPECS = st.fixed_dictionaries(
         "postgres": st.fixed_dictionaries(
             {"instances": st.integers(1, 3)}, optional={"updateStrategy": st.just("Supervised")}
         )
-    }
+    },
+    optional={"backup": st.just(BACKUP), "bootstrap": st.just({"recovery": RECOVERY})},
 )
 
 
@@ -33,7 +35,7 @@ def calm(world: World) -> None:
 @given(spec=SPECS, events=st.lists(faults, max_size=10))
 def test_it_comes_to_rest_whatever_befalls_it(spec: dict[str, object], events: list[Fault]) -> None:
     with World() as world:
-        world.make(spec)
+        world.bucket().make(spec)
         witness = Witness(world)
         for event in events:
             event.befall(world)
@@ -47,7 +49,7 @@ def test_it_comes_to_rest_whatever_befalls_it(spec: dict[str, object], events: l
 @given(life=st.integers(1, 120), passes=st.integers(0, 6), instances=st.integers(1, 2))
 def test_an_operator_that_dies_at_any_request_loses_nothing(life: int, passes: int, instances: int) -> None:
     with World() as world:
-        world.make({"postgres": {"instances": instances}})
+        world.bucket().make({"postgres": {"instances": instances}, "backup": BACKUP})
         Passes(passes).befall(world)
         world.start_anew(life=life)
         for _ in range(4):

@@ -1,7 +1,7 @@
 """Reads the reasons of conditions and events out of the operator's source, as the string literals that they are."""
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,7 +37,15 @@ def uses() -> list[Use]:
         if not str(path.relative_to(PACKAGE)).startswith((*LISTS, *SPOKEN))
     }
     takers = {name: index for tree in modules.values() for name, index in _takers(tree)}
-    return [use for path, tree in modules.items() for use in _uses(path, tree, takers)]
+    deaf = {(path.stem, name) for path, tree in modules.items() for name in _deaf(tree)}
+    return [use for path, tree in modules.items() for use in _uses(path, tree, takers, deaf)]
+
+
+def _deaf(tree: ast.Module) -> Iterator[str]:
+    """A module's own functions that take no `reason`, though another module's function of the name may."""
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and _position(node) is None:
+            yield node.name
 
 
 def _takers(tree: ast.AST) -> Iterator[tuple[str, int]]:
@@ -68,7 +76,7 @@ def _receiver(node: ast.FunctionDef) -> str:
     return first if first in ("self", "cls") else ""
 
 
-def _uses(path: Path, tree: ast.AST, takers: Mapping[str, int]) -> Iterator[Use]:
+def _uses(path: Path, tree: ast.AST, takers: Mapping[str, int], deaf: Collection[tuple[str, str]]) -> Iterator[Use]:
     values = {
         target.id: node.value
         for node in ast.walk(tree)
@@ -77,18 +85,22 @@ def _uses(path: Path, tree: ast.AST, takers: Mapping[str, int]) -> Iterator[Use]
         if isinstance(target, ast.Name)
     }
     for node in ast.walk(tree):
+        if isinstance(node, ast.Dict):
+            for reason in _literals(_entry(node), values):
+                yield Use("condition", "", "", reason, False, f"{path.relative_to(PACKAGE)}:{node.lineno}")
         if not isinstance(node, ast.Call):
             continue
-        for name in _called(node.func, values):
+        for name in _called(node.func, values, deaf):
             argument = _argument(node, takers[name]) if name in takers else None
             for reason in _literals(argument, values):
                 yield _use(name, node, reason, f"{path.relative_to(PACKAGE)}:{node.lineno}")
 
 
-def _called(function: ast.expr, values: Mapping[str, ast.expr]) -> list[str]:
+def _called(function: ast.expr, values: Mapping[str, ast.expr], deaf: Collection[tuple[str, str]]) -> list[str]:
     """The names a call may go to: `say(...)` after `say = changing if bound else waiting` goes to either."""
     if isinstance(function, ast.Attribute):
-        return [function.attr]
+        owner = function.value.id if isinstance(function.value, ast.Name) else ""
+        return [] if (owner, function.attr) in deaf else [function.attr]
     if not isinstance(function, ast.Name):
         return []
     value = values.get(function.id)
@@ -100,6 +112,14 @@ def _called(function: ast.expr, values: Mapping[str, ast.expr]) -> list[str]:
 def _argument(call: ast.Call, index: int) -> ast.expr | None:
     named = [keyword.value for keyword in call.keywords if keyword.arg == "reason"]
     return named[0] if named else call.args[index] if index < len(call.args) else None
+
+
+def _entry(node: ast.Dict) -> ast.expr | None:
+    """The reason of one that is written down with its message, to be told later."""
+    texts = {
+        key.value: value for key, value in zip(node.keys, node.values, strict=True) if isinstance(key, ast.Constant)
+    }
+    return texts.get("reason") if "message" in texts else None
 
 
 def _literals(node: ast.expr | None, values: Mapping[str, ast.expr]) -> list[str]:

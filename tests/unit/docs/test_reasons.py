@@ -2,7 +2,7 @@
 
 from fnmatch import fnmatchcase
 
-from checkpointstore.api.reason import CONDITIONS, EVENTS, Event
+from checkpointstore.api.reason import CONDITIONS, EVENTS, OF_BACKUPS, Event
 from checkpointstore.kernel import condition
 from tests.unit.docs.literals import Use, uses
 
@@ -10,7 +10,7 @@ FOUND = uses()
 CONDITION_USES = [use for use in FOUND if use.kind == "condition"]
 DOCUMENTED = {
     (subject.type, status.value, reason.name): reason
-    for subject in CONDITIONS
+    for subject in (*CONDITIONS, *OF_BACKUPS)
     for status, reasons in subject.reasons
     for reason in reasons
 }
@@ -33,8 +33,9 @@ def fits(use: Use, event: Event) -> bool:
 
 
 def test_the_source_is_read() -> None:
-    """The reasons behind a wrapper, an alias, a conditional and a fallback, one of each."""
-    assert {"SecretMissing", "Applying", "Paused", "JobFailed", "UnknownSchema"} <= {use.reason for use in FOUND}
+    """The reasons behind a wrapper, an alias, a conditional, a fallback and in what is written down, one of each."""
+    known = {use.reason for use in FOUND}
+    assert {"SecretMissing", "Applying", "Paused", "JobFailed", "UnknownSchema", "TookTooLong"} <= known
 
 
 def test_every_reason_in_the_code_is_documented() -> None:
@@ -65,7 +66,7 @@ def test_every_condition_has_its_reasons() -> None:
 def test_no_reason_is_listed_twice() -> None:
     rows = [
         (subject.type, status, reason.name)
-        for subject in CONDITIONS
+        for subject in (*CONDITIONS, *OF_BACKUPS)
         for status, reasons in subject.reasons
         for reason in reasons
     ]

@@ -1,5 +1,6 @@
 """docs/api.md: every field of the CRD is in it, and what it says of annotations, objects and the binding is so."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,15 @@ from checkpointstore.kernel import command
 from checkpointstore.kernel.naming import DOMAIN
 from checkpointstore.runtime.observe import owned
 from tests.contract.world import World
-from tests.golden.case import EXTERNAL
+from tests.golden.case import BACKUP, EXTERNAL, RECOVERY
 
 ROOT = Path(__file__).resolve().parents[3]
-SPECS: dict[str, dict[str, Any]] = {"Patroni": {}, "External": EXTERNAL}
+SPECS: dict[str, dict[str, Any]] = {
+    "Patroni": {"backup": BACKUP},
+    "recovered": {"bootstrap": {"recovery": RECOVERY}},
+    "External": EXTERNAL,
+}
+PAGE = reference.markdown(crd.checkpointstores(), crd.checkpointbackups())
 
 
 def paths(node: dict[str, Any], path: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -24,13 +30,21 @@ def paths(node: dict[str, Any], path: str) -> Iterator[tuple[str, dict[str, Any]
 
 
 def test_the_page_is_up_to_date() -> None:
-    assert (ROOT / "docs" / "api.md").read_text() == reference.markdown(crd.checkpointstores())
+    assert (ROOT / "docs" / "api.md").read_text() == PAGE
+
+
+BACKUPS = PAGE.partition("\n## Kind CheckpointBackup\n")[2].partition("\n## ")[0]
+KINDS = {
+    "CheckpointStore": (crd.checkpointstores, PAGE.replace(BACKUPS, "")),
+    "CheckpointBackup": (crd.checkpointbackups, BACKUPS),
+}
 
 
 @pytest.mark.parametrize("part", ["spec", "status"])
-def test_every_field_has_a_row_and_a_description(part: str) -> None:
-    schema = crd.checkpointstores()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
-    page = reference.markdown(crd.checkpointstores())
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_field_has_a_row_and_a_description(kind: str, part: str) -> None:
+    body, page = KINDS[kind]
+    schema = body()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     rows = list(paths(schema["properties"][part], part))
     assert rows
     assert [path for path, _ in rows if f"| `{path}` |" not in page] == []
@@ -49,23 +63,29 @@ def test_every_key_of_the_binding_is_documented() -> None:
         assert [key for key, _ in reference.BINDING] == list(world.secret("store-app"))
 
 
-def made(provider: str) -> set[tuple[str, str]]:
-    """Kind and name of everything that the operator makes for a store until it rests."""
+def made(case: str) -> set[tuple[str, str]]:
+    """Kind and name of everything that the operator makes for a store until it rests, what went again included."""
     with World("store") as world:
-        world.rds()
-        world.make(SPECS[provider]).settle()
+        world.rds().bucket()
+        world.make(SPECS[case]).settle()
         store = world.body["metadata"]["uid"]
-        return {key for key in world.children() if owned(world.need(*key), store)}
+        left = {key for key in world.children() if key[0] in UNOWNED or owned(world.need(*key), store)}
+        return left | set(world.removed)
+
+
+UNOWNED = ("CheckpointBackup",)
 
 
 def documented(kind: str, name: str) -> str:
-    """A name as the page writes it, with the digest of a Job left open."""
+    """A name as the page writes it, with the digest of a Job and the time of a backup left open."""
     name = name.removeprefix("store")
+    if kind == "CheckpointBackup":
+        return re.sub(r"^-[a-z]+-[0-9]{12}$", "<name>-<type>-<time>", name)
     return f"<name>{name.rpartition('-')[0]}-<digest>" if kind == "Job" else f"<name>{name}"
 
 
 def test_every_object_that_a_store_makes_is_documented() -> None:
-    found = {(kind, documented(kind, name)) for provider in SPECS for kind, name in made(provider)}
+    found = {(kind, documented(kind, name)) for case in SPECS for kind, name in made(case)}
     by_kubernetes = {("PersistentVolumeClaim", "data-<name>-<n>")}
     assert found == {(kind, name) for kind, name, _ in reference.MADE} - by_kubernetes
 

@@ -43,6 +43,7 @@ def test_defaults_install_one_operator_for_every_namespace() -> None:
         "ClusterRole/checkpointstore-operator-edit",
         "ClusterRole/checkpointstore-operator-view",
         "ClusterRoleBinding/checkpointstore-operator",
+        "CustomResourceDefinition/checkpointbackups.checkpointstore.dev",
         "CustomResourceDefinition/checkpointstores.checkpointstore.dev",
         "Deployment/checkpointstore-operator",
         "PodDisruptionBudget/checkpointstore-operator",

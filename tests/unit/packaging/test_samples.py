@@ -8,6 +8,9 @@ import pytest
 import yaml
 
 from charts import sync
+from checkpointstore.api.backup import BackupSpec
+from checkpointstore.api.store import StoreSpec
+from checkpointstore.features.backup.repository import Repository
 
 SAMPLES = sorted((sync.ROOT / "manifests" / "samples").glob("*.yaml"))
 
@@ -36,8 +39,12 @@ def unknown(value: Any, schema: dict[str, Any], path: str) -> list[str]:
     return found
 
 
-def crd_schema() -> dict[str, Any]:
-    crd = yaml.safe_load((sync.ROOT / "crds" / "checkpointstore.dev_checkpointstores.yaml").read_text())
+def backups(sample: Path) -> list[dict[str, Any]]:
+    return [document for document in documents(sample) if document["kind"] == "CheckpointBackup"]
+
+
+def crd_schema(plural: str = "checkpointstores") -> dict[str, Any]:
+    crd = yaml.safe_load((sync.ROOT / "crds" / f"checkpointstore.dev_{plural}.yaml").read_text())
     (version,) = crd["spec"]["versions"]
     schema: dict[str, Any] = version["schema"]["openAPIV3Schema"]["properties"]["spec"]
     return schema
@@ -48,6 +55,38 @@ def test_a_sample_sets_only_fields_of_the_crd(sample: Path) -> None:
     for store in stores(sample):
         assert store["apiVersion"] == "checkpointstore.dev/v1alpha1"
         assert unknown(store["spec"], crd_schema(), "spec") == []
+    for backup in backups(sample):
+        assert backup["apiVersion"] == "checkpointstore.dev/v1alpha1"
+        assert unknown(backup["spec"], crd_schema("checkpointbackups"), "spec") == []
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.stem)
+def test_the_operator_takes_a_sample(sample: Path) -> None:
+    for store in stores(sample):
+        StoreSpec.model_validate(store["spec"])
+    for backup in backups(sample):
+        BackupSpec.model_validate(backup["spec"])
+
+
+@pytest.mark.parametrize("sample", ["backup", "recovery"])
+def test_a_sample_with_a_bucket_brings_each_key_that_it_names(sample: str) -> None:
+    file = sync.ROOT / "manifests" / "samples" / f"{sample}.yaml"
+    (store,) = stores(file)
+    given = {item["metadata"]["name"]: item["stringData"] for item in documents(file) if item["kind"] == "Secret"}
+    spec = StoreSpec.model_validate(store["spec"])
+    recovery = spec.bootstrap.recovery
+    for place in (spec.backup, recovery and recovery.source):
+        if place:
+            needed = Repository(place.object_store, place.encryption, "").secrets()
+            assert {name: keys for name, keys in needed.items() if not set(keys) <= given.get(name, {}).keys()} == {}
+    assert spec.secrets() == given.keys()
+
+
+def test_the_backup_by_hand_is_of_the_sample_s_store() -> None:
+    file = sync.ROOT / "manifests" / "samples" / "backup.yaml"
+    assert [backup["spec"]["store"]["name"] for backup in backups(file)] == [
+        store["metadata"]["name"] for store in stores(file)
+    ]
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.stem)

@@ -104,22 +104,6 @@ def test_a_missing_image_is_named(name: str) -> None:
     assert caught.value.reason == "BadEnvironment"
 
 
-def published() -> set[str]:
-    text = generate_latest(metrics.REGISTRY).decode()
-    return {row for row in text.splitlines() if row.startswith("checkpointstore_condition{")}
-
-
-def test_a_condition_has_one_status_at_a_time_and_goes_with_its_store() -> None:
-    start = published()
-    metrics.conditions("shop", "measured", [{"type": "Ready", "status": "False"}])
-    metrics.conditions("shop", "measured", [{"type": "Ready", "status": "True"}])
-    assert published() - start == {
-        'checkpointstore_condition{name="measured",namespace="shop",status="True",type="Ready"} 1.0'
-    }
-    metrics.forget("shop", "measured")
-    assert published() == start
-
-
 def test_requests_are_read_where_they_are_counted() -> None:
     registry, calls = CollectorRegistry(), {("GET", "Pod", "200"): 2}
     registry.register(metrics.ApiCalls(calls))

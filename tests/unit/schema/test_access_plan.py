@@ -32,6 +32,7 @@ def test_patroni_is_prepared_from_nothing() -> None:
         "let app connect",
         "let pooler connect",
         "let monitoring connect",
+        "create what tells of archiving",
     ]
     alone = [step.name for step in plan.steps if step.alone]
     assert alone == ["create database app"]

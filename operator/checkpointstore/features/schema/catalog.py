@@ -98,6 +98,8 @@ class Ground:
     """What the group gets on tables the owner will make."""
     lookup: str = ""
     """The mark on the pooler's lookup function; empty where there is none."""
+    archiving: str = ""
+    """The mark on the function that tells of archiving; empty where there is none."""
     extensions: frozenset[str] = frozenset()
 
 

@@ -45,7 +45,13 @@ def indexes(request: Request) -> list[str]:
 
 def prepare(request: Request, catalog: Catalog, username: str) -> Plan:
     """Patroni only, seen from the maintenance database: the roles, and the database to go on in."""
-    return Plan((*access.roles(request, catalog, username), *access.database(request, catalog)))
+    return Plan(
+        (
+            *access.roles(request, catalog, username),
+            *access.database(request, catalog),
+            *access.archiving(request, catalog),
+        )
+    )
 
 
 def plan(request: Request, catalog: Catalog, username: str) -> Plan:

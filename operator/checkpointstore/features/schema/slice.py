@@ -15,15 +15,16 @@ from ...kernel.condition import SCHEMA_APPLIED, Condition, broken, changing, tru
 from ...kernel.contribution import Contribution, Database
 from ...kernel.env import Env
 from ...kernel.fragment import Fragment
+from ...kernel.job import finished, outcome
+from ...kernel.job import spec as job_spec
 from ...kernel.naming import labels
 from ...kernel.observed import Observed
 from ...kernel.pod import CONTAINER_SECURITY, POD_SECURITY, mount, scratch, secret_volume
-from .access.planner import LOOKUP
+from .access.planner import ARCHIVING, LOOKUP
 from .langgraph import VERSION as LANGGRAPH_VERSION
 from .request import Module, Provider, Request, Roles
 
 COMPONENT = "schema"
-REFUSED = 64
 # Another's server is there or is not; a wrong address should be told within minutes.
 EXTERNAL_PATIENCE = 30
 RETRY_AFTER = timedelta(minutes=2)
@@ -56,11 +57,11 @@ def contribute(
     request = _request(spec, env, database)
     name = f"{env.names.schema}-{_digest(request, credentials.version + database.admin_version)}"
     live = observed.get("Job", name)
-    outcome = _result(observed, name)
-    condition, actions, again = _judge(name, live, outcome, now, bound is not None)
+    said = outcome(observed, COMPONENT, name)
+    condition, actions, again = _judge(name, live, said, now, bound is not None)
     # A Job that is tried again is not asked for in this pass, so it goes, and is made anew in the next.
     unwanted = bool(actions) or (commands.hibernate and live is None)
-    stands = _finished(live, "Complete") is not None
+    stands = finished(live, "Complete") is not None
     rotated = stands and bound is not None and bound.username == credentials.username
     if rotated and commands.rotate and commands.rotate != credentials.rotation:
         actions = (*actions, *_rotation(env, database, credentials.username, commands.rotate))
@@ -68,7 +69,7 @@ def contribute(
         desired=() if unwanted else (_job(env, database, name, request),),
         actions=actions,
         conditions=(condition,),
-        status=_status(outcome),
+        status=_status(said),
         again=again,
     ), stands
 
@@ -83,12 +84,12 @@ def _rotation(env: Env, database: Database, username: str, command: str) -> tupl
     )
 
 
-def _status(outcome: Mapping[str, Any]) -> dict[str, Any]:
+def _status(said: Mapping[str, Any]) -> dict[str, Any]:
     """What the Job found: the modules that stand, and the server's version."""
-    if not outcome.get("modules"):
+    if not said.get("modules"):
         return {}
-    server = {"version": outcome.get("serverVersion", ""), "maxConnections": outcome.get("maxConnections", 0)}
-    return {"schema": {"modules": outcome["modules"]}, "postgres": server}
+    server = {"version": said.get("serverVersion", ""), "maxConnections": said.get("maxConnections", 0)}
+    return {"schema": {"modules": said["modules"]}, "postgres": server}
 
 
 def _request(spec: Schema, env: Env, database: Database) -> Request:
@@ -106,23 +107,23 @@ def _request(spec: Schema, env: Env, database: Database) -> Request:
 def _digest(request: Request, credentials: str) -> str:
     """Names a Job by what makes its result: our own version, the modules', the request, the credentials."""
     versions = [VERSIONS[module] for module in request.modules]
-    text = json.dumps([__version__, LOOKUP, versions, request.model_dump(mode="json"), credentials])
+    text = json.dumps([__version__, LOOKUP, ARCHIVING, versions, request.model_dump(mode="json"), credentials])
     return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
 def _judge(
-    name: str, live: Manifest | None, outcome: Mapping[str, Any], now: datetime, bound: bool
+    name: str, live: Manifest | None, said: Mapping[str, Any], now: datetime, bound: bool
 ) -> tuple[Condition, tuple[Action, ...], timedelta | None]:
-    if _finished(live, "Complete"):
+    if finished(live, "Complete"):
         return true(SCHEMA_APPLIED, "Applied", "Tables, indexes and roles stand"), (), None
-    failed = _finished(live, "Failed")
+    failed = finished(live, "Failed")
     if live is None or failed is None:
         say = changing if bound else waiting
-        why = f": last try: {outcome['message']}" if outcome.get("message") else ""
+        why = f": last try: {said['message']}" if said.get("message") else ""
         return say(SCHEMA_APPLIED, "Applying", f"The schema Job is running{why}"), (), None
-    message = str(outcome.get("message") or f"Job {name} failed: see its pod's log")
-    reason = str(outcome.get("reason") or "JobFailed")
-    due = datetime.fromisoformat(failed) + RETRY_AFTER
+    message = str(said.get("message") or f"Job {name} failed: see its pod's log")
+    reason = str(said.get("reason") or "JobFailed")
+    due = failed + RETRY_AFTER
     if due > now:
         return broken(SCHEMA_APPLIED, reason, message), (), due - now
     return (
@@ -130,33 +131,6 @@ def _judge(
         (Emit("Normal", "SchemaRetried", f"Trying the schema again: {message}"),),
         None,
     )
-
-
-def _finished(job: Manifest | None, type_: str) -> str | None:
-    """When the Job reached the condition `type_` (RFC 3339), or None."""
-    for item in (job or {}).get("status", {}).get("conditions", ()):
-        if item.get("type") == type_ and item.get("status") == "True":
-            return str(item.get("lastTransitionTime"))
-    return None
-
-
-def _result(observed: Observed, job: str) -> dict[str, Any]:
-    """What the Job's newest pod wrote as its termination message."""
-    pods = [
-        pod
-        for pod in observed.all("Pod", COMPONENT)
-        if pod["metadata"]["labels"].get("batch.kubernetes.io/job-name") == job
-    ]
-    for pod in sorted(pods, key=lambda pod: str(pod["metadata"].get("creationTimestamp", "")), reverse=True):
-        for status in pod.get("status", {}).get("containerStatuses", ()):
-            message = status.get("state", {}).get("terminated", {}).get("message")
-            try:
-                value = json.loads(message) if message else {}
-            except ValueError:
-                continue
-            if isinstance(value, dict) and value:
-                return value
-    return {}
 
 
 def _job(env: Env, database: Database, name: str, request: Request) -> Manifest:
@@ -189,15 +163,4 @@ def _job(env: Env, database: Database, name: str, request: Request) -> Manifest:
     }
     if env.images.pull_secrets:
         pod["imagePullSecrets"] = [{"name": secret} for secret in env.images.pull_secrets]
-    refused = {"action": "FailJob", "onExitCodes": {"operator": "In", "values": [REFUSED]}}
-    return env.object(
-        "batch/v1",
-        "Job",
-        name,
-        COMPONENT,
-        spec={
-            "backoffLimit": 6,
-            "podFailurePolicy": {"rules": [refused]},
-            "template": {"metadata": {"labels": labels(env.name, COMPONENT)}, "spec": pod},
-        },
-    )
+    return env.object("batch/v1", "Job", name, COMPONENT, spec=job_spec(pod, labels(env.name, COMPONENT), tries=6))

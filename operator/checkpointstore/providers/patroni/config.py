@@ -9,13 +9,15 @@ import yaml
 from ...kernel.action import Manifest
 from ...kernel.env import Env
 from ...kernel.naming import DOMAIN, STORE_LABEL
+from ...kernel.observed import Observed
 from ..spec import DataDurability, Postgres, storage_bytes
-from .parameter import SOCKET, TLS, parameters
+from . import archive, exporter
+from .parameter import TLS, parameters
+from .place import PGDATA
 
 COMPONENT = "postgres"
 SCOPE_LABEL = f"{DOMAIN}/patroni"
 ROLE_LABEL = f"{DOMAIN}/role"
-DATA = "/var/lib/postgresql/data"
 BINARIES = "/usr/lib/postgresql/17/bin"
 REST_PORT = 8008
 PORT = 5432
@@ -25,8 +27,8 @@ DATABASE = "app"
 TIMING = {"ttl": 20, "loop_wait": 2, "retry_timeout": 5}
 
 
-def file(spec: Postgres, env: Env) -> Manifest:
-    """The ConfigMap with patroni.yml; what differs between pods comes from their environment."""
+def file(spec: Postgres, env: Env, observed: Observed, archives: bool) -> Manifest:
+    """The ConfigMap with all files that the containers read; what differs between pods comes from their environment."""
     return env.object(
         "v1",
         "ConfigMap",
@@ -34,7 +36,8 @@ def file(spec: Postgres, env: Env) -> Manifest:
         COMPONENT,
         data={
             "patroni.yml": _text(env),
-            "pgbackrest.conf": pgbackrest(env),
+            archive.FILE: archive.file(env, observed, storage_bytes(spec.storage), archives),
+            exporter.FILE: exporter.QUERIES,
         },
     )
 
@@ -78,7 +81,7 @@ def _local(env: Env) -> dict[str, Any]:
         },
         "postgresql": {
             "listen": f"0.0.0.0:{PORT}",
-            "data_dir": f"{DATA}/pgdata",
+            "data_dir": PGDATA,
             "bin_dir": BINARIES,
             "pgpass": "/tmp/pgpass",
             "use_unix_socket": True,
@@ -115,7 +118,7 @@ HBA = [
 ]
 
 
-def dynamic(spec: Postgres, env: Env) -> Manifest:
+def dynamic(spec: Postgres, env: Env, archives: bool) -> Manifest:
     """The Endpoints object in which Patroni keeps the configuration shared by all members."""
     config: dict[str, Any] = {
         **TIMING,
@@ -124,7 +127,10 @@ def dynamic(spec: Postgres, env: Env) -> Manifest:
         "postgresql": {
             "use_pg_rewind": True,
             "use_slots": True,
-            "parameters": parameters(spec.resources.memory(), storage_bytes(spec.storage), spec.parameters),
+            "parameters": {
+                **parameters(spec.resources.memory(), storage_bytes(spec.storage), spec.parameters),
+                **archive.parameters(archives),
+            },
         },
     }
     if spec.synchronous:
@@ -136,27 +142,3 @@ def dynamic(spec: Postgres, env: Env) -> Manifest:
     # Patroni writes this annotation back as it loaded it, in exactly this form.
     manifest["metadata"]["annotations"] = {"config": json.dumps(config, separators=(",", ":"))}
     return manifest
-
-
-def pgbackrest(env: Env) -> str:
-    """The configuration of `pgbackrest server`, which waits beside each instance for backups to be configured."""
-    return "\n".join(
-        (
-            "[global]",
-            "tls-server-address=0.0.0.0",
-            "tls-server-port=8432",
-            f"tls-server-cert-file={TLS}/tls.crt",
-            f"tls-server-key-file={TLS}/tls.key",
-            f"tls-server-ca-file={TLS}/ca.crt",
-            "tls-server-auth=backup=*",
-            "log-level-file=off",
-            "log-level-console=warn",
-            "lock-path=/tmp/pgbackrest",
-            "spool-path=/tmp/pgbackrest",
-            "",
-            "[main]",
-            f"pg1-path={DATA}/pgdata",
-            f"pg1-socket-path={SOCKET}",
-            "",
-        )
-    )

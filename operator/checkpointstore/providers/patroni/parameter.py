@@ -6,6 +6,7 @@ OWNED = frozenset(
     {
         "archive_command",
         "archive_mode",
+        "archive_timeout",
         "cluster_name",
         "config_file",
         "data_directory",
@@ -81,7 +82,6 @@ def parameters(memory: int, storage: int, wanted: Mapping[str, str]) -> dict[str
     owned = {
         # What backups and pg_squeeze will need, from the start: switching it on later would restart the server.
         "archive_mode": "on",
-        "archive_command": "/bin/true",
         "password_encryption": "scram-sha-256",
         "shared_preload_libraries": "pg_stat_statements,pg_squeeze",
         "ssl": "on",

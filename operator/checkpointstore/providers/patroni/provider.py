@@ -8,14 +8,15 @@ from typing import Any
 from ...kernel.action import Action, Emit, Switchover
 from ...kernel.command import RESTART, Commands
 from ...kernel.condition import INITIALIZED, POSTGRES_AVAILABLE, Condition, Status, broken, changing, true, waiting
-from ...kernel.contribution import Contribution, Database
+from ...kernel.contribution import Contribution, Database, Instances
 from ...kernel.env import Env
 from ...kernel.observed import Observed
 from ...kernel.pki import hosts, leaf
 from ..spec import Postgres
-from . import config, fullness, network, workload
+from . import archive, config, fullness, network, workload
 from .member import Member, initialized, leader, members, synchronous
-from .parameter import RESERVED_CONNECTIONS, max_connections
+from .parameter import RESERVED_CONNECTIONS, SOCKET, max_connections
+from .place import CONFIG, PGDATA
 from .renewal import AGAIN, loaded, renew
 from .rolling import Step, roll, switchover
 from .sizing import shape
@@ -31,8 +32,9 @@ def contribute(
     created: datetime,
     adopt: bool,
     delete_volumes: bool,
+    archives: bool,
 ) -> tuple[Contribution, Database | None]:
-    """`previous` is the store's status as it was, `created` its age; the last two come from the rest of its spec."""
+    """`previous` is the store's status as it was, `created` its age; what follows comes from the rest of its spec."""
     # A command that is taken back has been carried out all the same: nothing is restarted for its absence.
     commands = replace(commands, restart=commands.restart or _restart_in_force(env, observed))
     found = members(observed)
@@ -63,17 +65,17 @@ def contribute(
     synced = synchronous(env, observed)
     commanded = switchover(env, observed, commands, found, primary)
     if commands.hibernate:
-        step, conditions = Step(), _hibernated(_was_initialized(previous))
+        step, conditions = Step(), _hibernated(was_initialized(previous))
     else:
         step = roll(spec, env, observed, commands, found, primary)
-        done = _was_initialized(previous) or (initialized(env, observed) and bool(primary))
+        done = was_initialized(previous) or (initialized(env, observed) and bool(primary))
         conditions = _conditions(spec, done, found, database, step, synced, observed)
     return Contribution(
         desired=(
             *network.account(env),
             *network.services(env, observed),
-            config.file(spec, env),
-            config.dynamic(spec, env),
+            config.file(spec, env, observed, archives),
+            config.dynamic(spec, env, archives),
             workload.disruption_budget(spec, env),
             workload.statefulset(spec, env, delete_volumes, commands, now_shape),
         ),
@@ -94,6 +96,19 @@ def contribute(
     ), database
 
 
+def instances(spec: Postgres, env: Env, observed: Observed) -> Instances:
+    """Where backups find the servers."""
+    pods = env.host(env.names.pods)
+    return Instances(
+        hosts=tuple(f"{env.names.instance(ordinal)}.{pods}" for ordinal in range(spec.instances)),
+        host_port=archive.HOST_PORT,
+        host_config=f"{CONFIG}/{archive.FILE}",
+        data=PGDATA,
+        socket=SOCKET,
+        queue=archive.limit(env, observed),
+    )
+
+
 def _restart_in_force(env: Env, observed: Observed) -> str:
     live = observed.get("StatefulSet", env.names.postgres)
     return str(live["spec"]["template"]["metadata"].get("annotations", {}).get(RESTART, "")) if live else ""
@@ -105,7 +120,7 @@ def _certificates(env: Env, observed: Observed, now: datetime) -> tuple[Action, 
     return leaf(env, observed, now, names.postgres_tls, "standby", served)
 
 
-def _was_initialized(previous: Mapping[str, Any]) -> bool:
+def was_initialized(previous: Mapping[str, Any]) -> bool:
     return any(item["type"] == INITIALIZED and item["status"] == "True" for item in previous.get("conditions", ()))
 
 
@@ -120,7 +135,7 @@ def _blocked(
     env: Env, observed: Observed, previous: Mapping[str, Any], created: datetime, adopt: bool, spec: Postgres
 ) -> Condition | None:
     """Why nothing may be started: volumes of an earlier store, or no StorageClass to make one from."""
-    if observed.get("StatefulSet", env.names.postgres) is not None or _was_initialized(previous):
+    if observed.get("StatefulSet", env.names.postgres) is not None or was_initialized(previous):
         return None
     claims = [volume["metadata"] for volume in observed.all("PersistentVolumeClaim")]
     # A younger one is this store's own: its StatefulSet was deleted before the first data was seen.
@@ -132,6 +147,11 @@ def _blocked(
             f"Volumes of an earlier store of this name exist ({', '.join(volumes)}): set spec.bootstrap.adopt to true "
             "to take them over, or delete them",
         )
+    return without_class(spec, observed)
+
+
+def without_class(spec: Postgres, observed: Observed) -> Condition | None:
+    """Why no volume can be made."""
     if spec.storage.storage_class_name is not None and not observed.storage_class:
         return broken(
             INITIALIZED,

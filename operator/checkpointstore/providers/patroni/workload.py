@@ -15,12 +15,13 @@ from ...kernel.env import Env
 from ...kernel.naming import SHAPE, labels, selector
 from ...kernel.pod import CONTAINER_SECURITY, POD_SECURITY, config_volume, mount, scratch, secret_volume
 from ..spec import Postgres
-from .config import COMPONENT, DATA, PORT, REST_PORT, SCOPE_LABEL
+from . import archive, exporter
+from .config import COMPONENT, PORT, REST_PORT, SCOPE_LABEL
 from .parameter import SOCKET, TLS
+from .place import CONFIG, DATA, REPOSITORY
 
-CONFIG = "/etc/patroni"
-EXPORTER_PORT = 9187
 FILESYSTEM_PORT = 9100
+RELOAD = ["python3", "-c", "import os, signal; os.kill(1, signal.SIGHUP)"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,13 @@ def digest(spec: Postgres, env: Env, commands: Commands) -> str:
     return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()[:16]
 
 
+def first_volume(spec: Postgres, env: Env) -> Manifest:
+    """The claim that the StatefulSet would make for its first instance, for whoever fills it before. Nobody owns it."""
+    claim = _volume_claim(spec, env, str(spec.storage.size))
+    meta = {**claim["metadata"], "name": env.names.volume(0), "namespace": env.namespace}
+    return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": meta, "spec": claim["spec"]}
+
+
 def _volume_claim(spec: Postgres, env: Env, size: str) -> Manifest:
     claim: dict[str, Any] = {
         "accessModes": ["ReadWriteOnce"],
@@ -85,6 +93,8 @@ def _pod(spec: Postgres, env: Env) -> dict[str, Any]:
         "volumes": [
             config_volume("config", env.names.postgres_config),
             secret_volume("tls", env.names.postgres_tls),
+            # There once backups are configured; the pods are made for it from the start.
+            secret_volume("repository", env.names.repository, optional=True),
             scratch("socket", "1Mi"),
             scratch("tmp"),
             {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": "256Mi"}},
@@ -130,6 +140,7 @@ def _postgres(spec: Postgres, env: Env) -> dict[str, Any]:
             mount("data", DATA),
             mount("config", CONFIG, read_only=True),
             mount("tls", TLS, read_only=True),
+            mount("repository", REPOSITORY, read_only=True),
             mount("socket", SOCKET),
             mount("tmp", "/tmp"),
             mount("shm", "/dev/shm"),
@@ -150,14 +161,22 @@ def _pgbackrest(env: Env) -> dict[str, Any]:
     return {
         "name": "pgbackrest",
         "image": env.images.postgres,
-        "command": ["pgbackrest", "server", f"--config={CONFIG}/pgbackrest.conf"],
-        "ports": [{"name": "pgbackrest", "containerPort": 8432}],
+        "command": [
+            "pgbackrest",
+            "server",
+            f"--config={CONFIG}/{archive.FILE}",
+            f"--config-include-path={REPOSITORY}",
+        ],
+        "ports": [{"name": "pgbackrest", "containerPort": archive.HOST_PORT}],
+        # It reads its certificate and its configuration again when told to, and nobody else is there to tell it.
+        "livenessProbe": {"exec": {"command": RELOAD}, "periodSeconds": 60, "timeoutSeconds": 5},
         "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}},
         "securityContext": CONTAINER_SECURITY,
         "volumeMounts": [
             mount("data", DATA),
             mount("config", CONFIG, read_only=True),
             mount("tls", TLS, read_only=True),
+            mount("repository", REPOSITORY, read_only=True),
             mount("socket", SOCKET),
             mount("tmp", "/tmp"),
         ],
@@ -168,17 +187,21 @@ def _exporter(env: Env) -> dict[str, Any]:
     return {
         "name": "exporter",
         "image": env.images.postgres,
-        "command": ["prometheus-postgres-exporter", f"--web.listen-address=:{EXPORTER_PORT}"],
+        "command": [
+            "prometheus-postgres-exporter",
+            f"--web.listen-address=:{exporter.PORT}",
+            f"--extend.query-path={CONFIG}/{exporter.FILE}",
+        ],
         "env": [
             {
                 "name": "DATA_SOURCE_NAME",
                 "value": f"host={SOCKET} user=monitoring dbname=postgres sslmode=disable",
             }
         ],
-        "ports": [{"name": "metrics", "containerPort": EXPORTER_PORT}],
+        "ports": [{"name": "metrics", "containerPort": exporter.PORT}],
         "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}},
         "securityContext": CONTAINER_SECURITY,
-        "volumeMounts": [mount("socket", SOCKET)],
+        "volumeMounts": [mount("config", CONFIG, read_only=True), mount("socket", SOCKET)],
     }
 
 

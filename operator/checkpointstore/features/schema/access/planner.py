@@ -12,12 +12,14 @@ ROLES = load(__package__, "10_roles.sql")
 DATABASE = load(__package__, "20_database.sql")
 GROUND = load(__package__, "30_ground.sql")
 POOLER = load(__package__, "40_pooler.sql")
+ARCHIVE = load(__package__, "45_archiving.sql")
 TABLE = load(__package__, "50_table.sql")
 
 READ = frozenset({"SELECT"})
 WRITE = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE"})
 LOOKUP = "checkpointstore lookup 2"
-"""Raise the number with the function's text: a function that is marked otherwise is replaced."""
+ARCHIVING = "checkpointstore archiving 2"
+"""Raise the numbers with the functions' texts: a function that is marked otherwise is replaced."""
 
 
 def check(request: Request, catalog: Catalog, username: str) -> None:
@@ -80,6 +82,13 @@ def database(request: Request, catalog: Catalog) -> Iterator[Step]:
         if now is None or now.public or role not in now.connect:
             connect = DATABASE.sql("connect", database=name, role=role)
             yield Step(f"let {role} connect", connect)
+
+
+def archiving(request: Request, catalog: Catalog) -> Iterator[Step]:
+    """What the exporter asks of the server's archiving, in the database that it is connected to."""
+    if catalog.ground.archiving != ARCHIVING:
+        sql = ARCHIVE.sql("archiving", monitoring=request.roles.monitoring, mark=ARCHIVING)
+        yield Step("create what tells of archiving", sql)
 
 
 def ground(request: Request, catalog: Catalog) -> Iterator[Step]:

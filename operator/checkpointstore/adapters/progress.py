@@ -1,0 +1,24 @@
+"""How far a recovery is, as the program in its pod tells."""
+
+from typing import Final
+
+from ..kernel.observed import Progress
+from .exposition import page, samples
+
+PORT: Final = 9102
+PREFIX: Final = "checkpointstore_restore_"
+
+
+async def look(address: str) -> Progress | None:
+    """The recovery in the pod at `address`; None when it does not tell."""
+    return read(await page(address, PORT))
+
+
+def read(text: str) -> Progress | None:
+    """What a page of metrics says; None when it is not there."""
+    found = samples(text, PREFIX)
+    sizes = {sample.labels.get("state", ""): int(sample.value) for sample in found if sample.name == f"{PREFIX}bytes"}
+    phases = (sample.labels.get("phase", "") for sample in found if sample.name == f"{PREFIX}phase" and sample.value)
+    if not sizes.keys() >= {"done", "total"}:
+        return None
+    return Progress(sizes["done"], sizes["total"], next(phases, ""))

@@ -1,0 +1,54 @@
+-- What the exporter tells of archiving. The monitoring role may not read files, and what pgBackRest has given up, because too
+-- much of it waited, is told in its log only; so this reads the end of that log as the superuser, and tells times and one word.
+-- name: archiving
+CREATE SCHEMA IF NOT EXISTS checkpointstore;
+CREATE OR REPLACE FUNCTION checkpointstore.archiving(
+    OUT waiting bigint, OUT waiting_seconds double precision, OUT failing integer, OUT rate double precision,
+    OUT dropped_timestamp_seconds double precision, OUT cause text)
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+  AS $archiving$
+  DECLARE
+    log constant text := '/var/lib/postgresql/data/main-archive-push-async.log';
+    size constant bigint := coalesce((pg_stat_file(log, true)).size, 0);
+    said text := '';
+    stat pg_stat_archiver;
+    written double precision;
+    since text;
+  BEGIN
+    SELECT count(*), coalesce(extract(epoch FROM now() - min(modification)), 0)
+      INTO waiting, waiting_seconds FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready';
+    SELECT * INTO stat FROM pg_stat_archiver;
+    failing := (waiting > 0 AND stat.last_failed_time IS NOT NULL
+                AND stat.last_failed_time > coalesce(stat.last_archived_time, '-infinity'))::integer;
+    rate := 0;
+    IF NOT pg_is_in_recovery() AND stat.last_archived_wal ~ '^[0-9A-F]{24}' AND stat.last_archived_time < now() THEN
+      written := pg_current_wal_lsn() - (substr(stat.last_archived_wal, 9, 8) || '/'
+                 || substr(stat.last_archived_wal, 23, 2) || '000000')::pg_lsn;
+      rate := greatest(0, written - 16777216) / extract(epoch FROM now() - stat.last_archived_time);
+    END IF;
+    IF size > 0 THEN
+      said := convert_from(pg_read_binary_file(log, greatest(0, size - 65536), 65536, true), 'SQL_ASCII');
+    END IF;
+    SELECT coalesce(max(extract(epoch FROM (line[1] || '+00')::timestamptz)), 0) INTO dropped_timestamp_seconds
+      FROM regexp_matches(said, '(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)\S* P\d+ +WARN: dropped WAL file', 'g') AS line;
+    -- Only what was complained about since something was archived last.
+    SELECT min(line[1]) INTO since FROM regexp_matches(said, '(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)\S* P\d+ +\w+:', 'g') AS line
+     WHERE (line[1] || '+00')::timestamptz >= coalesce(stat.last_archived_time, '-infinity');
+    said := coalesce(substr(said, strpos(said, since)), '');
+    cause := CASE
+      WHEN failing = 0 THEN ''
+      -- Whoever waits for an answer has not complained yet.
+      WHEN said = '' THEN 'unreachable'
+      WHEN said ~* 'InvalidAccessKeyId|SignatureDoesNotMatch|AccessDenied|HTTP request failed with 403' THEN 'denied'
+      WHEN said ~* 'NoSuchBucket' THEN 'bucket'
+      WHEN said ~* 'certificate' THEN 'certificate'
+      WHEN said ~* 'do not match repo1 stanza version|ArchiveMismatchError' THEN 'foreign'
+      WHEN said ~* 'CryptoError|unable to flush|cipher header' THEN 'key'
+      WHEN said ~* 'HostConnectError|unable to connect|timeout|unable to get address|failed with 5\d\d' THEN 'unreachable'
+      ELSE 'other' END;
+  END
+  $archiving$;
+REVOKE ALL ON FUNCTION checkpointstore.archiving() FROM PUBLIC;
+GRANT USAGE ON SCHEMA checkpointstore TO :"monitoring";
+GRANT EXECUTE ON FUNCTION checkpointstore.archiving() TO :"monitoring";
+COMMENT ON FUNCTION checkpointstore.archiving() IS :'mark'

@@ -1,0 +1,60 @@
+"""Jobs as the plan sees them: what they end with, and what their pods said last."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from .action import Manifest
+from .observed import Observed
+
+REFUSED = 64
+"""The exit code of a Job that Kubernetes need not try again: a person has to act first."""
+
+
+def finished(job: Manifest | None, type_: str) -> datetime | None:
+    """When the Job reached the condition `type_` (Complete or Failed), or None."""
+    for item in (job or {}).get("status", {}).get("conditions", ()):
+        if item.get("type") == type_ and item.get("status") == "True":
+            return datetime.fromisoformat(str(item.get("lastTransitionTime")))
+    return None
+
+
+def outcome(observed: Observed, component: str, job: str) -> dict[str, Any]:
+    """What the Job's newest pod that said something wrote as its termination message: a JSON object, or {}."""
+    for pod in pods(observed, component, job):
+        for status in pod.get("status", {}).get("containerStatuses", ()):
+            if found := _read(status.get("state", {}).get("terminated", {}).get("message")):
+                return found
+    return {}
+
+
+def pods(observed: Observed, component: str, job: str) -> list[Manifest]:
+    """The Job's pods, the newest first."""
+    found = [
+        pod
+        for pod in observed.all("Pod", component)
+        if pod["metadata"]["labels"].get("batch.kubernetes.io/job-name") == job
+    ]
+    return sorted(found, key=lambda pod: str(pod["metadata"].get("creationTimestamp", "")), reverse=True)
+
+
+def spec(pod: Mapping[str, Any], labels: Mapping[str, str], tries: int) -> dict[str, Any]:
+    """A Job's spec: `tries` more after the first, and none once a pod ends with REFUSED.
+
+    With a podFailurePolicy the next pod comes when the one before has ended, so that never two work at once.
+    """
+    refused = {"action": "FailJob", "onExitCodes": {"operator": "In", "values": [REFUSED]}}
+    return {
+        "backoffLimit": tries,
+        "podFailurePolicy": {"rules": [refused]},
+        "template": {"metadata": {"labels": labels}, "spec": pod},
+    }
+
+
+def _read(message: str | None) -> dict[str, Any]:
+    try:
+        value = json.loads(message) if message else {}
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}

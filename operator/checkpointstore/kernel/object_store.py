@@ -1,0 +1,69 @@
+"""`objectStore`: where things are kept outside the cluster, in the words that every room uses for it."""
+
+from enum import StrEnum
+from urllib.parse import urlsplit
+
+from pydantic import Field
+
+from .fragment import Fragment
+
+ACCESS_KEY = "AWS_ACCESS_KEY_ID"
+SECRET_KEY = "AWS_SECRET_ACCESS_KEY"
+TOKEN = "AWS_SESSION_TOKEN"
+
+
+class SecretReference(Fragment):
+    """A Secret of the store's namespace."""
+
+    name: str = Field(min_length=1, max_length=253)
+    """Its name."""
+
+
+class SecretKey(Fragment):
+    """One key of a Secret of the store's namespace."""
+
+    name: str = Field(min_length=1, max_length=253)
+    """The Secret's name."""
+    key: str = Field(min_length=1, max_length=253)
+    """The key in it."""
+
+
+class UriStyle(StrEnum):
+    PATH = "Path"
+    HOST = "Host"
+
+
+class ObjectStore(Fragment):
+    """A bucket of an S3-compatible object store, reached over TLS."""
+
+    url: str = Field(pattern=r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._-]+)*/?$", max_length=512)
+    """s3://BUCKET, or s3://BUCKET/FOLDER to keep everything below a folder."""
+    endpoint: str | None = Field(default=None, pattern=r"^https://[A-Za-z0-9.-]+(:[0-9]{1,5})?/?$", max_length=512)
+    """The server, such as https://s3.eu.example:9000. Amazon's of the region when absent."""
+    region: str = Field(default="us-east-1", pattern=r"^[A-Za-z0-9-]+$", max_length=64)
+    """The region that requests are signed for."""
+    uri_style: UriStyle | None = None
+    """Path puts the bucket into the path, Host into the host's name. Path when endpoint is set, Host otherwise."""
+    credentials: SecretReference
+    """Secret with the keys AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and AWS_SESSION_TOKEN where there is one. It
+    may change at any time."""
+    ca: SecretKey | None = None
+    """The authority that signed the server's certificate, in PEM. The public ones when absent."""
+
+    @property
+    def bucket(self) -> str:
+        return urlsplit(self.url).netloc
+
+    @property
+    def folder(self) -> str:
+        """Begins with / and does not end with it; "" for the whole bucket."""
+        return urlsplit(self.url).path.rstrip("/")
+
+    @property
+    def host(self) -> str:
+        """HOST or HOST:PORT."""
+        return urlsplit(self.endpoint).netloc if self.endpoint else f"s3.{self.region}.amazonaws.com"
+
+    @property
+    def style(self) -> UriStyle:
+        return self.uri_style or (UriStyle.PATH if self.endpoint else UriStyle.HOST)

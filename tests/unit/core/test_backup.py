@@ -1,0 +1,563 @@
+"""Backups are made when they are due or asked for, once, by one Job at a time; and what came of each is told."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from checkpointstore import reconcile
+from checkpointstore.features.backup.slice import KEPT_FAILURES, RETRY_AFTER
+from checkpointstore.kernel.action import Apply, Delete, Ref
+from checkpointstore.kernel.errors import Refused
+from checkpointstore.kernel.observed import Archiver
+from tests.contract.apiserver import stamp
+from tests.contract.world import PLATFORM, World
+from tests.golden.case import BACKUP, EXTERNAL, STORE
+from tests.unit.backup.story import (
+    REFUSED,
+    SOUND,
+    Moment,
+    at,
+    backed_up,
+    backing_up,
+    end,
+    events,
+    jobs,
+    killed_anywhere,
+    later,
+    level,
+    names,
+    pass_by,
+    phases,
+    request,
+    stopped,
+)
+
+FIRST = "agents-full-202601010000"
+FRIDAY = "agents-differential-202601020300"
+
+
+def made(world: World) -> int:
+    """How many backups were ever made."""
+    return len(world.repository.labels)
+
+
+def test_the_first_backup_waits_for_no_schedule_and_what_came_of_it_is_told() -> None:
+    with World() as world:
+        backed_up(world)
+        assert phases(world) == {FIRST: "Completed"}
+        status = world.backups()[FIRST]
+        (label,) = world.repository.labels
+        assert {key: status[key] for key in ("backupID", "type", "size", "duration", "observedGeneration")} == {
+            "backupID": label,
+            "type": "Full",
+            "size": "3.8Mi",
+            "duration": "1s",
+            "observedGeneration": 1,
+        }
+        assert status["source"] == {
+            "objectStore": STORE | {"region": "us-east-1"},
+            "namespace": "shop",
+            "store": "agents",
+            "uid": world.body["metadata"]["uid"],
+        }
+        assert [(item["type"], item["status"]) for item in status["conditions"]] == [("Succeeded", "True")]
+        assert world.states["LastBackupSucceeded"] == ("True", "Completed")
+        told = world.status["backup"]
+        assert told["repository"] == status["repository"]
+        assert told["repository"].startswith("s3://backups/agents/shop/agents/")
+        assert told["firstBackup"] == label
+        assert (told["repositoryBytes"], told["databaseBytes"]) == (4_000_000, 30_000_000)
+        assert events(world).count("BackupCompleted") == 1
+        assert level(world) == SOUND
+        assert jobs(world, "backup") == [], "what has ended goes"
+        assert world.look() == 0
+
+
+def test_a_scheduled_backup_is_made_once_and_not_before_it_is_due() -> None:
+    with World() as world:
+        backed_up(world)
+        assert world.look() == 0
+        assert world.again is not None
+        assert world.server.now + world.again == world.server.now.replace(hour=3, minute=0, second=0)
+        at(world, "2026-01-02T02:00:00+00:00").settle()
+        assert made(world) == 2, "Thursday's was missed, and is made up for"
+        assert at(world, "2026-01-02T02:59:59.9+00:00").look() == 0
+        at(world, "2026-01-02T03:00:00+00:00").settle()
+        assert phases(world)[FRIDAY] == "Completed"
+        assert world.backups()[FRIDAY]["type"] == "Differential"
+        assert made(world) == 3
+        for _ in range(2):
+            later(world, hours=9).settle()
+        assert made(world) == 3
+        at(world, "2026-01-04T03:00:20+00:00").settle()
+        assert phases(world)["agents-full-202601040300"] == "Completed"
+        assert world.status["backup"]["lastFull"] == world.backups()["agents-full-202601040300"]["startedAt"]
+
+
+NEVER = {"schedule": "0 0 1 1 *"}
+
+
+def due_on_friday(world: World) -> None:
+    """A differential backup, as the schedule says."""
+    at(backed_up(world), "2026-01-02T03:00:00+00:00")
+
+
+def too_old(world: World) -> None:
+    """A full backup in a differential one's place, as the last full one is too old."""
+    backed_up(world, schedules={"differential": "0 3 * * *"}, verification=NEVER)
+    at(world, "2026-01-11T03:00:00+00:00")
+
+
+def after_a_gap(world: World) -> None:
+    """A full backup in a differential one's place, as WAL was dropped."""
+    at(backed_up(world), "2026-01-02T03:00:00+00:00")
+    world.repository.archiver = Archiver(dropped=world.server.now - timedelta(seconds=30))
+
+
+@pytest.mark.parametrize("due", [due_on_friday, too_old, after_a_gap])
+def test_no_due_time_has_two_backups_wherever_the_operator_is_killed(due: Callable[[World], None]) -> None:
+    with World() as world:
+        due(world)
+        before, tried = made(world), 0
+        for life in killed_anywhere(world, world.settle):
+            assert made(world) == before + 1, f"killed after request {life}: {sorted(phases(world))}"
+            assert set(phases(world).values()) == {"Completed"}
+            tried += 1
+        assert tried > 5
+
+
+@pytest.mark.parametrize("due", [due_on_friday, too_old])
+def test_an_api_server_whose_clock_is_behind_makes_no_second_one(due: Callable[[World], None]) -> None:
+    """It says when an object was made, and the operator when a backup is due."""
+    with World() as world:
+        due(world)
+        before, known = made(world), set(phases(world))
+        world.look()
+        (name,) = set(phases(world)) - known
+        earlier = stamp(world.server.now - timedelta(seconds=2))
+        world.edit("CheckpointBackup", name, {"metadata": {"creationTimestamp": earlier}})
+        world.settle()
+        assert made(world) == before + 1
+        assert world.plan().actions == ()
+
+
+def test_a_backup_that_the_api_server_would_not_take_is_made_when_it_does() -> None:
+    with World() as world:
+        backed_up(world)
+        at(world, "2026-01-02T03:00:00+00:00")
+        before, tries = Moment.of(world), list[int]()
+        world.server.watchers.append(
+            lambda item: tries.append(world.kube.sent) if item["kind"] == "CheckpointBackup" else None
+        )
+        world.start_anew().look()
+        world.server.watchers.pop()
+        before.onto(world).start_anew(faults={tries[0]: Refused("Forbidden", "exceeded quota")}).look()
+        assert world.states["Stalled"] == ("True", "Forbidden")
+        assert FRIDAY not in phases(world)
+        later(world.start_anew(), seconds=30).settle()
+        assert made(world) == 2
+
+
+def test_after_a_failover_one_small_backup_follows() -> None:
+    """What a lost primary had not archived yet nobody archives: from the next backup on it is not needed."""
+    with World() as world:
+        backed_up(world)
+        later(world, minutes=5)
+        world.repository.timeline = 2
+        for _ in range(8):
+            told = {"postgres": {"timeline": 2}}
+            world.server.patch("CheckpointStore", "shop", "agents", {"status": told}, "it", "status")
+            world.look()
+            world.tick()
+        assert [label[-1] for label in world.repository.labels] == ["F", "I"]
+        assert world.status["backup"]["timeline"] == 2
+        assert set(phases(world)) == {FIRST, "agents-incremental-202601010005"}
+
+
+def test_a_failover_that_also_lost_wal_leads_to_a_full_backup() -> None:
+    with World() as world:
+        backed_up(world)
+        later(world, minutes=5)
+        world.repository.timeline = 2
+        world.repository.archiver = Archiver(dropped=world.server.now)
+        told = {"postgres": {"timeline": 2}}
+        world.server.patch("CheckpointStore", "shop", "agents", {"status": told}, "it", "status")
+        world.settle()
+        assert [label[-1] for label in world.repository.labels] == ["F", "F"]
+
+
+def test_what_was_missed_is_made_up_for_by_one() -> None:
+    with World() as world:
+        backed_up(world)
+        at(world, "2026-01-20T12:00:00+00:00").settle()
+        assert made(world) == 2
+        assert list(phases(world)) == [FIRST, "agents-full-202601180300"]
+
+
+def test_a_failed_backup_is_tried_again_after_ten_minutes_and_not_before() -> None:
+    with World() as world:
+        world.repository.failures["backup"] = (1, REFUSED)
+        world.bucket().make({"backup": BACKUP}).settle()
+        assert phases(world) == {FIRST: "Failed"}
+        assert world.backups()[FIRST]["error"] == REFUSED
+        assert world.states["LastBackupSucceeded"] == ("False", "CredentialsRejected")
+        assert world.condition("LastBackupSucceeded")["message"] == f"{FIRST}: mend the credentials"
+        assert world.states["ContinuousArchiving"] == ("Unknown", "Pending")
+        assert world.states["BackupVerified"] == ("Unknown", "Pending")
+        assert level(world) == SOUND
+        ended = world.backups()[FIRST]["completedAt"]
+        assert world.status["backup"]["lastFailed"] == ended
+        assert world.again is not None
+        assert timedelta(minutes=9) < world.again <= RETRY_AFTER
+        world.repository.failures.clear()
+        at(world, ended).server.now += RETRY_AFTER - timedelta(seconds=1)
+        assert world.look() == 0
+        later(world, seconds=1).settle()
+        assert phases(world) == {FIRST: "Failed", "agents-full-202601010010": "Completed"}
+        assert made(world) == 1
+        assert events(world).count("BackupFailed") == 1
+        later(world, hours=1).settle()
+        assert made(world) == 1
+
+
+def test_of_failures_the_newest_three_stay() -> None:
+    with World() as world:
+        world.repository.failures["backup"] = (1, REFUSED)
+        world.bucket().make({"backup": BACKUP}).settle()
+        first = set(phases(world))
+        for number in range(2, 6):
+            later(world, minutes=10).settle()
+            assert len(phases(world)) == min(number, KEPT_FAILURES)
+        assert not first & set(phases(world))
+        assert events(world).count("BackupFailed") == 5
+        world.repository.failures.clear()
+        later(world, minutes=10).settle()
+        assert sorted(phases(world).values()) == ["Completed", "Failed", "Failed", "Failed"]
+        assert level(world) == SOUND
+
+
+def test_a_failed_differential_backup_is_tried_again_as_one() -> None:
+    with World() as world:
+        backed_up(world)
+        world.repository.failures["backup"] = (1, REFUSED)
+        at(world, "2026-01-02T03:00:00+00:00").settle()
+        assert phases(world)[FRIDAY] == "Failed"
+        world.repository.failures.clear()
+        later(world, minutes=11).settle()
+        assert [label[-1] for label in world.repository.labels] == ["F", "D"]
+
+
+@pytest.mark.parametrize("ends", ["Failed", "Complete"])
+def test_a_job_that_ends_without_a_word_has_failed(ends: str) -> None:
+    """Also one that says it is complete: nobody knows which backup it made."""
+    with World() as world:
+        backing_up(world)
+        end(world, jobs(world, "backup")[0], ends)
+        pass_by(world, 3)
+        assert phases(world) == {FIRST: "Failed"}
+        assert world.states["LastBackupSucceeded"] == ("False", "JobFailed")
+        assert "without a word" in world.condition("LastBackupSucceeded")["message"]
+
+
+def test_a_running_backup_is_told() -> None:
+    with World() as world:
+        backing_up(world)
+        status = world.backups()[FIRST]
+        assert status["phase"] == "Running"
+        assert status["startedAt"] == jobs(world, "backup")[0]["metadata"]["creationTimestamp"]
+        assert [(item["status"], item["reason"]) for item in status["conditions"]] == [("Unknown", "Running")]
+        assert level(world) == SOUND
+
+
+def test_objects_go_when_their_backup_has_left_this_repository() -> None:
+    with World() as world:
+        backed_up(world)
+        at(world, "2026-01-02T03:00:00+00:00").settle()
+        old = world.repository.labels[0]
+        gone = {name: world.backups()[name] for name in (FIRST, FRIDAY)}
+        world.ask("elsewhere").ask("running", store="other").ask("theirs", store="other")
+        world.settle()
+        later(world, hours=1)
+        for name, change in (
+            ("elsewhere", {"repository": "s3://elsewhere", "backupID": old, "phase": "Completed"}),
+            ("theirs", {"repository": gone[FIRST]["repository"], "backupID": old, "phase": "Completed"}),
+        ):
+            world.server.patch("CheckpointBackup", "shop", name, {"status": change}, "them", "status")
+        # The next full backup makes pgBackRest expire what is older.
+        world.repository.labels.clear()
+        at(world, "2026-01-04T03:00:00+00:00").settle()
+        assert set(phases(world)) == {"agents-full-202601040300", "elsewhere", "running", "theirs"}
+        assert set(gone) == {FIRST, FRIDAY}
+        assert level(world) == SOUND
+
+
+def test_what_goes_is_no_change_of_the_store() -> None:
+    """Also a backup that somebody asked for, which has no label of ours."""
+    with World() as world:
+        world.bucket().make({"backup": BACKUP}).ask("by-hand").settle()
+        assert phases(world) == {"by-hand": "Completed"}
+        world.repository.labels.clear()
+        at(world, "2026-01-04T03:00:00+00:00")
+        world.settle_until(lambda: Delete(Ref("CheckpointBackup", "by-hand")) in world.plan().actions)
+        world.look()
+        assert "by-hand" not in phases(world)
+        assert level(world) == SOUND
+
+
+def test_backups_of_other_stores_are_not_touched() -> None:
+    with World() as world:
+        world.ask("theirs", store="other")
+        before = world.need("CheckpointBackup", "theirs")
+        world.bucket().make({"backup": BACKUP}).settle()
+        world.change(backup=None).settle()
+        world.delete("CheckpointStore", "agents").tick(3)
+        assert world.need("CheckpointBackup", "theirs") == before
+
+
+def test_backups_that_people_ask_for_are_made_in_turn() -> None:
+    with World() as world:
+        backed_up(world)
+        for name, type_ in (("c", "Full"), ("b", "Incremental"), ("a", "Differential")):
+            world.ask(name, type_).tick()
+        order: list[str] = []
+        for _ in range(16):
+            world.look()
+            world.tick()
+            assert len(jobs(world, "backup")) <= 1
+            over = [name for name in "abc" if phases(world)[name] == "Completed"]
+            order += [name for name in over if name not in order]
+        assert order == ["c", "b", "a"]
+        assert [label[-1] for label in world.repository.labels[1:]] == ["F", "I", "D"]
+        assert made(world) == 4
+        assert [world.backups()[name]["type"] for name in "cba"] == ["Full", "Incremental", "Differential"]
+
+
+def test_one_that_is_due_waits_for_one_that_is_made_and_then_follows() -> None:
+    with World() as world:
+        backed_up(world)
+        at(world, "2026-01-02T02:59:50+00:00").settle()
+        stopped(world).ask("by-hand")
+        pass_by(world, 12)
+        assert FRIDAY not in phases(world)
+        assert len(jobs(world, "backup")) == 1
+        world.repository.works = True
+        world.settle()
+        assert phases(world)["by-hand"] == phases(world)[FRIDAY] == "Completed"
+
+
+def test_a_backup_that_is_taken_back_is_not_made() -> None:
+    with World() as world:
+        backed_up(world)
+        stopped(world).ask("by-hand")
+        pass_by(world, 4)
+        assert jobs(world, "backup")
+        world.delete("CheckpointBackup", "by-hand")
+        pass_by(world, 3)
+        assert jobs(world, "backup") == []
+
+
+@pytest.mark.parametrize("spec", [{}, EXTERNAL], ids=["own", "external"])
+def test_who_asks_for_a_backup_of_a_store_without_is_told(spec: dict[str, object]) -> None:
+    with World() as world:
+        world.rds().make(spec).settle()
+        world.ask("by-hand").settle()
+        status = world.backups()["by-hand"]
+        assert status["phase"] == "Failed"
+        assert status["error"]["reason"] == "NotConfigured"
+        assert "spec.backup" in status["error"]["message"]
+        assert [(item["status"], item["reason"]) for item in status["conditions"]] == [("False", "NotConfigured")]
+        assert level(world) == SOUND
+        assert "LastBackupSucceeded" not in world.states
+        assert world.look() == 0
+
+
+def test_an_answer_given_before_does_not_keep_the_first_backup_back() -> None:
+    with World() as world:
+        world.make().settle()
+        world.ask("by-hand").settle()
+        world.bucket().change(backup=BACKUP).settle()
+        assert "Completed" in phases(world).values()
+
+
+def test_backups_that_are_switched_off_leave_nothing_but_their_objects() -> None:
+    with World() as world:
+        backing_up(world)
+        assert names(world, "backup")
+        world.change(backup=None).settle()
+        assert phases(world) == {FIRST: "Failed"}
+        assert world.backups()[FIRST]["error"]["reason"] == "NotConfigured"
+        assert "backup" not in world.status
+        assert not {"ContinuousArchiving", "LastBackupSucceeded", "BackupVerified"} & set(world.states)
+        assert not {("Secret", "agents-repository"), ("Secret", "agents-backup-tls")} & set(world.children())
+        assert names(world, "backup") == []
+        assert level(world) == SOUND
+        world.need("Secret", "s3")
+
+
+@pytest.mark.parametrize("command", ["paused", "hibernate"])
+def test_who_rests_begins_nothing_and_forgets_nothing(command: str) -> None:
+    with World() as world:
+        backed_up(world)
+        before = world.status["backup"]
+        world.command(command, "true").settle()
+        at(world, "2026-01-02T03:00:00+00:00")
+        world.ask("by-hand")
+        pass_by(world, 2)
+        assert phases(world) == {FIRST: "Completed", "by-hand": ""}
+        assert jobs(world, "backup") == jobs(world, "verification") == []
+        assert world.status["backup"] == before
+        world.command(command, None).settle()
+        assert phases(world) == {FIRST: "Completed", "by-hand": "Completed", FRIDAY: "Completed"}
+        assert made(world) == 3
+
+
+def test_a_backup_that_is_made_while_its_store_is_paused_is_told_afterwards() -> None:
+    with World() as world:
+        backing_up(world)
+        world.command("paused", "true").look()
+        world.repository.works = True
+        world.tick(3)
+        pass_by(world, 3)
+        assert phases(world) == {FIRST: "Running"}
+        world.command("paused", None).settle()
+        assert phases(world) == {FIRST: "Completed"}
+        assert made(world) == 1
+
+
+@pytest.mark.parametrize("component", ["backup", "verification"])
+def test_a_moment_without_a_primary_does_not_begin_again_what_runs(component: str) -> None:
+    """A restore of hours must survive each failover."""
+    with World() as world:
+        if component == "verification":
+            backed_up(world)
+            later(world, days=7).settle_until(lambda: not jobs(world, "backup") and bool(jobs(world, component)))
+        else:
+            backing_up(world)
+        stopped(world).settle()
+        (before,) = jobs(world, component)
+        world.edit("Endpoints", "agents-rw", {"metadata": {"annotations": {"leader": None}}})
+        world.look()
+        assert world.states["PostgresAvailable"][1] == "NoPrimary"
+        pass_by(world, 5)
+        assert [job["metadata"]["uid"] for job in jobs(world, component)] == [before["metadata"]["uid"]]
+
+
+@pytest.mark.parametrize("rests", [False, True])
+def test_another_bucket_begins_anew(rests: bool) -> None:
+    """Also where the first backup cannot begin with the first look."""
+    with World() as world:
+        backed_up(world)
+        old = world.status["backup"]
+        later(world, minutes=5)
+        if rests:
+            world.command("paused", "true").settle()
+        world.change(backup={"objectStore": {**STORE, "url": "s3://other"}})
+        world.look()
+        now = world.status["backup"]
+        assert now["repository"].startswith("s3://other/shop/agents/")
+        assert not now.keys() & {"lastSuccessful", "lastFull", "lastVerified", "verification", "firstBackup"}
+        assert world.states["ContinuousArchiving"] == ("Unknown", "Pending")
+        assert world.states["BackupVerified"] == world.states["LastBackupSucceeded"] == ("Unknown", "Pending")
+        world.command("paused", None).settle()
+        assert [label[-1] for label in world.repository.labels] == ["F", "F"]
+        assert set(phases(world)) == {FIRST, "agents-full-202601010005"}, "the old bucket's is still there"
+        assert world.status["backup"]["since"] > old["since"]
+        assert world.states["BackupVerified"] == ("True", "Restored")
+
+
+def test_a_backup_that_runs_while_the_bucket_changes_tells_where_it_is() -> None:
+    with World() as world:
+        backing_up(world)
+        world.change(backup={"objectStore": {**STORE, "url": "s3://other"}}).look()
+        world.repository.works = True
+        world.settle()
+        assert world.backups()[FIRST]["repository"].startswith("s3://backups/")
+        assert world.backups()[FIRST]["source"]["objectStore"]["url"] == STORE["url"]
+        assert world.status["backup"]["repository"].startswith("s3://other/")
+
+
+def test_what_is_known_survives_the_objects_that_told_it() -> None:
+    with World() as world:
+        backed_up(world)
+        before = world.status["backup"]
+        for name in phases(world):
+            world.delete("CheckpointBackup", name)
+        world.settle()
+        later(world, hours=1).settle()
+        assert world.status["backup"] == before
+        assert made(world) == 1
+        assert world.states["ContinuousArchiving"] == ("True", "Archiving")
+        assert world.states["LastBackupSucceeded"] == ("Unknown", "Pending")
+
+
+def test_an_older_backup_tells_nothing_of_the_repository_now() -> None:
+    """Objects come in the order they were made in; a clock that was set back may end a later one before."""
+    with World() as world:
+        backed_up(world)
+        before = world.status["backup"]
+        world.ask("by-hand").settle()
+        old = {"completedAt": "2025-12-31T00:00:00Z", "firstBackup": "20250101-000000F", "repositoryBytes": 1}
+        world.server.patch("CheckpointBackup", "shop", "by-hand", {"status": old}, "them", "status")
+        world.server.patch("CheckpointStore", "shop", "agents", {"status": {"backup": before}}, "them", "status")
+        world.look()
+        told = world.status["backup"]
+        assert (told["firstBackup"], told["repositoryBytes"]) == (before["firstBackup"], before["repositoryBytes"])
+
+
+@pytest.mark.parametrize("missing", ["s3", "s3-ca"])
+def test_a_secret_that_is_missing_stalls_a_store_that_goes_on_serving(missing: str) -> None:
+    with World() as world:
+        backed_up(world)
+        memory = world.status["backup"]
+        secret = world.secret(missing)
+        world.delete("Secret", missing).settle()
+        assert world.states["ContinuousArchiving"] == ("False", "SecretMissing")
+        assert world.states["Stalled"] == ("True", "SecretMissing")
+        assert world.states["Ready"] == SOUND["Ready"]
+        assert missing in world.condition("Stalled")["message"]
+        assert world.status["backup"] == memory
+        assert ("Secret", "agents-repository") in world.children(), "what is archived still is"
+        at(world, "2026-01-02T03:00:00+00:00").settle()
+        assert made(world) == 1
+        world.give(missing, secret).settle()
+        assert level(world) == SOUND
+        assert made(world) == 2
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_a_secret_that_lacks_a_key_stalls(value: str | None) -> None:
+    with World() as world:
+        world.bucket().edit("Secret", "s3", {"data": {"AWS_SECRET_ACCESS_KEY": value}}).make({"backup": BACKUP})
+        world.settle()
+        assert world.states["ContinuousArchiving"] == ("False", "SecretIncomplete")
+        assert world.states["Ready"] == SOUND["Ready"]
+        assert world.condition("Stalled")["message"] == "Secret s3 lacks AWS_SECRET_ACCESS_KEY"
+
+
+def test_a_backup_is_made_by_the_instances_own_image_and_with_what_pulls_it() -> None:
+    """pgBackRest talks to no other version of itself than its own."""
+    with World() as world:
+        spec = {"postgres": {"instances": 2, "images": {"pullSecrets": ["registry"]}}, "backup": BACKUP}
+        world.bucket().make(spec)
+        world.settle_until(lambda: jobs(world, "backup") != [])
+        (job,) = jobs(world, "backup")
+        pod = job["spec"]["template"]["spec"]
+        assert pod["imagePullSecrets"] == [{"name": "registry"}]
+        assert pod["containers"][0]["image"] == PLATFORM.images.postgres
+        assert pod["automountServiceAccountToken"] is False
+        assert job["spec"]["activeDeadlineSeconds"] == 24 * 3600
+        secrets = {item["secret"]["secretName"] for item in pod["volumes"] if "secret" in item}
+        assert secrets == {"agents-repository", "agents-backup-tls", "agents-admin-tls"}
+        asked = request(job)
+        assert asked["hosts"] == [f"agents-{number}.agents-pods.shop.svc" for number in (0, 1)]
+        assert (asked["type"], asked["primary"], asked["database"]) == ("full", "agents-rw.shop.svc", "app")
+        world.edit("Pod", "agents-0", {"spec": {"containers": [{"name": "postgres", "image": "images/postgres:0"}]}})
+        world.delete("Job", job["metadata"]["name"])
+        plan = reconcile.plan(world.store(), world.observed(), PLATFORM, world.server.now)
+        (other,) = (
+            item.manifest
+            for item in plan.actions
+            if isinstance(item, Apply) and item.manifest["metadata"]["name"] == job["metadata"]["name"]
+        )
+        assert other["spec"]["template"]["spec"]["containers"][0]["image"] == "images/postgres:0"
