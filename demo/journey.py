@@ -1,10 +1,13 @@
 """The demo itself: a store, an agent that talks, a primary that dies, and an agent that forgot nothing."""
 
-from demo import agentjob, store
+import json
+
+from demo import agentjob, bucket, store
 from demo.agentjob import Line
 from demo.clock import Clock
 from demo.installation import Installation, access, chosen, install, uninstall
 from demo.kubectl import Kubectl
+from localcluster.errors import Unsupported
 
 QUICKSTART = "manifests/samples/quickstart.yaml"
 NAMESPACE = "demo"
@@ -24,10 +27,30 @@ def up() -> bool:
         kubectl("apply", "-n", NAMESPACE, "-f", QUICKSTART)
         store.wait_ready(kubectl, STORE, NAMESPACE, READY_SECONDS, lambda line: clock.say("store", line))
     kept = conversations(installation, clock)
-    clock.say("kubectl", "kubectl get cps -A\n" + kubectl("get", "cps", "-A"))
+    backed_up(installation, clock)
+    clock.say("kubectl", "kubectl get cps,cpb -A\n" + kubectl("get", "cps,cpb", "-A"))
     clock.say("conditions", store.described(kubectl.find("checkpointstore", STORE, NAMESPACE)))
     clock.say("next", what_next(kubectl))
     return kept
+
+
+def backed_up(installation: Installation, clock: Clock) -> None:
+    """Switch backups on, to the cluster's own S3 server, and wait until one has been proven by restoring it."""
+    kubectl = installation.kubectl
+    try:
+        server = installation.cluster.object_store()
+    except Unsupported as reason:
+        clock.say("backup", f"left out: {reason}")
+        return
+    bucket.give(kubectl, NAMESPACE, server)
+    place = bucket.object_store(server, "demo")
+    spec = json.dumps({"spec": {"backup": {"objectStore": place}}})
+    with clock.step("backup", f"kubectl patch cps/{STORE}: spec.backup.objectStore {place['url']}"):
+        kubectl("patch", "cps", STORE, "-n", NAMESPACE, "--type=merge", "-p", spec)
+        proof = ["--for=condition=BackupVerified", f"--timeout={READY_SECONDS}s"]
+        kubectl("wait", f"cps/{STORE}", "-n", NAMESPACE, *proof, timeout=READY_SECONDS + 10)
+    told = store.conditions(kubectl.find("checkpointstore", STORE, NAMESPACE))["BackupVerified"]["message"]
+    clock.say("backup", told)
 
 
 def conversations(installation: Installation, clock: Clock) -> bool:

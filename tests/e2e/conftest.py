@@ -18,6 +18,7 @@ from tests.e2e.rotation import Rotation, begin
 ORDER = (
     "test_slice",
     "test_changes",
+    "test_backup",
     "test_external",
     "test_input",
     "test_authority",

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from checkpointstore.api.refusal import CHANGED, CREATED, TOLD, Refused
+from checkpointstore.api.refusal import CHANGED, CHANGED_BACKUP, CHANGED_LATER, CREATED, TOLD, Refused
 from demo import store
 from demo.installation import Installation
 from demo.kubectl import ROOT, CommandFailed, Kubectl, wait_for
@@ -105,6 +105,37 @@ def test_a_spec_that_only_the_operator_refuses(kubectl: Kubectl, namespace: str,
     kubectl("delete", "cps", "upper", "-n", namespace, "--wait=false")
 
 
+REPOSITORY = {"objectStore": {"url": "s3://backups", "credentials": {"name": "bucket"}}}
+SPECS: Mapping[str, Mapping[str, Any]] = {
+    "a cron line that is never due": {"backup": {**REPOSITORY, "schedules": {"full": "0 2 */20 * 1#2"}}},
+    "a cron line with an hour that no day has": {"backup": {**REPOSITORY, "schedules": {"full": "0 25 * * *"}}},
+    "a recovery window of more than ten years": {"backup": {**REPOSITORY, "retentionPolicy": "4000d"}},
+    "a CheckpointBackup to recover from that is not there": {
+        "bootstrap": {"recovery": {"backup": {"name": "agents-full-202611240300"}}}
+    },
+}
+
+
+@pytest.mark.parametrize("what", SPECS)
+def test_what_only_the_operator_sees_of_backups(kubectl: Kubectl, namespace: str, say: Say, what: str) -> None:
+    name = f"kept-{list(SPECS).index(what)}"
+    subject = Subject(kubectl, namespace, name)
+    subject.apply(dict(SPECS[what]))
+    expect(subject, what, say)
+    kubectl("delete", "cps", name, "-n", namespace, "--wait=false")
+
+
+def test_a_backup_never_changes(kubectl: Kubectl, namespace: str, say: Say) -> None:
+    (row,) = CHANGED_BACKUP
+    meta = {"name": "of-nobody", "namespace": namespace}
+    what = {"apiVersion": "checkpointstore.dev/v1alpha1", "kind": "CheckpointBackup", "metadata": meta}
+    kubectl.apply({**what, "spec": {**dict(row.before or {}), "store": {"name": "nobody"}}})
+    with pytest.raises(CommandFailed) as refused:
+        kubectl.apply({**what, "spec": {**row.spec, "store": {"name": "nobody"}}})
+    show(say, row.what, str(refused.value))
+    assert row.answer in str(refused.value)
+
+
 def test_a_storage_class_that_does_not_exist(kubectl: Kubectl, namespace: str, say: Say) -> None:
     subject = Subject(kubectl, namespace, "nowhere")
     subject.apply({"postgres": {"storage": {"storageClassName": "no-such-class"}}})
@@ -124,10 +155,24 @@ def test_adopting_what_an_earlier_store_left(agents: Subject, say: Say) -> None:
     said = answer(agents.kubectl, agents.namespace, NAME, {"bootstrap": {"adopt": True}})
     show(say, AFTER_INITIALIZED, said)
     assert next(row.answer for row in CHANGED if row.what == AFTER_INITIALIZED) in said
+    (row,) = CHANGED_LATER
+    said = answer(agents.kubectl, agents.namespace, NAME, row.spec)
+    show(say, row.what, said)
+    assert row.answer in said
+    agents.patch({"backup": REPOSITORY})
+    expect(agents, "credentials of an object store that are not there", say)
+    half = ["generic", "bucket", "-n", agents.namespace, "--from-literal=AWS_ACCESS_KEY_ID=x"]
+    agents.kubectl("create", "secret", *half)
+    expect(agents, "credentials of an object store that lack a key", say)
+    assert agents.condition("Ready")["status"] == "True"
     agents.kubectl("delete", "cps", NAME, "-n", agents.namespace, "--timeout=60s")
     wait_for("its pods to go", lambda: not agents.pods(going=True), 90)
     agents.kubectl("apply", "-n", agents.namespace, "-f", str(SAMPLES / "minimal.yaml"))
     expect(agents, "volumes of an earlier store of this name", say)
+    agents.patch({"bootstrap": {"recovery": {"backup": {"name": "any"}}}})
+    wait_for("another message", lambda: "recovery" in agents.condition("Initialized")["message"], 30)
+    expect(agents, "volumes of an earlier store of this name, and a recovery", say)
+    agents.patch({"bootstrap": {"recovery": None}})
     agents.kubectl("apply", "-n", agents.namespace, "-f", str(SAMPLES / "adopt.yaml"))
     agents.ready()
     assert agents.psql("select answer from left_behind") == "42"
