@@ -4,11 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 from checkpointstore.features.schema.outcome import Outcome
-from checkpointstore.kernel.action import Apply, Delete
 from checkpointstore.kernel.naming import SHAPE
-from checkpointstore.kernel.observed import Archiver
 from tests.contract import nature
 from tests.contract.world import NAMESPACE, World
+
+from . import backup
+from .look import applied, deleted, planned
 
 Story = Callable[[World], object]
 
@@ -32,18 +33,6 @@ FULL: dict[str, Any] = {
     "reclaimPolicy": {"volumes": "Delete"},
     "networkPolicy": {"from": [{"namespaceSelector": {"matchLabels": {"team": "agents"}}}]},
 }
-STORE: dict[str, Any] = {
-    "url": "s3://backups/agents",
-    "endpoint": "https://s3.example:9000",
-    "credentials": {"name": "s3"},
-    "ca": {"name": "s3-ca", "key": "ca.crt"},
-}
-BACKUP: dict[str, Any] = {"objectStore": STORE}
-RECOVERY: dict[str, Any] = {
-    "source": {"objectStore": STORE, "namespace": "lost", "store": "old"},
-    "recoveryTarget": {"targetTime": "2026-01-01T00:00:00Z"},
-}
-REFUSED = {"reason": "CredentialsRejected", "message": "mend the credentials"}
 TWO: dict[str, Any] = {"postgres": {"instances": 2}}
 EXTERNAL: dict[str, Any] = {"postgres": {"provider": "External", "external": {"secretRef": {"name": "rds"}}}}
 SHALLOW = Outcome.failure("ShallowSchema", "public.checkpoints has the shape of ShallowPostgresSaver")
@@ -68,7 +57,7 @@ def converged(world: World) -> None:
 def schema_done(world: World) -> None:
     """The Job has just completed: the binding is published."""
     world.make()
-    world.settle_until(lambda: _planned(world, "Publish"))
+    world.settle_until(lambda: planned(world, "Publish"))
 
 
 def highly_available_synchronous(world: World) -> None:
@@ -81,13 +70,13 @@ def rolling_change(world: World) -> None:
     """The standby is done: the primary hands over before it is replaced."""
     world.make(TWO).settle()
     world.change(postgres={"resources": {"limits": {"memory": "2Gi"}}})
-    world.settle_until(lambda: _planned(world, "Switchover"))
+    world.settle_until(lambda: planned(world, "Switchover"))
 
 
 def rolling_change_of_a_lone_instance(world: World) -> None:
     world.make().settle()
     world.change(postgres={"resources": {"limits": {"memory": "2Gi"}}})
-    world.settle_until(lambda: ("Pod", "agents-0") in _deleted(world))
+    world.settle_until(lambda: ("Pod", "agents-0") in deleted(world))
 
 
 def unready_and_outdated(world: World) -> None:
@@ -95,7 +84,7 @@ def unready_and_outdated(world: World) -> None:
     world.make(TWO).settle()
     nature.tell(world.server, world.need("Pod", "agents-1"), phase="Running", ready=False)
     world.change(postgres={"resources": {"limits": {"memory": "2Gi"}}})
-    world.settle_until(lambda: bool(_deleted(world)))
+    world.settle_until(lambda: bool(deleted(world)))
 
 
 def unready_and_leaving(world: World) -> None:
@@ -108,20 +97,20 @@ def parameter_raised(world: World) -> None:
     """Standbys restart in their pods first."""
     world.make(TWO).settle()
     world.change(postgres={"parameters": {"max_connections": "200"}})
-    world.settle_until(lambda: _planned(world, "Restart"))
+    world.settle_until(lambda: planned(world, "Restart"))
 
 
 def parameter_lowered(world: World) -> None:
     """A standby must not have less than its primary: the primary restarts first."""
     world.make(TWO).settle()
     world.change(postgres={"parameters": {"max_connections": "70"}})
-    world.settle_until(lambda: _planned(world, "Restart"))
+    world.settle_until(lambda: planned(world, "Restart"))
 
 
 def parameter_of_a_lone_instance(world: World) -> None:
     world.make().settle()
     world.change(postgres={"parameters": {"max_connections": "200"}})
-    world.settle_until(lambda: _planned(world, "Restart"))
+    world.settle_until(lambda: planned(world, "Restart"))
 
 
 def release_waits_its_turn(world: World) -> None:
@@ -137,86 +126,6 @@ def supervised_waiting(world: World) -> None:
     world.change(postgres={"resources": {"limits": {"memory": "2Gi"}}})
     world.look()
     world.tick(2)
-
-
-def backup_first_pass(world: World) -> None:
-    """A store that serves is told where backups go."""
-    world.make().settle()
-    world.bucket().change(backup=BACKUP)
-
-
-def backup_due(world: World) -> None:
-    """The first backup waits for no schedule."""
-    backup_first_pass(world)
-    world.settle_until(lambda: "CheckpointBackup" in _applied(world))
-
-
-def backup_made(world: World) -> None:
-    """The Job has ended: its outcome is written down, and the first verification begins."""
-    backup_first_pass(world)
-    world.settle_until(lambda: _planned(world, "BackupCompleted"))
-
-
-def backup_verified(world: World) -> None:
-    backup_first_pass(world)
-    world.settle_until(lambda: _planned(world, "BackupVerified"))
-
-
-def backup_failed(world: World) -> None:
-    backup_first_pass(world)
-    world.repository.failures["backup"] = (1, REFUSED)
-    world.settle_until(lambda: _planned(world, "BackupFailed"))
-
-
-def backup_settled(world: World) -> None:
-    """All stands and is archived; nothing is due."""
-    world.bucket().make({"postgres": {"instances": 2}, "backup": BACKUP}).settle()
-
-
-def archiving_fails(world: World) -> None:
-    backup_settled(world)
-    world.repository.archiver = Archiver(70, 900.0, failing=True, cause="unreachable", rate=1_000_000)
-
-
-def wal_dropped(world: World) -> None:
-    """The object store answers again: a full backup closes the gap."""
-    backup_settled(world)
-    world.tick(30)
-    world.repository.archiver = Archiver(dropped=world.server.now)
-
-
-def backup_taken_away(world: World) -> None:
-    """Somebody asks for one all the same."""
-    backup_settled(world)
-    world.change(backup=None).ask("by-hand")
-
-
-def backup_secret_missing(world: World) -> None:
-    world.make({"backup": BACKUP})
-    world.settle_until(lambda: "SecretMissing" in str(world.status))
-
-
-def recovery_looks(world: World) -> None:
-    """Nothing is made before it is known what to recover from."""
-    world.bucket().make({"bootstrap": {"recovery": RECOVERY}})
-    world.settle_until(lambda: "Job" in _applied(world))
-
-
-def recovery_restores(world: World) -> None:
-    world.bucket().make({"bootstrap": {"recovery": RECOVERY}})
-    world.settle_until(lambda: "PersistentVolumeClaim" in _applied(world))
-
-
-def recovery_done(world: World) -> None:
-    """Patroni finds the data."""
-    world.bucket().make({"bootstrap": {"recovery": RECOVERY}})
-    world.settle_until(lambda: world.status.get("recovery", {}).get("phase") == "Completed")
-
-
-def recovery_refused(world: World) -> None:
-    world.repository.failures["look"] = (64, {"reason": "TargetInGap", "message": "the archive has a hole"})
-    world.bucket().make({"bootstrap": {"recovery": RECOVERY}})
-    world.settle_until(lambda: "TargetInGap" in str(world.status))
 
 
 def paused(world: World) -> None:
@@ -344,14 +253,14 @@ def external_rotation(world: World) -> None:
     """Database and poolers let the second login in: the binding follows."""
     external_converged(world)
     world.command("rotate-credentials", "2026-01-01")
-    world.settle_until(lambda: _planned(world, "Publish"))
+    world.settle_until(lambda: planned(world, "Publish"))
 
 
 def external_verified(world: World) -> None:
     """The server's authority is known: poolers verify it, and get nothing else of the Secret."""
     world.rds(sslmode="verify-ca", **{"ca.crt": "an authority"})
     world.make({"postgres": {**EXTERNAL["postgres"], "images": {"pullSecrets": ["registry"]}}})
-    world.settle_until(lambda: "Deployment" in _applied(world))
+    world.settle_until(lambda: "Deployment" in applied(world))
 
 
 def external_secret_missing(world: World) -> None:
@@ -361,19 +270,6 @@ def external_secret_missing(world: World) -> None:
 def external_secret_incomplete(world: World) -> None:
     world.rds(port=None)
     world.make(EXTERNAL)
-
-
-def _planned(world: World, what: str) -> bool:
-    """Whether an action of that name, or an event of that reason, is due."""
-    return any(what in (type(item).__name__, getattr(item, "reason", "")) for item in world.plan().actions)
-
-
-def _applied(world: World) -> set[str]:
-    return {item.manifest["kind"] for item in world.plan().actions if isinstance(item, Apply)}
-
-
-def _deleted(world: World) -> list[tuple[str, str]]:
-    return [(item.ref.kind, item.ref.name) for item in world.plan().actions if isinstance(item, Delete)]
 
 
 POOLER = {"app.kubernetes.io/component": "pooler"}
@@ -395,20 +291,7 @@ CASES: dict[str, Story] = {
         parameter_of_a_lone_instance,
         release_waits_its_turn,
         supervised_waiting,
-        backup_first_pass,
-        backup_due,
-        backup_made,
-        backup_verified,
-        backup_failed,
-        backup_settled,
-        archiving_fails,
-        wal_dropped,
-        backup_taken_away,
-        backup_secret_missing,
-        recovery_looks,
-        recovery_restores,
-        recovery_done,
-        recovery_refused,
+        *backup.STORIES,
         paused,
         hibernate,
         hibernated,

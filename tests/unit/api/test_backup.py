@@ -11,7 +11,8 @@ from checkpointstore.api import store as api
 from checkpointstore.features.backup import recovery_spec
 from checkpointstore.kernel.errors import Refused
 from checkpointstore.kernel.object_store import UriStyle
-from tests.golden.case import BACKUP, EXTERNAL, RECOVERY, STORE
+from tests.golden.backup import BACKUP, RECOVERY, STORE
+from tests.golden.case import EXTERNAL
 
 ROOT = crd.checkpointstores()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
 SPEC = ROOT["properties"]["spec"]["properties"]

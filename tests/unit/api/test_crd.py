@@ -13,7 +13,8 @@ from checkpointstore.api.refusal import CREATED
 from checkpointstore.api.status import BACKUP_STATUS, STATUS
 from checkpointstore.kernel.fragment import Fragment
 from tests.contract.world import World
-from tests.golden.case import BACKUP, CASES, EXTERNAL, FULL, RECOVERY, minimal_first_pass
+from tests.golden.backup import BACKUP, RECOVERY
+from tests.golden.case import CASES, EXTERNAL, FULL, minimal_first_pass
 
 Node = dict[str, Any]
 SCHEMA: Node = crd.checkpointstores()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]

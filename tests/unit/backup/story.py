@@ -9,7 +9,7 @@ from typing import Any
 from checkpointstore.kernel.action import Manifest
 from tests.contract.apiserver import stamp
 from tests.contract.world import NAMESPACE, World
-from tests.golden.case import BACKUP
+from tests.golden.backup import BACKUP
 
 REFUSED = {"reason": "CredentialsRejected", "message": "mend the credentials"}
 SOUND = {"Ready": ("True", "Serving"), "Reconciling": ("False", "Converged"), "Stalled": ("False", "Converged")}

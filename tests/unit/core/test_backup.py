@@ -6,13 +6,13 @@ from datetime import timedelta
 import pytest
 
 from checkpointstore import reconcile
-from checkpointstore.features.backup.slice import KEPT_FAILURES, RETRY_AFTER
 from checkpointstore.kernel.action import Apply, Delete, Ref
 from checkpointstore.kernel.errors import Refused
 from checkpointstore.kernel.observed import Archiver
 from tests.contract.apiserver import stamp
 from tests.contract.world import PLATFORM, World
-from tests.golden.case import BACKUP, EXTERNAL, STORE
+from tests.golden.backup import BACKUP, STORE
+from tests.golden.case import EXTERNAL
 from tests.unit.backup.story import (
     REFUSED,
     SOUND,
@@ -33,6 +33,8 @@ from tests.unit.backup.story import (
     stopped,
 )
 
+RETRY_AFTER = timedelta(minutes=10)
+KEPT_FAILURES = 3
 FIRST = "agents-full-202601010000"
 FRIDAY = "agents-differential-202601020300"
 
@@ -346,6 +348,28 @@ def test_one_that_is_due_waits_for_one_that_is_made_and_then_follows() -> None:
         assert phases(world)["by-hand"] == phases(world)[FRIDAY] == "Completed"
 
 
+def test_nothing_of_it_is_a_change_of_the_store_at_any_moment() -> None:
+    """Neither a backup nor a verification that begins, runs, fails or ends."""
+    with World() as world:
+        backed_up(world)
+        at(world, "2026-01-04T05:00:00+00:00")
+        world.repository.failures["verify"] = (1, REFUSED)
+        for number in range(14):
+            world.look()
+            assert level(world) == SOUND, f"after {number} passes"
+            world.tick()
+        assert "VerificationFailed" in events(world)
+        assert made(world) == 2
+
+
+@pytest.mark.parametrize("name", ["by-hand", "before-202601020300", "before-999999999999"])
+def test_a_backup_that_somebody_asked_for_does_not_stand_for_one_that_is_due(name: str) -> None:
+    with World() as world:
+        backed_up(world)
+        at(world, "2026-01-02T03:00:05+00:00").ask(name).settle()
+        assert phases(world)[FRIDAY] == phases(world)[name] == "Completed"
+
+
 def test_a_backup_that_is_taken_back_is_not_made() -> None:
     with World() as world:
         backed_up(world)
@@ -401,15 +425,18 @@ def test_who_rests_begins_nothing_and_forgets_nothing(command: str) -> None:
         backed_up(world)
         before = world.status["backup"]
         world.command(command, "true").settle()
-        at(world, "2026-01-02T03:00:00+00:00")
+        # Verification is due, too.
+        at(world, "2026-01-04T06:00:00+00:00")
         world.ask("by-hand")
         pass_by(world, 2)
         assert phases(world) == {FIRST: "Completed", "by-hand": ""}
         assert jobs(world, "backup") == jobs(world, "verification") == []
         assert world.status["backup"] == before
         world.command(command, None).settle()
-        assert phases(world) == {FIRST: "Completed", "by-hand": "Completed", FRIDAY: "Completed"}
+        assert set(phases(world)) == {FIRST, "by-hand", "agents-full-202601040300"}
+        assert set(phases(world).values()) == {"Completed"}
         assert made(world) == 3
+        assert events(world).count("BackupVerified") == 2
 
 
 def test_a_backup_that_is_made_while_its_store_is_paused_is_told_afterwards() -> None:
@@ -456,6 +483,7 @@ def test_another_bucket_begins_anew(rests: bool) -> None:
         world.look()
         now = world.status["backup"]
         assert now["repository"].startswith("s3://other/shop/agents/")
+        assert now["scheduled"] == {}
         assert not now.keys() & {"lastSuccessful", "lastFull", "lastVerified", "verification", "firstBackup"}
         assert world.states["ContinuousArchiving"] == ("Unknown", "Pending")
         assert world.states["BackupVerified"] == world.states["LastBackupSucceeded"] == ("Unknown", "Pending")

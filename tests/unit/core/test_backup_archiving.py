@@ -14,7 +14,7 @@ from checkpointstore.kernel.values import MIB
 from checkpointstore.providers.patroni import archive
 from tests.contract.disk import GIB
 from tests.contract.world import PLATFORM, World
-from tests.golden.case import BACKUP, STORE
+from tests.golden.backup import BACKUP, STORE
 from tests.unit.backup.story import REFUSED, SOUND, at, backed_up, events, jobs, later, level, phases
 
 THEN = datetime(2026, 1, 1, tzinfo=UTC)

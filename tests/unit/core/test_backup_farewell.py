@@ -6,7 +6,7 @@ from checkpointstore.features.backup.farewell import PATIENCE
 from checkpointstore.kernel.naming import FINALIZER
 from tests.contract.apiserver import stamp
 from tests.contract.world import NAMESPACE, World
-from tests.golden.case import BACKUP, STORE
+from tests.golden.backup import BACKUP, STORE
 from tests.unit.backup.story import SOUND, events, jobs, known, later, level, names, pass_by, phases, request, stopped
 
 DELETE = {"backup": BACKUP, "reclaimPolicy": {"backups": "Delete"}}

@@ -7,7 +7,7 @@ from typing import Any
 from checkpointstore.runtime import actor
 from tests.contract import quick
 from tests.contract.world import NAMESPACE, World
-from tests.golden.case import BACKUP
+from tests.golden.backup import BACKUP
 from tests.unit.backup.story import phases
 from tests.unit.runtime.served import Served
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from tests.contract.world import NAMESPACE, World
-from tests.golden.case import BACKUP, RECOVERY, STORE
+from tests.golden.backup import BACKUP, RECOVERY, STORE
 from tests.unit.backup.story import SOUND, backed_up, jobs, later, level
 
 ENCRYPTED = {**BACKUP, "encryption": {"name": "key", "key": "passphrase"}}
@@ -103,6 +103,8 @@ def test_one_secret_may_hold_it_all() -> None:
         world.edit("Secret", "s3", {"data": {"passphrase": encoded("a passphrase")}}).settle()
         assert lines(world)["repo1-cipher-pass"] == "a passphrase"
         assert level(world) == SOUND
+        world.edit("Secret", "s3", {"data": {"AWS_ACCESS_KEY_ID": None, "ca.crt": None}}).look()
+        assert world.condition("Stalled")["message"] == "Secret s3 lacks AWS_ACCESS_KEY_ID, ca.crt"
 
 
 @pytest.mark.parametrize("key", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"])

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from checkpointstore.features.backup import verification
-from checkpointstore.features.backup.verification import RETRY_AFTER, ROOM
+from checkpointstore.features.backup.verification import ROOM
 from tests.contract.world import NAMESPACE, World
-from tests.golden.case import BACKUP
+from tests.golden.backup import BACKUP
 from tests.unit.backup.story import (
     SOUND,
     at,
@@ -25,6 +25,7 @@ from tests.unit.backup.story import (
     stopped,
 )
 
+RETRY_AFTER = timedelta(minutes=30)
 DAMAGED = {"reason": "BackupDamaged", "message": "pages are damaged"}
 UNSEEN = {"reason": "RepositoryUnreachable", "message": "no answer"}
 VERIFIED = "2026-01-01T00:00:06Z"
@@ -266,8 +267,9 @@ def test_one_that_goes_on_after_a_rest_has_its_two_minutes_again() -> None:
         world.repository.works = True
         told = set()
         for _ in range(12):
-            world.look()
-            told.add(world.states["BackupVerified"][1])
+            for _ in range(2):
+                world.look()
+                told.add(world.states["BackupVerified"][1])
             world.tick()
         assert told == {"Pending", "Restored"}
 

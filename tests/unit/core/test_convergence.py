@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from checkpointstore import reconcile
 from tests.contract.world import NAMESPACE, PLATFORM, World
-from tests.golden.case import BACKUP, RECOVERY
+from tests.golden.backup import BACKUP, RECOVERY
 
 from .fault import Fault, Passes, faults
 from .invariant import Witness, at_rest, orphans

@@ -12,7 +12,8 @@ from checkpointstore.kernel import command
 from checkpointstore.kernel.naming import DOMAIN
 from checkpointstore.runtime.observe import owned
 from tests.contract.world import World
-from tests.golden.case import BACKUP, EXTERNAL, RECOVERY
+from tests.golden.backup import BACKUP, RECOVERY
+from tests.golden.case import EXTERNAL
 
 ROOT = Path(__file__).resolve().parents[3]
 SPECS: dict[str, dict[str, Any]] = {

@@ -12,7 +12,7 @@ from checkpointstore.runtime import metrics
 from checkpointstore.runtime.metrics import FIGURES, Stores
 from tests.contract import quick
 from tests.contract.world import World
-from tests.golden.case import BACKUP
+from tests.golden.backup import BACKUP
 
 from .served import Served
 
