@@ -12,6 +12,8 @@ from tests.contract.world import NAMESPACE, World
 from tests.golden.backup import BACKUP
 
 REFUSED = {"reason": "CredentialsRejected", "message": "mend the credentials"}
+FIRST = "agents-full-202601010000"
+FRIDAY = "agents-differential-202601020300"
 SOUND = {"Ready": ("True", "Serving"), "Reconciling": ("False", "Converged"), "Stalled": ("False", "Converged")}
 
 
@@ -88,6 +90,28 @@ def end(world: World, job: Manifest, type_: str, reason: str = "") -> World:
     name = job["metadata"]["name"]
     world.server.patch("Job", NAMESPACE, name, {"status": {"conditions": [condition]}}, "job-controller", "status")
     return world
+
+
+def uids(found: list[Manifest]) -> list[str]:
+    return [item["metadata"]["uid"] for item in found]
+
+
+def made(world: World) -> int:
+    """How many backups the repository has."""
+    return len(world.repository.labels)
+
+
+def looking(world: World) -> list[Manifest]:
+    return [job for job in jobs(world, "recovery") if job["metadata"]["name"].startswith("agents-look-")]
+
+
+def restoring(world: World) -> list[Manifest]:
+    return [job for job in jobs(world, "recovery") if job["metadata"]["name"].startswith("agents-restore-")]
+
+
+def kinds(world: World) -> set[str]:
+    """Of everything that the store has."""
+    return {kind for kind, _ in world.children()}
 
 
 def events(world: World) -> list[str]:

@@ -1,6 +1,5 @@
 """CheckpointBackup objects as the plan sees them, and what is written into their status."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -18,7 +17,6 @@ KIND = "CheckpointBackup"
 COMPLETED, FAILED, RUNNING = "Completed", "Failed", "Running"
 SUCCEEDED = "Succeeded"
 STAMP = "%Y%m%d%H%M"
-STAMPED = re.compile(r"-[0-9]{12}$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +55,7 @@ class Record:
     @property
     def due(self) -> datetime:
         """When a scheduled one was due, as its name says: the API server's clock may be another."""
-        return datetime.strptime(self.name[-len("YYYYmmddHHMM") :], STAMP).replace(tzinfo=UTC)
+        return _stamp(self.name) or self.created
 
     @property
     def completed(self) -> datetime:
@@ -91,9 +89,17 @@ def _record(item: Manifest) -> Record:
         generation=int(meta.get("generation", 0)),
         type=BackupType(item["spec"].get("type", BackupType.FULL.value)),
         created=datetime.fromisoformat(meta["creationTimestamp"]),
-        scheduled=meta.get("labels", {}).get(MANAGED_BY_LABEL) == MANAGED_BY and bool(STAMPED.search(meta["name"])),
+        scheduled=meta.get("labels", {}).get(MANAGED_BY_LABEL) == MANAGED_BY and _stamp(meta["name"]) is not None,
         status=item.get("status") or {},
     )
+
+
+def _stamp(name: str) -> datetime | None:
+    """The time at the end of a name; anybody may give an object any name."""
+    try:
+        return datetime.strptime(name.rpartition("-")[2], STAMP).replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def secrets(origin: Manifest | None) -> frozenset[str]:

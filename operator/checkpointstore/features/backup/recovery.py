@@ -108,7 +108,10 @@ def _prepared(
     written = publish(repository, env, observed, env.names.source, {})
     if written or env.names.source not in observed.secrets:
         writing = waiting(INITIALIZED, "Recovering", "The repository's configuration is being written")
-        return Stand(writing, actions=(written,) if written else ())
+        # What failed begins again at once: whoever mends a Secret does not wait. What runs goes on with what it has.
+        over = (item for item in observed.all("Job", COMPONENT) if finished(item, "Failed"))
+        gone = (Delete(Ref("Job", item["metadata"]["name"])) for item in over)
+        return Stand(writing, actions=(written, *gone) if written else ())
     wanted = {"base": place, "target": target.request(), **({"uid": source.uid} if source.uid else {})}
     return _looked(env, observed, volume, wanted, known, now)
 
@@ -132,7 +135,7 @@ def _looked(
     env: Env, observed: Observed, volume: Volume, wanted: Mapping[str, Any], known: Mapping[str, Any], now: datetime
 ) -> Stand:
     """Choose what to recover from: nothing is made before it is known that it can be done."""
-    name = f"{env.names.look}-{_digest(env, observed, wanted)}"
+    name = f"{env.names.look}-{_digest(wanted)}"
     work = Work(
         program="look",
         component=COMPONENT,
@@ -165,7 +168,7 @@ def _restored(
         "dataDirectory": volume.data,
         "memory": volume.resources.memory(),
     }
-    name = f"{env.names.restore}-{_digest(env, observed, request)}"
+    name = f"{env.names.restore}-{_digest(request)}"
     work = Work(
         program="restore",
         component=COMPONENT,
@@ -255,10 +258,9 @@ def _done(said: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _digest(env: Env, observed: Observed, request: Mapping[str, Any]) -> str:
-    """Another request, or a changed Secret, is another Job."""
-    version = observed.secrets[env.names.source].source
-    return digest(json.dumps(request, sort_keys=True), version)[:10]
+def _digest(request: Mapping[str, Any]) -> str:
+    """Another request is another Job; other credentials are not, as a restore of hours would never end."""
+    return digest(json.dumps(request, sort_keys=True))[:10]
 
 
 def _stalled(reason: str, message: str) -> Stand:

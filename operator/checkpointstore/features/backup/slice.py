@@ -29,6 +29,7 @@ from .retention import options, window
 from .spec import Backup
 
 RETRY_AFTER = timedelta(minutes=10)
+LOOK_SOON = timedelta(seconds=5)
 LOOK_AGAIN = timedelta(seconds=20)
 KEPT_FAILURES = 3
 SECONDS = 24 * 3600
@@ -50,17 +51,16 @@ def contribute(
     `asked` is the command to verify.
     """
     repository = Repository(spec.object_store, spec.encryption, base(spec.object_store, env.namespace, env.name))
-    if lacking := missing(repository, observed):
-        return Contribution(conditions=(broken(CONTINUOUS_ARCHIVING, *lacking),), again=timedelta(seconds=5))
+    lacking = missing(repository, observed)
     settings = {"repo1-path": f"{repository.base}/{env.uid}", **options(window(spec.retention_policy))}
-    published = publish(repository, env, observed, env.names.repository, settings)
+    published = None if lacking else publish(repository, env, observed, env.names.repository, settings)
     place = f"s3://{spec.object_store.bucket}{settings['repo1-path']}"
     source = _source(spec, env)
     seen, told = _settled(env, observed, place, source, now)
     memory = Memory.read(previous, place, seen, now)
     archiver = observed.archivers.get(database.primary)
     lost = archiving.dropped_since(archiver, memory.full_began)
-    able = database.serving and not rests and env.names.repository in observed.secrets
+    able = database.serving and not rests and not lacking and env.names.repository in observed.secrets
     current = next((record for record in seen if not record.over), None)
     due: tuple[Action, ...] = ()
     if able:
@@ -87,12 +87,16 @@ def contribute(
             *_outlived(seen, memory, place),
         ),
         conditions=(
-            archiving.condition(archiver, instances.queue, lost, memory.full_began is not None),
+            broken(CONTINUOUS_ARCHIVING, *lacking)
+            if lacking
+            else archiving.condition(archiver, instances.queue, lost, memory.full_began is not None),
             _last(seen, place),
             *proven.conditions,
         ),
         status={"backup": {**memory.status(place), **proven.status}},
-        again=_again(spec, seen, archiver is not None and archiver.failing, proven.again, now),
+        again=LOOK_SOON
+        if lacking
+        else _again(spec, seen, archiver is not None and archiver.failing, proven.again, now),
     )
 
 
