@@ -325,7 +325,7 @@ def news(previous: Mapping[str, Any], current: Mapping[str, Any]) -> tuple[Emit,
     if after.get(STALLED) == "True" and before.get(STALLED) != "True":
         told.append(Emit("Warning", "Stalled", _message(current, STALLED)))
     archiving = [states.get(CONTINUOUS_ARCHIVING) for states in (before, after)]
-    if archiving[1] == "False" and _reason(previous) != _reason(current):
+    if archiving[1] == "False" and _archiving(previous) != _archiving(current):
         told.append(Emit("Warning", "ArchivingStopped", _message(current, CONTINUOUS_ARCHIVING)))
     if archiving == ["False", "True"]:
         told.append(Emit("Normal", "ArchivingResumed", _message(current, CONTINUOUS_ARCHIVING)))
@@ -339,7 +339,7 @@ def _states(status: Mapping[str, Any]) -> dict[str, str]:
     return {item["type"]: item["status"] for item in status.get("conditions", ())}
 
 
-def _reason(status: Mapping[str, Any]) -> str:
+def _archiving(status: Mapping[str, Any]) -> str:
     """Why WAL is not archived."""
     found = (item for item in status.get("conditions", ()) if item["type"] == CONTINUOUS_ARCHIVING)
     return next((str(item["reason"]) for item in found), "")

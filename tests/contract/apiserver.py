@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import marshal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -51,11 +52,11 @@ class ApiServer:
 
     def get(self, kind: str, namespace: str | None, name: str) -> Manifest | None:
         found = self.objects.get((kind, namespace or "", name))
-        return wire(found) if found else None
+        return copied(found) if found else None
 
     def all(self, kind: str, namespace: str | None = None, selector: Mapping[str, str] | None = None) -> list[Manifest]:
         return [
-            wire(item)
+            copied(item)
             for (its_kind, its_namespace, _), item in sorted(self.objects.items())
             if its_kind == kind
             and (namespace is None or its_namespace == namespace)
@@ -78,7 +79,7 @@ class ApiServer:
         live = self.objects.get(self._key(sent))
         mine = (manager, "Apply", "")
         entries = _entries(live or {})
-        after = wire(live) if live else self._born({key: sent[key] for key in ("apiVersion", "kind", "metadata")})
+        after = copied(live) if live else self._born({key: sent[key] for key in ("apiVersion", "kind", "metadata")})
         wanted = owned(sent)
         others = frozenset[tuple[str, ...]]().union(*(have for who, have in entries.items() if who != mine))
         without(after, entries.get(mine, frozenset()) - wanted - others)
@@ -98,9 +99,9 @@ class ApiServer:
         live = self.objects.get((kind, namespace, name))
         if live is None:
             return None
-        after = merged(wire(live), wire(patch))
+        after = merged(copied(live), wire(patch))
         if subresource == "status":
-            after = {**wire(live), "status": after.get("status", {})}
+            after = {**copied(live), "status": after.get("status", {})}
         elif kind in HAS_STATUS and "status" in live:
             after["status"] = live["status"]
         if after == live:
@@ -188,7 +189,14 @@ class ApiServer:
 
 
 def wire(value: Any) -> Any:
+    """As it comes in over the network."""
     return json.loads(json.dumps(value))
+
+
+def copied(live: Manifest) -> Manifest:
+    """What is stored has come in already, and this takes a third of the time."""
+    copy: Manifest = marshal.loads(marshal.dumps(live))
+    return copy
 
 
 def stamp(moment: dt.datetime) -> str:

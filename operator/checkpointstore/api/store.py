@@ -17,7 +17,6 @@ from ..features.schema.slice import Schema
 from ..kernel.errors import Refused
 from ..kernel.fragment import Fragment
 from ..kernel.naming import DOMAIN, NAME_LIMIT, NAME_PATTERN, NAME_RULE
-from ..kernel.object_store import SecretKey, SecretReference
 from ..providers.spec import Postgres
 
 GROUP = DOMAIN
@@ -85,11 +84,8 @@ class StoreSpec(Fragment):
 
     def secrets(self) -> frozenset[str]:
         """The names of the Secrets that a person made for it, but for that of an external server."""
-        used: list[SecretReference | SecretKey | None] = []
-        for place in (self.backup, self.bootstrap.recovery and self.bootstrap.recovery.source):
-            if place:
-                used += [place.object_store.credentials, place.object_store.ca, place.encryption]
-        return frozenset(item.name for item in used if item)
+        places = (self.backup, self.bootstrap.recovery and self.bootstrap.recovery.source)
+        return frozenset(name for place in places if place for name in place.secrets())
 
 
 @dataclass(frozen=True, slots=True)

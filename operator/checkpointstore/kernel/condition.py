@@ -6,6 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from .values import moment
+
 
 class Status(StrEnum):
     TRUE = "True"
@@ -119,4 +121,4 @@ def written(
 def _since(condition: Condition, before: Mapping[str, Any] | None, now: datetime) -> str:
     if before and before.get("status") == condition.status.value and before.get("lastTransitionTime"):
         return str(before["lastTransitionTime"])
-    return now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment(now)

@@ -67,3 +67,15 @@ class ObjectStore(Fragment):
     @property
     def style(self) -> UriStyle:
         return self.uri_style or (UriStyle.PATH if self.endpoint else UriStyle.HOST)
+
+
+class Place(Fragment):
+    """A part of a spec that says where a repository is, and how it is encrypted."""
+
+    object_store: ObjectStore
+    encryption: SecretKey | None = None
+
+    def secrets(self) -> frozenset[str]:
+        """The names of the Secrets that it needs."""
+        used = (self.object_store.credentials, self.object_store.ca, self.encryption)
+        return frozenset(item.name for item in used if item)

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from datetime import datetime
 from decimal import Decimal
 
 MIB = 1024 * 1024
@@ -33,6 +34,11 @@ def quantity(text: str | int | float) -> Decimal:
     if match is None:
         raise ValueError("not a quantity such as 500m or 2Gi")
     return Decimal(match[1]) * _FACTOR[match[3] or ""]
+
+
+def moment(at: datetime) -> str:
+    """A time as the API writes it: RFC 3339, UTC, whole seconds."""
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def digest(*parts: str) -> str:

@@ -3,12 +3,11 @@
 import os
 import socket
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import archive, clock, journal, marker, pgbackrest
+from . import clock, journal, marker, pgbackrest
 from .client import certificate, existing
 from .failure import refused, transient
 from .info import Backup
@@ -89,10 +88,10 @@ def _facts(repository: Repository) -> Outcome:
             "and recover from an earlier backup or switch over to a standby that is whole",
         )
     oldest = next(backup for backup in backups if backup.archive_id == backups[-1].archive_id)
-    return outcome(oldest, backups[-1], repository.everything(), time.time())
+    return outcome(oldest, backups[-1], repository.everything())
 
 
-def outcome(oldest: Backup, newest: Backup, listing: Mapping[str, Mapping[str, Any]], now: float) -> Outcome:
+def outcome(oldest: Backup, newest: Backup, listing: Mapping[str, Mapping[str, Any]]) -> Outcome:
     return {
         "backupId": newest.label,
         "type": newest.kind,
@@ -109,18 +108,7 @@ def outcome(oldest: Backup, newest: Backup, listing: Mapping[str, Mapping[str, A
         "repositorySize": sum(entry.get("size", 0) for entry in listing.values()),
         "firstBackup": oldest.label,
         "firstRecoverabilityPoint": clock.whole(oldest.recoverable),
-        "gapAt": gap(oldest, newest, listing, now),
     }
-
-
-def gap(oldest: Backup, newest: Backup, listing: Mapping[str, Mapping[str, Any]], now: float) -> str | None:
-    """When the last segment before the newest hole was archived."""
-    segments = archive.chain(archive.read(listing, newest.archive_id).segments, None)
-    begin = oldest.first_segment
-    found = archive.holes(archive.settled(segments, begin, now), begin, begin)
-    if not found:
-        return None
-    return clock.whole(oldest.start if found[-1].since is None else found[-1].since)
 
 
 if __name__ == "__main__":

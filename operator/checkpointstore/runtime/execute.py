@@ -46,6 +46,7 @@ from ..kernel.errors import Conflict, Refused, Unavailable
 from ..kernel.manifest import ref
 from ..kernel.naming import ROTATION, SINCE
 from ..kernel.object_store import ACCESS_KEY, SECRET_KEY, TOKEN
+from ..kernel.values import moment
 from .observe import DIGEST, digest, owned
 
 COMPONENT = "checkpointstore-operator"
@@ -316,7 +317,7 @@ def encoded(data: Mapping[str, bytes]) -> dict[str, str]:
 async def emit(kube: Kube, body: Mapping[str, Any], type_: str, reason: str, message: str) -> None:
     """One event on the store, under the operator's own name."""
     meta = body["metadata"]
-    now = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    now = moment(dt.datetime.now(dt.UTC))
     event: dict[str, Any] = {
         "apiVersion": "v1",
         "kind": "Event",

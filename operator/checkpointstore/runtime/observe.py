@@ -13,7 +13,7 @@ from ..adapters import archiver, certificate, filesystem, patroni, pgbouncer, pr
 from ..adapters.certificate import FILES
 from ..adapters.kube import Kube
 from ..api.store import Store
-from ..features.backup import record
+from ..features.backup.recovery_spec import recorded
 from ..kernel.action import Manifest, Peer, Ref
 from ..kernel.errors import Refused
 from ..kernel.naming import ROTATION, SINCE, SOURCE, STORE_LABEL, Names, host
@@ -50,8 +50,9 @@ async def observe(kube: Kube, store: Store, suspects: Iterable[Ref], unreachable
         kube.all("CheckpointBackup", store.namespace),
     )
     origin = _origin(store, backups)
-    named = store.spec.secrets() | record.secrets(origin)
-    given = await asyncio.gather(*(_given(kube, store, name) for name in sorted(named)))
+    source = recorded(origin)
+    wanted = store.spec.secrets() | (source.secrets() if source else frozenset())
+    given = await asyncio.gather(*(_given(kube, store, name) for name in sorted(wanted)))
     objects = {
         Ref(kind, item["metadata"]["name"]): item
         for kind, items in zip(kinds, lists, strict=True)

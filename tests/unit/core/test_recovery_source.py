@@ -166,3 +166,15 @@ def test_a_source_of_its_own_name_and_namespace_needs_only_the_bucket() -> None:
         assert request(looking(world)[0]) == {"base": "/agents/shop/agents", "target": {}, "uid": UID}
         world.settle()
         assert world.status["recovery"]["clamped"] is False
+
+
+@pytest.mark.parametrize("edited", [None, {}, {"objectStore": "s3://backups"}])
+def test_a_checkpoint_backup_whose_status_somebody_edited_is_told(edited: object) -> None:
+    with World() as world:
+        world.bucket().ask("broken", store="other")
+        status = {"phase": "Completed", "backupID": "20260101-000000F", "source": edited}
+        world.server.patch("CheckpointBackup", NAMESPACE, "broken", {"status": status}, "kubectl-edit", "status")
+        world.make({"bootstrap": {"recovery": {"backup": {"name": "broken"}}}})
+        world.look()
+        assert world.states["Initialized"] == ("False", "BackupMissing")
+        assert "somebody has edited it" in world.condition("Initialized")["message"]

@@ -5,18 +5,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ...kernel.action import Action, Apply, Delete, Emit, Mark, Ref
-from ...kernel.compute import Resources
 from ...kernel.env import Env
 from ...kernel.job import finished
 from ...kernel.naming import FINALIZER
 from ...kernel.observed import Observed
-from .pod import Work, image, job
+from .pod import SMALL, Work, image, job
 from .record import KIND, records
 from .repository import COMPONENT
 
 PATIENCE = timedelta(minutes=10)
 AGAIN = timedelta(seconds=5)
-SMALL = Resources(requests={"cpu": "50m", "memory": "64Mi"}, limits={"memory": "256Mi"})
 
 
 def contribute(

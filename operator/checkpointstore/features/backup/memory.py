@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Self
 
+from ...kernel.values import moment
 from .cadence import BackupType
 from .record import FAILED, Record
 
@@ -92,10 +93,10 @@ class Memory:
         }
         return {
             "repository": place,
-            "since": text(self.since),
-            "scheduled": {type_.value: text(at) for type_, at in self.scheduled.items()},
+            "since": moment(self.since),
+            "scheduled": {type_.value: moment(at) for type_, at in self.scheduled.items()},
             # None takes back what was told of another repository.
-            **{name: text(at) if at else None for name, at in told.items()},
+            **{name: moment(at) if at else None for name, at in told.items()},
             "firstBackup": self.first_backup or None,
             "firstRecoverabilityPoint": self.recoverable_from or None,
             "repositoryBytes": self.stored or None,
@@ -104,10 +105,6 @@ class Memory:
             "verification": self.verified,
             "lastVerified": (self.verified or {}).get("succeeded"),
         }
-
-
-def text(at: datetime) -> str:
-    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _time(value: object) -> datetime | None:

@@ -14,6 +14,8 @@ from ...kernel.observed import Observed
 from ...kernel.pod import CONTAINER_SECURITY, POD_SECURITY, mount, scratch, secret_volume
 from .repository import FOLDER
 
+SMALL = Resources(requests={"cpu": "50m", "memory": "64Mi"}, limits={"memory": "256Mi"})
+"""For who only talks to the object store."""
 PROGRESS_PORT = 9102
 DATA = "/var/lib/postgresql/data"
 PROGRAM = "/program"

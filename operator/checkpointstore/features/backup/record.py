@@ -10,7 +10,7 @@ from ...kernel.condition import Condition, Status, written
 from ...kernel.env import Env
 from ...kernel.naming import MANAGED_BY, MANAGED_BY_LABEL, labels
 from ...kernel.observed import Observed
-from ...kernel.values import bytes_text
+from ...kernel.values import bytes_text, moment
 from .cadence import BackupType
 
 KIND = "CheckpointBackup"
@@ -102,14 +102,6 @@ def _stamp(name: str) -> datetime | None:
         return None
 
 
-def secrets(origin: Manifest | None) -> frozenset[str]:
-    """The Secrets that the repository of a CheckpointBackup needs, by name."""
-    source = ((origin or {}).get("status") or {}).get("source") or {}
-    store = source.get("objectStore", {})
-    named = (store.get("credentials"), store.get("ca"), source.get("encryption"))
-    return frozenset(str(item["name"]) for item in named if item)
-
-
 def manifest(env: Env, type_: BackupType, at: datetime) -> Manifest:
     """A backup that is due. It survives its store, so nobody owns it."""
     return {
@@ -129,7 +121,7 @@ def running(
 ) -> tuple[Record, Tell]:
     """`source` is where a recovery finds the backup; what the spec says later is about later ones."""
     condition = Condition(SUCCEEDED, Status.UNKNOWN, "Running", "The backup is being made")
-    status = {"phase": RUNNING, "startedAt": _time(since), "repository": repository, "source": source}
+    status = {"phase": RUNNING, "startedAt": moment(since), "repository": repository, "source": source}
     return record.told(status, condition, now)
 
 
@@ -142,8 +134,8 @@ def completed(record: Record, said: Mapping[str, Any], now: datetime) -> tuple[R
         "phase": COMPLETED,
         "backupID": said["backupId"],
         "type": made.value,
-        "startedAt": _time(begun),
-        "completedAt": _time(ended),
+        "startedAt": moment(begun),
+        "completedAt": moment(ended),
         "beginLSN": said["beginLsn"],
         "endLSN": said["endLsn"],
         "beginWAL": said["beginWal"],
@@ -166,9 +158,5 @@ def completed(record: Record, said: Mapping[str, Any], now: datetime) -> tuple[R
 
 def failed(record: Record, reason: str, message: str, now: datetime) -> tuple[Record, Tell]:
     error = {"reason": reason, "message": message}
-    status = {"phase": FAILED, "completedAt": _time(now), "error": error}
+    status = {"phase": FAILED, "completedAt": moment(now), "error": error}
     return record.told(status, Condition(SUCCEEDED, Status.FALSE, reason, message), now)
-
-
-def _time(at: datetime) -> str:
-    return at.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -14,9 +14,9 @@ from ...kernel.env import Env
 from ...kernel.job import finished, outcome, pods
 from ...kernel.observed import Observed
 from ...kernel.values import bytes_text, digest
-from .pod import Work, job
+from .pod import SMALL, Work, job
 from .record import COMPLETED
-from .recovery_spec import Recovery, RecoveryTarget, Source
+from .recovery_spec import Recovery, RecoveryTarget, Source, recorded
 from .repository import Repository, base, missing, publish
 
 COMPONENT = "recovery"
@@ -26,7 +26,6 @@ RESTORING = 48 * 3600
 AGAIN = timedelta(seconds=5)
 FOUND = {"uid": "uid", "backupId": "backupID", "databaseSize": "databaseBytes"}
 """What a look says, and where status.recovery keeps it."""
-SMALL = Resources(requests={"cpu": "50m", "memory": "64Mi"}, limits={"memory": "256Mi"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +126,11 @@ def _source(spec: Recovery, env: Env, observed: Observed) -> tuple[Source, Recov
     if status.get("phase") != COMPLETED:
         return _stalled("BackupMissing", f"CheckpointBackup {name} was not completed: there is nothing to recover from")
     if target == RecoveryTarget():
-        target = RecoveryTarget(backup_id=status["backupID"])
-    return Source.model_validate(status["source"]), target
+        target = RecoveryTarget(backup_id=status.get("backupID"))
+    source = recorded(observed.origin)
+    if source is None:
+        return _stalled("BackupMissing", f"The status of CheckpointBackup {name} says no place: somebody has edited it")
+    return source, target
 
 
 def _looked(

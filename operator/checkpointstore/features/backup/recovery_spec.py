@@ -1,12 +1,13 @@
 """`spec.bootstrap.recovery`: which repository, and which moment of it, the first data comes from."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from ...kernel.fragment import Fragment
-from ...kernel.object_store import ObjectStore, SecretKey, SecretReference
+from ...kernel.object_store import ObjectStore, Place, SecretKey, SecretReference
 
 TARGETS = ("target_time", "target_lsn", "target_immediate", "backup_id")
 
@@ -24,7 +25,7 @@ Moment = Annotated[
 ]
 
 
-class Source(Fragment):
+class Source(Place):
     """The repository of a store. The store need not live: the bucket is enough."""
 
     object_store: ObjectStore
@@ -37,6 +38,14 @@ class Source(Fragment):
     """The store's name; this one's when absent."""
     uid: str | None = Field(default=None, pattern=r"^[0-9a-f-]{36}$")
     """The store's metadata.uid. Only needed where several stores of that name have left backups."""
+
+
+def recorded(origin: Mapping[str, Any] | None) -> Source | None:
+    """Where a CheckpointBackup is, as its status says; None where it does not, or somebody has edited it."""
+    try:
+        return Source.model_validate(((origin or {}).get("status") or {}).get("source"))
+    except ValidationError:
+        return None
 
 
 class RecoveryTarget(Fragment):

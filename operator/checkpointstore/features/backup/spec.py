@@ -6,7 +6,7 @@ from pydantic import AfterValidator, Field
 
 from ...kernel.compute import Resources
 from ...kernel.fragment import Fragment
-from ...kernel.object_store import ObjectStore, SecretKey
+from ...kernel.object_store import ObjectStore, Place, SecretKey
 from .cadence import BackupType, check
 from .retention import window
 
@@ -54,7 +54,7 @@ class Verification(Fragment):
         return int(self.timeout[:-1]) * (60 if self.timeout.endswith("m") else 3600)
 
 
-class Backup(Fragment):
+class Backup(Place):
     """Backups: every write is archived within a minute, and base backups are made, kept and proven by schedule."""
 
     object_store: ObjectStore

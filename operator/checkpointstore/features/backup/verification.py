@@ -11,9 +11,9 @@ from ...kernel.contribution import Database
 from ...kernel.env import Env
 from ...kernel.job import finished, outcome, pods
 from ...kernel.observed import Observed
-from ...kernel.values import digest
+from ...kernel.values import digest, moment
 from . import cadence
-from .memory import Memory, text
+from .memory import Memory
 from .pod import Work, image, job
 from .spec import Verification
 
@@ -77,7 +77,7 @@ def contribute(
             known, actions = {**_kept(known), **ended}, _told(ended)
             begun = ""
     if not begun and able and _is_due(spec, known, memory, asked, now):
-        begun = text(now)
+        begun = moment(now)
         known = {**known, "begun": begun, "asked": asked or None}
     going = bool(begun) and (able or (not rests and observed.get("Job", _name(env, begun)) is not None))
     running = (_job(spec, env, observed, database, data, place, memory, begun),) if going else ()
@@ -101,8 +101,8 @@ def _ended(env: Env, observed: Observed, begun: str, now: datetime) -> dict[str,
     live, said = observed.get("Job", name), outcome(observed, COMPONENT, name)
     if finished(live, "Complete") and said.get("backupId"):
         return {
-            "ended": text(now),
-            "succeeded": text(now),
+            "ended": moment(now),
+            "succeeded": moment(now),
             "backupID": said["backupId"],
             "recoveredTo": str(said.get("recoveredTo", "")),
             "duration": f"{round(float(said.get('seconds', 0)))}s",
@@ -111,7 +111,7 @@ def _ended(env: Env, observed: Observed, begun: str, now: datetime) -> dict[str,
         late = any(item.get("reason") == "DeadlineExceeded" for item in (live or {})["status"].get("conditions", ()))
         reason = str(said.get("reason") or ("TookTooLong" if late else "JobFailed"))
         message = str(said.get("message") or _silent(late))
-        return {"ended": text(now), "reason": reason, "message": message}
+        return {"ended": moment(now), "reason": reason, "message": message}
     return None
 
 
