@@ -62,8 +62,11 @@ class Volume:
 
     def leave(self, free: int) -> None:
         """Take so much of it that only `free` bytes are left, or none."""
-        with (self.path / "ballast").open("ab") as ballast, suppress(OSError):
-            os.posix_fallocate(ballast.fileno(), ballast.tell(), self.free() - free)
+        with (self.path / "ballast").open("ab") as ballast:
+            while (room := self.free() - free) > 0:
+                # A file system in memory gives back all of a piece that a writer was quicker to take something of.
+                with suppress(OSError):
+                    os.posix_fallocate(ballast.fileno(), os.fstat(ballast.fileno()).st_size, min(room, MIB))
 
     def free(self) -> int:
         state = os.statvfs(self.path)
