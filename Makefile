@@ -18,7 +18,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 
 .PHONY: tools
 tools: ## Install what the tests need of Debian's packages
-	$(PYTHON) -m localcluster.debian postgresql pgbackrest lua5.4 prometheus
+	$(PYTHON) -m localcluster.debian postgresql pgbackrest lua5.4 prometheus libfaketime
 
 .PHONY: check
 check: $(VENV)/.ready ## Format, lint, types, layers, unit and golden tests, generated files; no network, about 80 s
@@ -68,9 +68,15 @@ test: ## Everything a fresh machine can run: check, integration on PostgreSQL, e
 	$(MAKE) --no-print-directory tools
 	@echo "==> the cluster is built while those tests run that need none"
 	$(MAKE) --no-print-directory --jobs=2 installed integration
-	$(BIN)/coverage run -m pytest tests/contract tests/e2e
+	@echo "==> two lanes of end-to-end tests at once, then those that want the cluster for themselves"
+	$(MAKE) --no-print-directory --jobs=2 lane-first lane-second
+	$(BIN)/coverage run -m pytest tests/contract tests/e2e --lane third --durations=30
 	$(BIN)/coverage combine --quiet --append
 	$(BIN)/coverage report --omit='$(PURE),$(ELSEWHERE)' --fail-under=85
+
+.PHONY: lane-first lane-second
+lane-first lane-second: lane-%:
+	$(BIN)/coverage run -m pytest tests/e2e --lane $* --durations=15
 
 .PHONY: soak
 soak: $(VENV)/.ready tools ## The long loops: full counts of faults and lifecycles

@@ -4,7 +4,7 @@ import argparse
 import sys
 import time
 
-from benchmarks import blobs, checkout, filtered, idle, ready, saver, throughput
+from benchmarks import backup, blobs, checkout, filtered, idle, ready, saver, throughput
 from benchmarks.report import Report
 from benchmarks.stage import Stage, Wrong
 from demo.clock import Clock
@@ -21,6 +21,7 @@ QUESTIONS = {
     "blobs": blobs.measure,
     "throughput": throughput.measure,
     "ready": ready.measure,
+    "backup": backup.measure,
     "idle": idle.measure,
 }
 
@@ -50,7 +51,7 @@ def main() -> int:
     wrong = []
     try:
         there = install(chosen(), Clock()) if asked.install else standing(chosen())
-        stage = Stage(there.kubectl, there.agent_image, report, asked.full)
+        stage = Stage(there.kubectl, there.cluster, there.agent_image, report, asked.full)
         for name in asked.questions or QUESTIONS:
             print(f"==> {name}: {QUESTIONS[name].__doc__}", flush=True)
             began = time.monotonic()

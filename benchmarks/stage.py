@@ -13,6 +13,7 @@ from benchmarks.report import Report
 from demo import agentjob, store
 from demo.agentjob import Agent, Line
 from demo.kubectl import Kubectl
+from localcluster.choice import Cluster
 
 SCRIPTS = Path(__file__).resolve().parent / "agent"
 READY_SECONDS = 300
@@ -31,6 +32,7 @@ class Stage:
     """What every question is given."""
 
     kubectl: Kubectl
+    cluster: Cluster
     image: str
     report: Report
     full: bool

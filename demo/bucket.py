@@ -1,4 +1,4 @@
-"""The cluster's S3 server as a namespace sees it: two Secrets, and `objectStore` of a spec."""
+"""The cluster's S3 server as a namespace sees it: Secrets, and `objectStore` and `encryption` of a spec."""
 
 import base64
 import secrets
@@ -28,6 +28,16 @@ def object_store(server: ObjectStore, below: str, name: str = "s3") -> dict[str,
         "credentials": {"name": name},
         "ca": {"name": f"{name}-ca", "key": "ca.crt"},
     }
+
+
+def give_passphrase(kubectl: Kubectl, namespace: str, text: str, name: str = "s3-passphrase") -> None:
+    """The Secret that `encryption` names."""
+    kubectl.apply(_secret(namespace, name, {"passphrase": text}))
+
+
+def encryption(name: str = "s3-passphrase") -> dict[str, str]:
+    """spec.backup.encryption, or a recovery source's."""
+    return {"name": name, "key": "passphrase"}
 
 
 def _secret(namespace: str, name: str, data: dict[str, str]) -> dict[str, Any]:

@@ -63,13 +63,23 @@ def cluster_status() -> str | None:
         return None
 
 
-def api_server() -> int:
-    """The process id of the local cluster's API server. Skips the test on other clusters."""
+def program(name: str) -> int:
+    """The process id of a program of the local cluster, as its status calls it. Skips the test on other clusters."""
     status = wait_for("the whole cluster", cluster_status, 90, every=1)
-    found = re.search(r"^kube-apiserver\s+pid (\d+)$", status, re.MULTILINE)
+    found = re.search(rf"^{name}\s+pid (\d+)$", status, re.MULTILINE)
     if found is None:
-        pytest.skip("the API server's process is not on this host")
+        pytest.skip(f"{name} does not run on this host")
     return int(found[1])
+
+
+def api_server() -> int:
+    """The process id of the API server."""
+    return program("kube-apiserver")
+
+
+def object_store() -> int:
+    """The process id of the S3 server."""
+    return program("object-store")
 
 
 @contextmanager

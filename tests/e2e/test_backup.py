@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,9 @@ from demo import bucket
 from demo.agentjob import Agent
 from demo.installation import Installation
 from demo.kubectl import Kubectl, wait_for
-from localcluster.objectstore import ObjectStore
+from localcluster.objectstore import LOCAL, ObjectStore
+from tests.e2e import runbook
+from tests.e2e.backup import SMALL, back_up, backups, recover
 from tests.e2e.conftest import made
 from tests.e2e.figure import Figures
 from tests.e2e.subject import Subject
@@ -29,7 +32,9 @@ for process in filter(str.isdigit, os.listdir("/proc")):
     if name == "postgres":
         os.kill(int(process), signal.SIGKILL)
 """
-SMALL: dict[str, Any] = {"postgres": {"storage": {"size": "2Gi"}}, "pooler": {"instances": 1}}
+PASSPHRASE = "the bucket does not know it"
+# What OpenSSL's salted encryption begins with.
+ENCRYPTED = b"Salted__"
 COMMITS = """
 SELECT to_char(pg_xact_commit_timestamp(xmin) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') FROM numbered_rows
  WHERE pg_xact_commit_timestamp(xmin) > '{since}' ORDER BY pg_xact_commit_timestamp(xmin)
@@ -46,13 +51,19 @@ def server(installation: Installation) -> ObjectStore:
 
 @pytest.fixture(scope="module")
 def kept(kubectl: Kubectl, namespace: str, server: ObjectStore) -> Subject:
-    """A store of two instances that is backed up, with commit times to compare with."""
+    """A store of two instances that is backed up and encrypted, with commit times to compare with."""
     bucket.give(kubectl, namespace, server)
+    bucket.give_passphrase(kubectl, namespace, PASSPHRASE)
     subject = Subject(kubectl, namespace, NAME)
     postgres = {"instances": 2, "storage": {"size": "2Gi"}, "parameters": {"track_commit_timestamp": "on"}}
-    subject.apply({"postgres": postgres, "backup": {"objectStore": bucket.object_store(server, FOLDER)}})
+    subject.apply({"postgres": postgres, "backup": place(server)})
     subject.ready()
     return subject
+
+
+def place(server: ObjectStore) -> dict[str, Any]:
+    """Where the store's backups are, and how they are encrypted: a part of spec.backup and of a recovery's source."""
+    return {"objectStore": bucket.object_store(server, FOLDER), "encryption": bucket.encryption()}
 
 
 @pytest.fixture(scope="module")
@@ -60,32 +71,8 @@ def writer(kept: Subject, start_agent: Callable[..., Agent], figures: Figures) -
     return Writer.start(start_agent, figures, NAME, "backup")
 
 
-def backups(subject: Subject) -> dict[str, dict[str, Any]]:
-    """The status of each CheckpointBackup of the namespace, by its name."""
-    found = subject.kubectl.items("checkpointbackups", "-n", subject.namespace)
-    return {item["metadata"]["name"]: item.get("status", {}) for item in found}
-
-
-def back_up(subject: Subject, name: str, type_: str) -> dict[str, Any]:
-    """Ask for a backup and wait for its end; its status."""
-    meta = {"name": name, "namespace": subject.namespace}
-    what = {"apiVersion": "checkpointstore.dev/v1alpha1", "kind": "CheckpointBackup", "metadata": meta}
-    subject.kubectl.apply({**what, "spec": {"store": {"name": subject.name}, "type": type_}})
-    subject.kubectl("wait", f"cpb/{name}", "-n", subject.namespace, "--for=condition=Succeeded", "--timeout=90s")
-    return backups(subject)[name]
-
-
-def recover(
-    kubectl: Kubectl, namespace: str, name: str, source: dict[str, Any], target: dict[str, Any] | None = None
-) -> Subject:
-    """Apply a new store that begins with a backup's data."""
-    subject = Subject(kubectl, namespace, name)
-    subject.apply({**SMALL, "bootstrap": {"recovery": {"source": source, "recoveryTarget": target or {}}}})
-    return subject
-
-
 def test_the_first_backup_is_made_at_once_and_proven(
-    kept: Subject, figures: Figures, say: Callable[[str], None]
+    kept: Subject, installation: Installation, server: ObjectStore, figures: Figures, say: Callable[[str], None]
 ) -> None:
     with figures.timed("first_backup_verified"):
         kept.said("LastBackupSucceeded", "Completed", 90)
@@ -98,6 +85,9 @@ def test_the_first_backup_is_made_at_once_and_proven(
     assert not kept.pods("verification")
     wait_for("the throw-away volume to go", lambda: _volumes(kept) == {"data-kept-0", "data-kept-1"}, 60)
     assert kept.said("ContinuousArchiving", "Archiving", 60)
+    if installation.cluster.name == "local":
+        files = LOCAL.data.joinpath(server.bucket, FOLDER).rglob("*.info")
+        assert {path.read_bytes()[: len(ENCRYPTED)] for path in files} == {ENCRYPTED}
 
 
 def _volumes(subject: Subject) -> set[str]:
@@ -120,16 +110,12 @@ def _on(subject: Subject) -> dict[str, bool]:
     return {item["type"]: item["status"] == "True" for item in subject.seen()["status"]["conditions"]}
 
 
-def test_any_second_can_be_brought_back(
-    kept: Subject, writer: Writer, server: ObjectStore, figures: Figures, request: pytest.FixtureRequest
-) -> None:
-    """Exactly the rows whose commit is not after the target, at instants between two commits."""
-    since = kept.seen()["status"]["backup"]["firstRecoverabilityPoint"]
-    commits = kept.psql(COMMITS.format(since=since)).splitlines()
-    soak = request.config.getoption("--soak")
-    instants = [_between(commits, kept) for _ in range(10 if soak else 2)]
+@pytest.mark.skipif("not config.getoption('--soak')", reason="two instants are in the runbook's test")
+def test_any_second_can_be_brought_back(kept: Subject, writer: Writer, server: ObjectStore, figures: Figures) -> None:
+    """Exactly the rows whose commit is not after the target, at ten instants between two commits, two at once."""
+    instants = [_between(kept) for _ in range(10)]
     kept.psql("SELECT pg_switch_wal()")
-    source = {"objectStore": bucket.object_store(server, FOLDER), "store": NAME}
+    source = {**place(server), "store": NAME}
     for begin in range(0, len(instants), 2):
         began = time.monotonic()
         pair = {f"at-{begin + i}": instant for i, instant in enumerate(instants[begin : begin + 2])}
@@ -138,19 +124,53 @@ def test_any_second_can_be_brought_back(
             for name, instant in pair.items()
         }
         for name, subject in stores.items():
-            status = subject.ready(150)["status"]
+            subject.ready(150)
             figures.note("recovered_to_ready", time.monotonic() - began, "s")
-            wanted = kept.psql(ROWS.format(which=f"pg_xact_commit_timestamp(xmin) <= '{pair[name]}'"))
-            assert subject.psql(ROWS.format(which="true")) == wanted, (pair[name], status["recovery"])
-            assert status["recovery"]["phase"] == "Completed"
-            assert status["recovery"]["clamped"] is False
-            assert subject.secret(f"{name}-app")["password"] != kept.secret(f"{NAME}-app")["password"]
+            _is_at(subject, pair[name], kept)
             subject.kubectl("delete", "cps", name, "-n", kept.namespace, "--wait=false")
     writer.next_second()
 
 
-def _between(commits: list[str], subject: Subject) -> str:
+def test_the_runbook_brings_two_moments_back(
+    kept: Subject, writer: Writer, figures: Figures, say: Callable[[str], None], tmp_path: Path
+) -> None:
+    """docs/runbooks/restore.md, each block as it stands there, and with a moment of ours where a person puts one."""
+    instants = [_between(kept) for _ in range(2)]
+    shell = runbook.Shell(kept.kubectl, tmp_path, {"NAMESPACE": kept.namespace, "STORE": NAME})
+    parts = runbook.sections((runbook.FOLDER / "restore.md").read_text())
+    (alone,), (rest,) = parts.pop("The bucket alone"), parts.pop("9. The old store")
+    blocks = [block for title in parts for block in parts[title]]
+    making = next(number for number, block in enumerate(blocks) if "MOMENT=" in block)
+    for block in blocks[:making]:
+        say(shell.run(block))
+    with figures.timed("runbook_to_two_stores"), shell.beside(alone, instants[1]):
+        say(shell.run(blocks[making], instants[0]))
+        for block in blocks[making + 1 :]:
+            say(shell.run(block))
+    for name, instant in zip((f"{NAME}-restored", f"{NAME}-from-bucket"), instants, strict=True):
+        _is_at(Subject(kept.kubectl, kept.namespace, name), instant, kept)
+        kept.kubectl("delete", "cps", name, "-n", kept.namespace, "--wait=false")
+    shell.run(rest)
+    kept.said("PostgresAvailable", "Hibernated", 60)
+    kept.command("hibernate", None)
+    kept.ready()
+    writer.next_second()
+
+
+def _is_at(subject: Subject, instant: str, origin: Subject) -> None:
+    """A recovered store holds what the living one had at the instant, and nothing else, behind another password."""
+    wanted = origin.psql(ROWS.format(which=f"pg_xact_commit_timestamp(xmin) <= '{instant}'"))
+    recovery = subject.seen()["status"]["recovery"]
+    assert subject.psql(ROWS.format(which="true")) == wanted, (instant, recovery)
+    assert recovery["phase"] == "Completed"
+    assert recovery["clamped"] is False
+    assert subject.secret(f"{subject.name}-app")["password"] != origin.secret(f"{origin.name}-app")["password"]
+
+
+def _between(subject: Subject) -> str:
     """A moment between two commits that are a millisecond apart: closer ones may be logged the other way round."""
+    since = subject.seen()["status"]["backup"]["firstRecoverabilityPoint"]
+    commits = subject.psql(COMMITS.format(since=since)).splitlines()
     while True:
         index = random.randrange(len(commits) - 1)
         question = f"SELECT extract(epoch FROM timestamptz '{commits[index + 1]}' - timestamptz '{commits[index]}')"
@@ -193,7 +213,8 @@ def test_a_lost_store_comes_back_from_the_bucket_alone(
     began = time.monotonic()
     with made(kubectl, "lost") as namespace:
         bucket.give(kubectl, namespace, server)
-        source = {"objectStore": bucket.object_store(server, FOLDER), "namespace": origin, "store": NAME}
+        bucket.give_passphrase(kubectl, namespace, PASSPHRASE)
+        source = {**place(server), "namespace": origin, "store": NAME}
         subject = recover(kubectl, namespace, NAME, source)
         subject.ready(180)
         figures.note("lost_store_serving_again", time.monotonic() - began, "s", "<=120")
@@ -210,14 +231,14 @@ def test_backups_that_shall_go_with_their_store_do(
     with made(kubectl, "erased") as namespace:
         bucket.give(kubectl, namespace, server)
         subject = Subject(kubectl, namespace, "erased")
-        place = bucket.object_store(server, FOLDER)
-        subject.apply({**SMALL, "backup": {"objectStore": place}, "reclaimPolicy": {"backups": "Delete"}})
+        there = {"objectStore": bucket.object_store(server, FOLDER)}
+        subject.apply({**SMALL, "backup": there, "reclaimPolicy": {"backups": "Delete"}})
         subject.said("LastBackupSucceeded", "Completed", 120)
         uid = subject.seen()["metadata"]["uid"]
         with figures.timed("store_and_backups_gone"):
             kubectl("delete", "cps", "erased", "-n", namespace, "--timeout=120s", timeout=150)
         assert not backups(subject)
-        heir = recover(kubectl, namespace, "heir", {"objectStore": place, "store": "erased", "uid": uid})
+        heir = recover(kubectl, namespace, "heir", {**there, "store": "erased", "uid": uid})
         told = heir.said("Initialized", "NoRepository", 90)
         say(f"  a person sees: Initialized NoRepository {told}")
         assert _volumes(heir) == {"data-erased-0"}, "nothing is made for a recovery that cannot be"

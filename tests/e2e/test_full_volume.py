@@ -1,99 +1,33 @@
 """A volume that fills under a writer: told before, told when nothing can be written, and over when it has grown."""
 
-import os
-import secrets
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
 from demo import store
 from demo.agentjob import Agent
 from demo.installation import Installation
-from demo.kubectl import CommandFailed, Kubectl, run, wait_for
-from localcluster.layout import VOLUMES
+from demo.kubectl import CommandFailed, Kubectl, wait_for
 from tests.e2e.figure import Figures
 from tests.e2e.subject import Subject
+from tests.e2e.volume import CAPACITY, MIB, Volume, bounded
 from tests.e2e.writing import Writer
 
 NAME = "filling"
-MIB = 1024 * 1024
 SIZE, GROWN = 512 * MIB, 1024 * MIB
 
 
-@dataclass(frozen=True)
-class Volume:
-    """A file system in memory, as the local cluster's own volumes have no end."""
-
-    name: str
-
-    @property
-    def path(self) -> Path:
-        return VOLUMES / self.name
-
-    def manifests(self) -> tuple[dict[str, object], ...]:
-        """A StorageClass that has this volume only."""
-        meta = {"name": self.name}
-        spec = {
-            "capacity": {"storage": "1Gi"},
-            "accessModes": ["ReadWriteOnce"],
-            "storageClassName": self.name,
-            "hostPath": {"path": str(self.path)},
-        }
-        return (
-            {
-                "apiVersion": "storage.k8s.io/v1",
-                "kind": "StorageClass",
-                "metadata": meta,
-                "provisioner": "kubernetes.io/no-provisioner",
-            },
-            {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": meta, "spec": spec},
-        )
-
-    def mount(self) -> None:
-        self.path.mkdir()
-        run(["mount", "-t", "tmpfs", "-o", f"size={SIZE},mode=0777", self.name, str(self.path)])
-
-    def grow(self) -> None:
-        run(["mount", "-o", f"remount,size={GROWN}", str(self.path)])
-
-    def leave(self, free: int) -> None:
-        """Take so much of it that only `free` bytes are left, or none."""
-        with (self.path / "ballast").open("ab") as ballast:
-            while (room := self.free() - free) > 0:
-                # A file system in memory gives back all of a piece that a writer was quicker to take something of.
-                with suppress(OSError):
-                    os.posix_fallocate(ballast.fileno(), os.fstat(ballast.fileno()).st_size, min(room, MIB))
-
-    def free(self) -> int:
-        state = os.statvfs(self.path)
-        return state.f_bavail * state.f_frsize
-
-    def unmount(self) -> None:
-        run(["umount", "--lazy", str(self.path)])
-        self.path.rmdir()
-
-
 @pytest.fixture
-def volume(installation: Installation, kubectl: Kubectl) -> Iterator[Volume]:
-    if installation.cluster.name != "local":
-        pytest.skip(f"no volume of a {installation.cluster.name} cluster can be filled from here")
-    made = Volume(f"filling-{secrets.token_hex(2)}")
-    made.mount()
-    kubectl.apply(*made.manifests())
-    yield made
-    for kind in ("persistentvolume", "storageclass"):
-        kubectl("delete", kind, made.name, "--wait=false")
-    made.unmount()
+def volume(installation: Installation) -> Iterator[Volume]:
+    with bounded(installation, NAME, SIZE) as made:
+        yield made
 
 
 @pytest.fixture
 def filling(volume: Volume, kubectl: Kubectl, namespace: str) -> Iterator[Subject]:
     subject = Subject(kubectl, namespace, NAME)
-    storage = {"size": "1Gi", "storageClassName": volume.name}
+    storage = {"size": CAPACITY, "storageClassName": volume.name}
     subject.apply({"postgres": {"storage": storage}, "pooler": {"instances": 1}})
     subject.ready()
     yield subject
@@ -125,7 +59,7 @@ def test_a_volume_that_fills(
         kind: filling.condition(kind)["reason"] for kind in ("Ready", "Stalled", "PostgresAvailable")
     } == dict.fromkeys(("Ready", "Stalled", "PostgresAvailable"), "VolumeFull"), store.described(filling.seen())
     assert volume.free() < 32 * MIB
-    volume.grow()
+    volume.grow(GROWN)
     with figures.timed("volume_grown_to_writes", "<=30"):
         writer.next_second(1, timeout=120)
     with figures.timed("volume_grown_to_ready", "<=60"):

@@ -24,6 +24,8 @@ from checkpointstore.adapters import certificate
 from tests.integration.server import found_binaries
 
 UID = "0b9c6f0e-6f3c-4f43-9b1a-0f0a5d1c7a11"
+NOTHING: Mapping[str, str] = {}
+RETENTION = {"repo1-retention-full": "3"}
 HBA = """
 local    all  all                  trust
 hostssl  all  postgres  127.0.0.1/32  cert
@@ -51,19 +53,21 @@ class Result:
 
 @dataclass(frozen=True)
 class Stand:
-    """`folder` holds everything, owned by the account that PostgreSQL runs as."""
+    """`folder` holds everything but the bucket, owned by the account that PostgreSQL runs as.
+
+    `base` is the store's folder in the bucket, `environment` what its own programs are run with besides.
+    """
 
     folder: Path
     port: int
     host_port: int
+    base: Path
+    settings: Mapping[str, str]
+    environment: Mapping[str, str]
 
     @property
     def data(self) -> Path:
         return self.folder / "data"
-
-    @property
-    def base(self) -> Path:
-        return self.folder / "repository/shop/agents"
 
     @property
     def repository(self) -> Path:
@@ -94,7 +98,7 @@ class Stand:
         """Have everything until now archived; the segment that it ended in."""
         name: str = self.sql("SELECT pg_walfile_name(pg_switch_wal()) AS name")[0]["name"]
         deadline = time.monotonic() + 20
-        while not list(self.repository.glob(f"archive/main/*/*/{name}-*")):
+        while not list(self.repository.glob(f"archive/main/*/*/{name}-*.gz")):
             assert time.monotonic() < deadline, self.log()
             time.sleep(0.02)
         return name
@@ -128,7 +132,8 @@ class Stand:
 
     def environ(self) -> dict[str, str]:
         return {
-            "PATH": f"{found_binaries()}:/usr/bin:/bin",
+            **self.environment,
+            "PATH": f"{self.folder}/bin:{found_binaries()}:/usr/bin:/bin",
             "TMPDIR": str(self.folder / "tmp"),
             "PYTHONPATH": str(self.folder / "program"),
             "PYTHONDONTWRITEBYTECODE": "1",
@@ -205,17 +210,24 @@ class Stand:
 
 
 @contextmanager
-def running() -> Iterator[Stand]:
-    """A stand without a backup and with an empty database."""
+def running(
+    base: Path | None = None, settings: Mapping[str, str] = RETENTION, environment: Mapping[str, str] = NOTHING
+) -> Iterator[Stand]:
+    """A stand without a backup and with an empty database.
+
+    `base` is its place in a bucket that it shares, `settings` are pgBackRest's besides ours, and with an
+    `environment` PostgreSQL and pgBackRest run, and the programs that call them.
+    """
     # A short name: the path of a socket may have a hundred characters only.
     folder = Path(tempfile.mkdtemp(prefix="cs-", dir="/tmp"))
-    stand = Stand(folder, free_port(), free_port())
+    place = base or folder / "repository/shop/agents"
+    stand = Stand(folder, free_port(), free_port(), place, settings, environment)
     try:
         _furnish(stand)
-        call(folder, "pg_ctl", "start", "-w", "-D", str(stand.data), "-l", str(folder / "postgres.log"))
-        host = subprocess.Popen(
-            ["pgbackrest", f"--config={folder}/conf/host.conf", "server"], stderr=subprocess.DEVNULL, cwd="/", **who()
-        )
+        log = str(folder / "postgres.log")
+        call(folder, "pg_ctl", "start", "-w", "-D", str(stand.data), "-l", log, environment=environment)
+        server = ["pgbackrest", f"--config={folder}/conf/host.conf", "server"]
+        host = subprocess.Popen(server, stderr=subprocess.DEVNULL, cwd="/", env=stand.environ(), **who())
         try:
             stand.sql("CREATE DATABASE app", "postgres")
             yield stand
@@ -231,8 +243,12 @@ def _furnish(stand: Stand) -> None:
     folder = stand.folder
     own(folder)
     call(folder, "initdb", "-k", "-U", "postgres", "-A", "trust", "-N", "--locale=C.UTF-8", "-D", str(stand.data))
-    for name in ("conf", "backup", "admin", "tmp", "volumes", "repository/shop/agents"):
+    for name in ("conf", "backup", "admin", "tmp", "volumes", "bin"):
         (folder / name).mkdir(parents=True)
+    stand.base.mkdir(parents=True)
+    own(stand.base)
+    if stand.environment:
+        _wrap(stand)
     source = Path(repository.__file__).parent
     shutil.copytree(source, folder / "program/repository", ignore=shutil.ignore_patterns("__pycache__"))
     _hasten(folder / "program/repository/archive.py")
@@ -246,6 +262,14 @@ def _furnish(stand: Stand) -> None:
         file.write(f"track_commit_timestamp = on\narchive_command = '{push}'\n")
     for path in folder.rglob("*"):
         own(path)
+
+
+def _wrap(stand: Stand) -> None:
+    """The programs hand nothing of their environment on to pgBackRest."""
+    told = " ".join(f"{name}='{value}'" for name, value in stand.environment.items())
+    wrapper = stand.folder / "bin/pgbackrest"
+    wrapper.write_text(f'#!/bin/sh\n{told} exec /usr/bin/pgbackrest "$@"\n')
+    wrapper.chmod(0o755)
 
 
 def _hasten(program: Path) -> None:
@@ -270,7 +294,8 @@ def _certificates(stand: Stand) -> None:
 
 
 def _repository(stand: Stand) -> str:
-    return f"[global]\nrepo1-path={stand.repository}\nrepo1-retention-full=3\nrepo1-bundle=y\njob-retry=0\n"
+    settings = {"repo1-path": stand.repository, "repo1-bundle": "y", "job-retry": "0", **stand.settings}
+    return "\n".join(("[global]", *(f"{name}={value}" for name, value in settings.items()), ""))
 
 
 def _host(stand: Stand) -> str:
@@ -309,11 +334,11 @@ def own(path: Path) -> None:
         os.chown(path, identity["user"], identity["group"])
 
 
-def call(folder: Path, program: str, *arguments: str) -> None:
+def call(folder: Path, program: str, *arguments: str, environment: Mapping[str, str] = NOTHING) -> None:
     done = subprocess.run(
         [str(found_binaries() / program), *arguments],
         cwd="/",
-        env={"PATH": f"{found_binaries()}:/usr/bin:/bin", "TZ": "UTC"},
+        env={**environment, "PATH": f"{found_binaries()}:/usr/bin:/bin", "TZ": "UTC"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE if program == "initdb" else subprocess.DEVNULL,

@@ -1,0 +1,309 @@
+"""What goes wrong while backups are made, restored and proven: each is survived without a person. `make soak` only."""
+
+import random
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from demo import bucket
+from demo.agentjob import Agent
+from demo.installation import Installation
+from demo.kubectl import Kubectl, wait_for
+from localcluster.objectstore import BUCKET, LOCAL, ObjectStore
+from tests.e2e import backup, operators, outage, process
+from tests.e2e.figure import Figures
+from tests.e2e.subject import Subject, stamp
+from tests.e2e.volume import CAPACITY, MIB, bounded
+from tests.e2e.writing import Writer
+
+pytestmark = pytest.mark.skipif("not config.getoption('--soak')", reason="half an hour: make soak")
+
+NAME = "shaken"
+FOLDER = bucket.folder("faults")
+TYPES = ("Full", "Differential", "Incremental")
+ROUNDS = 5
+# One file of WAL is 16 MiB: one is full every three or four seconds, and the table does not grow.
+WAL = "SELECT pg_logical_emit_message(false, 'filling', repeat('x', 8000000))"
+
+
+@pytest.fixture(scope="module")
+def server(installation: Installation) -> ObjectStore:
+    return installation.cluster.object_store()
+
+
+@pytest.fixture(scope="module")
+def shaken(kubectl: Kubectl, namespace: str, server: ObjectStore) -> Subject:
+    bucket.give(kubectl, namespace, server)
+    subject = Subject(kubectl, namespace, NAME)
+    postgres = {"instances": 2, "storage": {"size": "2Gi"}}
+    subject.apply({"postgres": postgres, "backup": {"objectStore": bucket.object_store(server, FOLDER)}})
+    subject.ready()
+    subject.said("BackupVerified", "Restored", 180)
+    return subject
+
+
+@pytest.fixture(scope="module")
+def writer(shaken: Subject, start_agent: Callable[..., Agent], figures: Figures) -> Writer:
+    return Writer.start(start_agent, figures, NAME, "faults", environment={"SECONDS": "7200"})
+
+
+def repository(subject: Subject) -> Path:
+    """Its folder in the bucket, on this host."""
+    uid = str(subject.seen()["metadata"]["uid"])
+    return LOCAL.data / BUCKET / FOLDER / subject.namespace / subject.name / uid
+
+
+def working(subject: Subject, component: str) -> str:
+    """Wait for the pod that works on the repository; its uid."""
+
+    def runs() -> str | None:
+        for pod in subject.pods(component).values():
+            statuses = pod["status"].get("containerStatuses", ())
+            if any("running" in status["state"] for status in statuses):
+                return str(pod["metadata"]["uid"])
+        return None
+
+    return wait_for(f"a pod of {component} to run", runs, 90, every=0.1)
+
+
+def verified(subject: Subject, seconds: float = 180) -> str:
+    """Have the newest backup proven; what BackupVerified says then."""
+    asked = stamp()
+    subject.command("verify-backup", asked)
+
+    def ended() -> bool:
+        known = subject.seen()["status"]["backup"].get("verification", {})
+        return known.get("asked") == asked and not known.get("begun")
+
+    wait_for("the verification to end", ended, seconds, every=1)
+    return str(subject.condition("BackupVerified")["reason"])
+
+
+def test_a_backup_whose_pod_is_killed_is_made_all_the_same(shaken: Subject, writer: Writer, figures: Figures) -> None:
+    killed = 0
+    with writer.through("backups_killed", failed=0):
+        for number in range(2 * ROUNDS):
+            name = f"killed-{number}"
+            backup.ask(shaken, name, TYPES[number % 3])
+            uid = working(shaken, "backup")
+            time.sleep(random.uniform(0, 4))
+            killed += process.kill(uid) > 0
+            assert backup.made(shaken, name, 180)["phase"] == "Completed"
+    figures.note("backups_killed_while_at_work", killed, f"of {2 * ROUNDS}")
+    assert verified(shaken) == "Restored"
+
+
+def test_an_operator_that_is_killed_goes_on_with_backups(
+    shaken: Subject, writer: Writer, kubectl: Kubectl, server: ObjectStore, figures: Figures
+) -> None:
+    def kill() -> None:
+        time.sleep(random.uniform(0, 3))
+        leader = operators.wait_leader(kubectl)
+        operators.kill(leader)
+        operators.wait_successor(kubectl, leader)
+
+    for number in range(ROUNDS):
+        with writer.through("operator_killed_in_backup", failed=0):
+            backup.ask(shaken, f"orphan-{number}", TYPES[number % 3])
+            working(shaken, "backup")
+            kill()
+            backup.made(shaken, f"orphan-{number}", 120)
+        asked = stamp()
+        shaken.command("verify-backup", asked)
+        working(shaken, "verification")
+        kill()
+        shaken.said("BackupVerified", "Restored", 180)
+        source = {"objectStore": bucket.object_store(server, FOLDER), "store": NAME}
+        with figures.timed("operator_killed_in_recovery_to_ready"):
+            heir = backup.recover(kubectl, shaken.namespace, f"heir-{number}", source)
+            working(heir, "recovery")
+            kill()
+            heir.ready(240)
+        assert heir.psql("SELECT count(*) > 0 FROM numbered_rows") == "t"
+        kubectl("delete", "cps", heir.name, "-n", heir.namespace, "--timeout=120s", timeout=150)
+
+
+@pytest.mark.parametrize("role", ["primary", "standby"])
+def test_instances_that_die_during_a_backup(shaken: Subject, writer: Writer, role: str) -> None:
+    for number in range(ROUNDS):
+        primary = shaken.primary()
+        victim = next(pod for name, pod in shaken.pods().items() if (name == primary) == (role == "primary"))
+        with writer.through(f"{role}_killed_during_backup"):
+            backup.ask(shaken, f"{role}-dies-{number}", "Full")
+            working(shaken, "backup")
+            time.sleep(random.uniform(0, 3))
+            assert process.kill(victim["metadata"]["uid"]) > 0
+            backup.made(shaken, f"{role}-dies-{number}", 180)
+        wait_for("both instances", shaken.whole, 120)
+        shaken.ready()
+        shaken.said("ContinuousArchiving", "Archiving", 90)
+    assert verified(shaken) == "Restored"
+
+
+@pytest.mark.parametrize(("how", "seconds"), [("hangs", 120), ("is gone", 600)])
+def test_an_object_store_that_does_not_answer(
+    shaken: Subject,
+    writer: Writer,
+    installation: Installation,
+    figures: Figures,
+    say: Callable[[str], None],
+    how: str,
+    seconds: int,
+) -> None:
+    server = outage.object_store()
+    away: AbstractContextManager[None] = (
+        outage.stopped(server) if how == "hangs" else outage.killed(installation, server)
+    )
+    what = f"object_store_{how.replace(' ', '_')}"
+    name = what.replace("_", "-")
+    with writer.through(what, failed=0):
+        with away:
+            began = time.monotonic()
+            backup.ask(shaken, name, "Incremental")
+            told = shaken.said("ContinuousArchiving", "ArchivingFails", 90)
+            figures.note(f"{what}_told", time.monotonic() - began, "s", "<=60")
+            say(f"  a person sees: ContinuousArchiving {told}")
+            time.sleep(seconds - (time.monotonic() - began))
+            assert shaken.condition("Ready")["status"] == "True"
+        with figures.timed(f"{what}_mended", "<=60"):
+            shaken.said("ContinuousArchiving", "Archiving", 120)
+    say(f"  and of the backup that was asked for: {backup.backups(shaken)[name].get('error', 'no error')}")
+    wait_for("a backup by itself", lambda: shaken.condition("LastBackupSucceeded")["status"] == "True", 900, every=2)
+    assert verified(shaken) == "Restored"
+
+
+def test_another_databases_repository_is_not_written_over(
+    shaken: Subject, kubectl: Kubectl, server: ObjectStore, say: Callable[[str], None]
+) -> None:
+    """It lies where the new store's own is to be: its uid is known before it makes anything."""
+    other = Subject(kubectl, shaken.namespace, "other")
+    other.apply(
+        {**backup.SMALL, "backup": {"objectStore": bucket.object_store(server, FOLDER)}}, annotations={"paused": "true"}
+    )
+    place = repository(other)
+    shutil.copytree(repository(shaken), place)
+    before = {path: path.stat().st_mtime for path in place.rglob("*") if path.is_file()}
+    other.command("paused", None)
+    say(f"  a person sees: LastBackupSucceeded {other.said('LastBackupSucceeded', 'ForeignRepository', 180)}")
+    say(f"  and: ContinuousArchiving {other.said('ContinuousArchiving', 'Pending', 60)}")
+    assert other.condition("Ready")["status"] == "True"
+    assert {path: path.stat().st_mtime for path in place.rglob("*") if path.is_file()} == before
+    shutil.rmtree(place)
+    assert backup.back_up(other, "mended", "Full")["phase"] == "Completed"
+    other.said("ContinuousArchiving", "Archiving", 90)
+    kubectl("delete", "cps", "other", "-n", shaken.namespace, "--timeout=120s", timeout=150)
+
+
+def flip(path: Path) -> Callable[[], None]:
+    """Turn one bit of a file; gives what turns it back."""
+    place, bit = random.randrange(path.stat().st_size), 1 << random.randrange(8)
+
+    def turn() -> None:
+        with path.open("r+b") as file:
+            file.seek(place)
+            byte = file.read(1)[0]
+            file.seek(place)
+            file.write(bytes([byte ^ bit]))
+
+    turn()
+    return turn
+
+
+def stored(subject: Subject, label: str) -> Path:
+    """A file of a backup that holds the database's data."""
+    files = [path for path in (repository(subject) / "backup/main" / label).rglob("*") if path.is_file()]
+    return random.choice([path for path in files if not path.name.startswith("backup.manifest")])
+
+
+def test_a_flipped_bit_is_found_and_named(
+    shaken: Subject, kubectl: Kubectl, server: ObjectStore, figures: Figures, say: Callable[[str], None]
+) -> None:
+    older = backup.back_up(shaken, "older", "Full")["backupID"]
+    newest = backup.back_up(shaken, "newest", "Full")["backupID"]
+    source = {"objectStore": bucket.object_store(server, FOLDER), "store": NAME}
+    found = {"newest": 0, "elsewhere": 0}
+    for number in range(ROUNDS):
+        path = stored(shaken, newest)
+        back = flip(path)
+        heir = backup.recover(kubectl, shaken.namespace, f"flipped-{number}", source)
+        told = heir.said("Initialized", "RestoreFailed", 240)
+        say(f"  {path.relative_to(repository(shaken))}: Initialized RestoreFailed {told}")
+        found["newest"] += newest in told or path.name in told
+        back()
+        kubectl("delete", "cps", heir.name, "-n", heir.namespace, "--timeout=120s", timeout=150)
+        path = stored(shaken, older)
+        back = flip(path)
+        assert verified(shaken) == "RepositoryDamaged"
+        told = shaken.condition("BackupVerified")["message"]
+        say(f"  {path.relative_to(repository(shaken))}: BackupVerified RepositoryDamaged {told}")
+        found["elsewhere"] += older in told
+        back()
+    for where, times in found.items():
+        figures.note(f"flipped_bits_{where}_named", times, f"of {ROUNDS}", f">={ROUNDS}")
+    assert set(found.values()) == {ROUNDS}
+    assert verified(shaken) == "Restored"
+
+
+@pytest.fixture
+def narrow(installation: Installation, kubectl: Kubectl, namespace: str, server: ObjectStore) -> Iterator[Subject]:
+    """A store on a volume of 1 GiB."""
+    bucket.give(kubectl, namespace, server)
+    with bounded(installation, "narrow", 1024 * MIB) as volume:
+        subject = Subject(kubectl, namespace, "narrow")
+        storage = {"size": CAPACITY, "storageClassName": volume.name}
+        there = {"objectStore": bucket.object_store(server, FOLDER)}
+        subject.apply({"postgres": {"storage": storage}, "pooler": {"instances": 1}, "backup": there})
+        subject.ready()
+        subject.said("BackupVerified", "Restored", 180)
+        yield subject
+        kubectl("delete", "cps", "narrow", "-n", namespace, "--timeout=60s")
+        wait_for("its pods to go", lambda: not subject.pods(going=True), 90)
+        kubectl("delete", "pvc", "-n", namespace, "-l", "checkpointstore.dev/store=narrow", "--timeout=60s")
+
+
+def test_what_waits_is_dropped_before_the_volume_is_full(
+    narrow: Subject,
+    start_agent: Callable[..., Agent],
+    kubectl: Kubectl,
+    server: ObjectStore,
+    figures: Figures,
+    say: Callable[[str], None],
+) -> None:
+    writer = Writer.start(start_agent, figures, "narrow", "narrow")
+    least, told = 1.0, set[str]()
+    volume = "/var/lib/postgresql/data"
+    with writer.through("wal_dropped", failed=0):
+        with outage.stopped(outage.object_store()):
+            end = time.monotonic() + 600
+            while narrow.condition("ContinuousArchiving")["reason"] != "WALDropped":
+                assert time.monotonic() < end, narrow.condition("ContinuousArchiving")
+                narrow.psql(WAL)
+                size, free = narrow.inside(["df", "--output=size,avail", volume]).split()[-2:]
+                least = min(least, int(free) / int(size))
+                if (text := narrow.condition("ContinuousArchiving")["message"]) not in told:
+                    told.add(text)
+                    say(f"  {int(free) / int(size):.0%} free: {text}")
+                time.sleep(1.5)
+            dropped = datetime.now(UTC)
+            say(f"  a person sees: ContinuousArchiving WALDropped {narrow.condition('ContinuousArchiving')['message']}")
+            time.sleep(30)
+        with figures.timed("wal_dropped_to_mended", "<=120"):
+            narrow.said("ContinuousArchiving", "Archiving", 180)
+    figures.note("wal_dropped_least_free", least, "of the volume", ">=0.1")
+    (full,) = (
+        status
+        for status in backup.backups(narrow).values()
+        if status.get("type") == "Full" and datetime.fromisoformat(status["startedAt"]) > dropped
+    )
+    say(f"  a full backup followed: {full['backupID']}")
+    source = {"objectStore": bucket.object_store(server, FOLDER), "store": "narrow"}
+    heir = backup.recover(kubectl, narrow.namespace, "gap", source, {"targetTime": dropped.isoformat()})
+    say(f"  a moment of it: Initialized TargetInGap {heir.said('Initialized', 'TargetInGap', 90)}")
+    kubectl("delete", "cps", "gap", "-n", narrow.namespace, "--timeout=60s")
+    assert verified(narrow) == "Restored"
+    writer.stop()
