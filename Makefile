@@ -21,15 +21,22 @@ tools: ## Install what the tests need of Debian's packages
 	$(PYTHON) -m localcluster.debian postgresql pgbackrest lua5.4 prometheus libfaketime
 
 .PHONY: check
-check: $(VENV)/.ready ## Format, lint, types, layers, unit and golden tests, generated files; no network, about 80 s
+check: $(VENV)/.ready ## Format, lint, types, layers, unit and golden tests, generated files; no network, about a minute
+	$(MAKE) --no-print-directory --jobs=2 lint units
+	$(BIN)/coverage report --include='$(PURE)' --fail-under=100 --skip-covered
+
+.PHONY: lint
+lint:
 	$(BIN)/ruff format --check --quiet $(wildcard $(CODE))
 	$(BIN)/ruff check --quiet $(wildcard $(CODE))
 	$(RUN) mypy
 	PYTHONPATH=operator $(BIN)/lint-imports --no-cache | tail -n 6
 	$(MAKE) --no-print-directory generated-check
+
+.PHONY: units
+units:
 	$(BIN)/coverage erase
 	$(BIN)/pytest -q -n 2 --cov --cov-report= tests/unit tests/golden
-	$(BIN)/coverage report --include='$(PURE)' --fail-under=100 --skip-covered
 
 PURE := operator/checkpointstore/kernel/*,operator/checkpointstore/api/*,operator/checkpointstore/features/*,operator/checkpointstore/providers/*,operator/checkpointstore/reconcile.py,operator/checkpointstore/report/hide.py,operator/checkpointstore/report/content.py
 

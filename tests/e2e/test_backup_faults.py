@@ -27,6 +27,11 @@ NAME = "shaken"
 FOLDER = bucket.folder("faults")
 TYPES = ("Full", "Differential", "Incremental")
 ROUNDS = 5
+# Some 300 MB that do not compress: a full backup takes long enough to be hit.
+BALLAST = """
+CREATE TABLE ballast AS SELECT decode(string_agg(md5(random()::text), ''), 'hex') AS noise
+  FROM generate_series(1, 20000000) n GROUP BY n / 100
+"""
 # One file of WAL is 16 MiB: one is full every three or four seconds, and the table does not grow.
 WAL = "SELECT pg_logical_emit_message(false, 'filling', repeat('x', 8000000))"
 
@@ -44,6 +49,7 @@ def shaken(kubectl: Kubectl, namespace: str, server: ObjectStore) -> Subject:
     subject.apply({"postgres": postgres, "backup": {"objectStore": bucket.object_store(server, FOLDER)}})
     subject.ready()
     subject.said("BackupVerified", "Restored", 180)
+    subject.psql(BALLAST)
     return subject
 
 
@@ -89,9 +95,9 @@ def test_a_backup_whose_pod_is_killed_is_made_all_the_same(shaken: Subject, writ
     with writer.through("backups_killed", failed=0):
         for number in range(2 * ROUNDS):
             name = f"killed-{number}"
-            backup.ask(shaken, name, TYPES[number % 3])
+            backup.ask(shaken, name, "Full")
             uid = working(shaken, "backup")
-            time.sleep(random.uniform(0, 4))
+            time.sleep(random.uniform(0, 6))
             killed += process.kill(uid) > 0
             assert backup.made(shaken, name, 180)["phase"] == "Completed"
     figures.note("backups_killed_while_at_work", killed, f"of {2 * ROUNDS}")
@@ -138,8 +144,9 @@ def test_instances_that_die_during_a_backup(shaken: Subject, writer: Writer, rol
             working(shaken, "backup")
             time.sleep(random.uniform(0, 3))
             assert process.kill(victim["metadata"]["uid"]) > 0
-            backup.made(shaken, f"{role}-dies-{number}", 180)
-        wait_for("both instances", shaken.whole, 120)
+            backup.made(shaken, f"{role}-dies-{number}", 400)
+        # The kubelet puts off the next start of what was killed several times.
+        wait_for("both instances", shaken.whole, 300)
         shaken.ready()
         shaken.said("ContinuousArchiving", "Archiving", 90)
     assert verified(shaken) == "Restored"
@@ -233,7 +240,7 @@ def test_a_flipped_bit_is_found_and_named(
         heir = backup.recover(kubectl, shaken.namespace, f"flipped-{number}", source)
         told = heir.said("Initialized", "RestoreFailed", 240)
         say(f"  {path.relative_to(repository(shaken))}: Initialized RestoreFailed {told}")
-        found["newest"] += newest in told or path.name in told
+        found["newest"] += newest in told
         back()
         kubectl("delete", "cps", heir.name, "-n", heir.namespace, "--timeout=120s", timeout=150)
         path = stored(shaken, older)

@@ -176,6 +176,9 @@ def test_a_damaged_file_of_a_backup_is_named(stand: Stand, history: History) -> 
         result = stand.verify("unused", "damaged")
         assert (result.code, result.outcome["reason"]) == (64, "RepositoryDamaged"), result
         assert history.backup in result.outcome["message"]
+        restored = stand.restore("broken", history.backup, "damaged")
+        assert (restored.code, restored.outcome["reason"]) == (64, "RestoreFailed"), restored
+        assert restored.outcome["message"].startswith(f"backup {history.backup}: ")
     finally:
         shutil.rmtree(damaged)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from . import archive, client, clock, complaint, journal, target
 from .archive import Segment
-from .failure import refused
+from .failure import Failure, refused
 from .info import Backup
 from .instance import Ended, Instance
 from .pgbackrest import PROCESSES, PROGRAM, STANZA, Repository, lock_path
@@ -77,7 +77,13 @@ def restore(repository: Repository, backup: Backup, directory: Path) -> None:
         (directory / name).unlink(missing_ok=True)
     options = ["--delta", "--type=preserve", f"--set={backup.label}", f"--process-max={PROCESSES}"]
     where = f"--pg1-path={directory}"
-    repository.call("restore", *options, where, level="error", otherwise=complaint.RESTORE_FAILED)
+    try:
+        repository.call("restore", *options, where, level="error", otherwise=complaint.RESTORE_FAILED)
+    except Failure as failure:
+        if failure.reason != complaint.RESTORE_FAILED:
+            raise
+        # Which one to avoid from now on.
+        raise Failure(failure.reason, f"backup {backup.label}: {failure.message}", failure.code) from None
 
 
 @dataclass(frozen=True, slots=True)
