@@ -256,6 +256,12 @@ def test_a_flipped_bit_is_found_and_named(
     assert verified(shaken) == "Restored"
 
 
+def default_class(kubectl: Kubectl) -> str:
+    marked = "storageclass.kubernetes.io/is-default-class"
+    found = kubectl.items("storageclasses")
+    return next(item["metadata"]["name"] for item in found if marked in item["metadata"].get("annotations", {}))
+
+
 @pytest.fixture
 def narrow(installation: Installation, kubectl: Kubectl, namespace: str, server: ObjectStore) -> Iterator[Subject]:
     """A store on a volume of 1 GiB."""
@@ -263,7 +269,9 @@ def narrow(installation: Installation, kubectl: Kubectl, namespace: str, server:
     with bounded(installation, "narrow", 1024 * MIB) as volume:
         subject = Subject(kubectl, namespace, "narrow")
         storage = {"size": CAPACITY, "storageClassName": volume.name}
-        there = {"objectStore": bucket.object_store(server, FOLDER)}
+        # The throw-away instance's volume is another one.
+        elsewhere = {"storageClassName": default_class(kubectl)}
+        there = {"objectStore": bucket.object_store(server, FOLDER), "verification": elsewhere}
         subject.apply({"postgres": {"storage": storage}, "pooler": {"instances": 1}, "backup": there})
         subject.ready()
         subject.said("BackupVerified", "Restored", 180)
