@@ -259,7 +259,7 @@ def test_a_flipped_bit_is_found_and_named(
 def default_class(kubectl: Kubectl) -> str:
     marked = "storageclass.kubernetes.io/is-default-class"
     found = kubectl.items("storageclasses")
-    return next(item["metadata"]["name"] for item in found if marked in item["metadata"].get("annotations", {}))
+    return next(str(item["metadata"]["name"]) for item in found if marked in item["metadata"].get("annotations", {}))
 
 
 @pytest.fixture
