@@ -8,15 +8,15 @@ from demo.kubectl import Kubectl, NotInTime
 Heard = Callable[[str], None]
 
 
-def manifest(name: str, namespace: str, spec: dict[str, Any]) -> dict[str, Any]:
-    """A CheckpointStore to apply."""
+def manifest(name: str, namespace: str, spec: dict[str, Any], kind: str = "CheckpointStore") -> dict[str, Any]:
+    """A CheckpointStore to apply, or an object of another kind of its API."""
     metadata = {"name": name, "namespace": namespace}
-    return {
-        "apiVersion": "checkpointstore.dev/v1alpha1",
-        "kind": "CheckpointStore",
-        "metadata": metadata,
-        "spec": spec,
-    }
+    return {"apiVersion": "checkpointstore.dev/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec}
+
+
+def backup(name: str, namespace: str, of: str, type_: str) -> dict[str, Any]:
+    """A CheckpointBackup to apply: one of the store `of`; Full, Differential or Incremental."""
+    return manifest(name, namespace, {"store": {"name": of}, "type": type_}, "CheckpointBackup")
 
 
 def conditions(store: dict[str, Any] | None) -> dict[str, dict[str, Any]]:

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from demo.kubectl import Kubectl
+from demo import store
+from demo.kubectl import Kubectl, wait_for
 from tests.e2e.subject import Subject
 
 SMALL: dict[str, Any] = {"postgres": {"storage": {"size": "2Gi"}}, "pooler": {"instances": 1}}
@@ -17,9 +18,20 @@ def backups(subject: Subject) -> dict[str, dict[str, Any]]:
 
 def ask(subject: Subject, name: str, type_: str) -> None:
     """Ask for a backup."""
-    meta = {"name": name, "namespace": subject.namespace}
-    what = {"apiVersion": "checkpointstore.dev/v1alpha1", "kind": "CheckpointBackup", "metadata": meta}
-    subject.kubectl.apply({**what, "spec": {"store": {"name": subject.name}, "type": type_}})
+    subject.kubectl.apply(store.backup(name, subject.namespace, subject.name, type_))
+
+
+def working(subject: Subject, component: str) -> str:
+    """Wait for the pod that works on the repository; its uid."""
+
+    def runs() -> str | None:
+        for pod in subject.pods(component).values():
+            statuses = pod["status"].get("containerStatuses", ())
+            if any("running" in status["state"] for status in statuses):
+                return str(pod["metadata"]["uid"])
+        return None
+
+    return wait_for(f"a pod of {component} to run", runs, SECONDS, every=0.1)
 
 
 def made(subject: Subject, name: str, seconds: int = SECONDS) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from demo.agentjob import Agent, Line
 from demo.clock import Clock
 from demo.installation import Installation, chosen, install
 from demo.kubectl import Kubectl
+from localcluster.objectstore import ObjectStore
 from tests.e2e.figure import Figures
 from tests.e2e.rotation import Rotation, begin
 
@@ -103,6 +104,12 @@ def installation(request: pytest.FixtureRequest) -> Installation:
 def kubectl(installation: Installation) -> Kubectl:
     """kubectl on the cluster."""
     return installation.kubectl
+
+
+@pytest.fixture(scope="session")
+def server(installation: Installation) -> ObjectStore:
+    """The cluster's S3 server."""
+    return installation.cluster.object_store()
 
 
 @pytest.fixture(scope="module")

@@ -61,14 +61,18 @@ class Shell:
         running = self.start(block, moment)
         try:
             yield
-            ended(running)
-        finally:
+        except BaseException:
             running.kill()
+            raise
+        ended(running)
 
 
 def ended(running: "subprocess.Popen[str]") -> str:
     """Wait for a block's end; what it printed. Raises CommandFailed."""
-    said = running.communicate(timeout=SECONDS)[0]
+    try:
+        said = running.communicate(timeout=SECONDS)[0]
+    finally:
+        running.kill()
     if running.returncode:
         raise CommandFailed(f"{running.args!r} ended with {running.returncode}: {said}")
     return said

@@ -13,7 +13,7 @@ from demo.agentjob import Agent
 from demo.installation import Installation
 from demo.kubectl import Kubectl, wait_for
 from localcluster.objectstore import LOCAL, ObjectStore
-from tests.e2e import runbook
+from tests.e2e import backup, process, runbook
 from tests.e2e.backup import SMALL, back_up, backups, recover
 from tests.e2e.conftest import made
 from tests.e2e.figure import Figures
@@ -42,11 +42,6 @@ SELECT to_char(pg_xact_commit_timestamp(xmin) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"
 ROWS = """
 SELECT count(*), md5(string_agg(client || '.' || number, ' ' ORDER BY client, number)) FROM numbered_rows WHERE {which}
 """
-
-
-@pytest.fixture(scope="module")
-def server(installation: Installation) -> ObjectStore:
-    return installation.cluster.object_store()
 
 
 @pytest.fixture(scope="module")
@@ -79,9 +74,9 @@ def test_the_first_backup_is_made_at_once_and_proven(
         told = kept.said("BackupVerified", "Restored", 120)
     say(f"  a person sees: BackupVerified {told}")
     say(kept.kubectl("get", "cps,cpb", "-n", kept.namespace))
-    (backup,) = backups(kept).values()
-    assert (backup["type"], backup["backupID"]) == ("Full", kept.seen()["status"]["backup"]["firstBackup"])
-    assert backup["backupID"] in told
+    (first,) = backups(kept).values()
+    assert (first["type"], first["backupID"]) == ("Full", kept.seen()["status"]["backup"]["firstBackup"])
+    assert first["backupID"] in told
     assert not kept.pods("verification")
     wait_for("the throw-away volume to go", lambda: _volumes(kept) == {"data-kept-0", "data-kept-1"}, 60)
     assert kept.said("ContinuousArchiving", "Archiving", 60)
@@ -95,15 +90,24 @@ def _volumes(subject: Subject) -> set[str]:
     return {item["metadata"]["name"] for item in found}
 
 
-def test_backups_cost_writers_nothing(kept: Subject, writer: Writer, figures: Figures) -> None:
+def test_backups_cost_writers_nothing_and_survive_their_pods(kept: Subject, writer: Writer, figures: Figures) -> None:
     made_so_far = {}
     for type_ in ("Full", "Differential", "Incremental"):
         with writer.through(f"backup_{type_.lower()}", failed=0):
             made_so_far[type_] = back_up(kept, f"by-hand-{type_.lower()}", type_)
+    assert any(_killed(kept, f"killed-{number}") for number in range(3)), "each had ended already"
     assert [status["type"] for status in made_so_far.values()] == ["Full", "Differential", "Incremental"]
     stored = {type_: status["storedBytes"] for type_, status in made_so_far.items()}
     figures.note("backup_incremental_to_full_stored", stored["Incremental"] / stored["Full"], "")
     assert "Reconciling" not in {kind for kind, found in _on(kept).items() if found}
+
+
+def _killed(subject: Subject, name: str) -> bool:
+    """Kill the pod of a backup, which is made all the same; whether the pod was at work still."""
+    backup.ask(subject, name, "Full")
+    hit = process.kill(backup.working(subject, "backup")) > 0
+    assert backup.made(subject, name)["phase"] == "Completed"
+    return hit
 
 
 def _on(subject: Subject) -> dict[str, bool]:
@@ -149,11 +153,11 @@ def test_the_runbook_brings_two_moments_back(
             say(shell.run(block))
     for name, instant in zip((f"{NAME}-restored", f"{NAME}-from-bucket"), instants, strict=True):
         _is_at(Subject(kept.kubectl, kept.namespace, name), instant, kept)
+    # The living store is still needed: another one is switched off as the old one would be.
+    runbook.Shell(kept.kubectl, tmp_path, {"NAMESPACE": kept.namespace, "STORE": f"{NAME}-restored"}).run(rest)
+    Subject(kept.kubectl, kept.namespace, f"{NAME}-restored").said("PostgresAvailable", "Hibernated", 60)
+    for name in (f"{NAME}-restored", f"{NAME}-from-bucket"):
         kept.kubectl("delete", "cps", name, "-n", kept.namespace, "--wait=false")
-    shell.run(rest)
-    kept.said("PostgresAvailable", "Hibernated", 60)
-    kept.command("hibernate", None)
-    kept.ready()
     writer.next_second()
 
 
