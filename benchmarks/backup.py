@@ -25,7 +25,7 @@ ROWS = 20_000
 FILL = """
 INSERT INTO checkpoint_blobs (thread_id, checkpoint_ns, channel, version, type, blob)
 SELECT 'thread-' || n / 50, '', 'messages', lpad(n::text, 32, '0'), 'msgpack',
- (SELECT convert_to(string_agg(md5(random()::text || n), ' '), 'UTF8') FROM generate_series(1, 124))
+ (SELECT convert_to(string_agg(md5(random()::text || n || i), ' '), 'UTF8') FROM generate_series(1, 124) i)
 FROM generate_series({first}, {last}) n
 """
 CHECKPOINTS = """
@@ -33,8 +33,9 @@ INSERT INTO checkpoints (thread_id, checkpoint_ns, checkpoint_id, checkpoint, me
 SELECT 'thread-' || n / 50, '', lpad(n::text, 32, '0'), jsonb_build_object('ts', now(), 'id', n), '{{}}'
 FROM generate_series({first}, {last}) n
 """
-HAND = "--process-max=2 --log-level-console=error --repo1-path=/{folder}/hand"
-BASE = "pg_basebackup -h /run/postgresql -U postgres -D - -Ft -X none -c fast --compress=client-zstd:3 | wc -c"
+HAND = "--log-level-console=error --repo1-path=/{folder}/hand"
+BACKUP = "--process-max=2 --type=full --start-fast --no-archive-check --no-expire-auto backup"
+BASE = "pg_basebackup -h /run/postgresql -U standby -D - -Ft -X none -c fast --compress=client-zstd:3 | wc -c"
 
 
 def measure(stage: Stage) -> None:
@@ -75,9 +76,7 @@ class Kept:
     def back_up(self, type_: str) -> dict[str, Any]:
         """Ask for a backup and wait for its end; its status."""
         name = f"{type_.lower()}-{secrets.token_hex(3)}"
-        meta = {"name": name, "namespace": self.namespace}
-        what = {"apiVersion": "checkpointstore.dev/v1alpha1", "kind": "CheckpointBackup", "metadata": meta}
-        self.kubectl.apply({**what, "spec": {"store": {"name": NAME}, "type": type_}})
+        self.kubectl.apply(store.backup(name, self.namespace, NAME, type_))
         where = [f"cpb/{name}", "-n", self.namespace]
         self.kubectl("wait", *where, "--for=condition=Succeeded", f"--timeout={SECONDS}s", timeout=SECONDS + 30)
         found: dict[str, Any] = self.kubectl.json("get", *where)["status"]
@@ -110,7 +109,8 @@ class Kept:
         """Run pgBackRest as a person on the server would, into a repository of its own."""
         archive = self.scene.psql(NAME, "postgres", "show archive_command").strip()
         program = archive.removesuffix("archive-push %p")
-        return self.inside(f"{program} {HAND.format(folder=self.folder)} {command}")
+        # Archiving holds the lock that lies where the file says.
+        return self.inside(f"PGBACKREST_LOCK_PATH=/tmp/hand {program} {HAND.format(folder=self.folder)} {command}")
 
 
 def _writers(stage: Stage, kept: Kept) -> None:
@@ -169,7 +169,7 @@ def _against_hand(stage: Stage, kept: Kept) -> None:
         return max(1.0, (ended - begun).total_seconds())
 
     def hand() -> float:
-        kept.by_hand("--type=full --start-fast --no-archive-check --no-archive-copy --no-expire-auto backup")
+        kept.by_hand(BACKUP)
         times = json.loads(kept.by_hand("--output=json info"))[0]["backup"][-1]["timestamp"]
         return max(1.0, float(times["stop"] - times["start"]))
 
@@ -198,7 +198,7 @@ def _recoveries(stage: Stage, kept: Kept, source: dict[str, Any]) -> None:
     names = iter(f"heir-{number}" for number in range(PAIRS))
     ready: list[float] = []
     newest = kept.back_up("Full")["backupID"]
-    kept.by_hand("--type=full --start-fast --no-archive-check --no-archive-copy --no-expire-auto backup")
+    kept.by_hand(BACKUP)
 
     def ours() -> float:
         name = next(names)
@@ -213,7 +213,7 @@ def _recoveries(stage: Stage, kept: Kept, source: dict[str, Any]) -> None:
     def hand() -> float:
         folder = "/var/lib/postgresql/data/hand"
         began = time.monotonic()
-        kept.by_hand(f"--pg1-path={folder} --type=none restore")
+        kept.by_hand(f"--process-max=2 --pg1-path={folder} --type=none restore")
         took = time.monotonic() - began
         kept.inside(f"rm -rf {folder}")
         return took
