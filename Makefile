@@ -75,15 +75,9 @@ test: ## Everything a fresh machine can run: check, integration on PostgreSQL, e
 	$(MAKE) --no-print-directory tools
 	@echo "==> the cluster is built while those tests run that need none"
 	$(MAKE) --no-print-directory --jobs=2 installed integration
-	@echo "==> two lanes of end-to-end tests at once, then those that want the cluster for themselves"
-	$(MAKE) --no-print-directory --jobs=2 lane-first lane-second
-	$(BIN)/coverage run -m pytest tests/contract tests/e2e --lane third --durations=30
+	$(BIN)/coverage run -m pytest tests/contract tests/e2e --durations=30
 	$(BIN)/coverage combine --quiet --append
 	$(BIN)/coverage report --omit='$(PURE),$(ELSEWHERE)' --fail-under=85
-
-.PHONY: lane-first lane-second
-lane-first lane-second: lane-%:
-	$(BIN)/coverage run -m pytest tests/e2e --lane $* --durations=15
 
 .PHONY: soak
 soak: $(VENV)/.ready tools ## The long loops: full counts of faults and lifecycles

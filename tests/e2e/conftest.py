@@ -1,10 +1,8 @@
 """Fixtures of the end-to-end tests: one cluster, one operator from the chart, one namespace a module."""
 
-import fcntl
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,24 +16,25 @@ from localcluster.objectstore import ObjectStore
 from tests.e2e.figure import Figures
 from tests.e2e.rotation import Rotation, begin
 
-# Plain things first: what a broken installation breaks is then seen at once. The first two lanes may run at the same
-# time, in two processes; who is in the third stops parts of the cluster, or measures one at rest.
-LANES = {
-    "first": ("test_slice", "test_changes", "test_external", "test_authority"),
-    "second": ("test_backup", "test_input", "test_deletion", "test_report"),
-    "third": (
-        "test_failover",
-        "test_operator",
-        "test_faults",
-        "test_full_volume",
-        "test_backup_faults",
-        "test_outside",
-        "test_upgrade",
-        "test_demo",
-        "test_install",
-    ),
-}
-ORDER = tuple(name for lane in LANES.values() for name in lane)
+ORDER = (
+    "test_slice",
+    "test_changes",
+    "test_backup",
+    "test_external",
+    "test_input",
+    "test_authority",
+    "test_failover",
+    "test_operator",
+    "test_deletion",
+    "test_faults",
+    "test_full_volume",
+    "test_backup_faults",
+    "test_report",
+    "test_outside",
+    "test_upgrade",
+    "test_demo",
+    "test_install",
+)
 NOTED = pytest.StashKey[Figures]()
 READY_SECONDS = 150
 
@@ -44,23 +43,15 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "e2e: needs a real cluster, which the tests bring up themselves")
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--lane", choices=LANES, help="run the end-to-end tests of one lane only")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """In the order of the lanes."""
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Plain things first: what a broken installation breaks is then seen at once."""
     ours = [item for item in items if item.path.parent.name == "e2e"]
     for item in ours:
         item.add_marker(pytest.mark.e2e)
     places = [i for i, item in enumerate(items) if item in ours]
-    ours.sort(key=lambda item: ORDER.index(item.path.stem))
+    ours.sort(key=lambda item: ORDER.index(item.path.stem) if item.path.stem in ORDER else len(ORDER))
     for place, item in zip(places, ours, strict=True):
         items[place] = item
-    if lane := config.getoption("--lane"):
-        others = [item for item in ours if item.path.stem not in LANES[lane]]
-        config.hook.pytest_deselected(items=others)
-        items[:] = [item for item in items if item not in others]
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
@@ -93,10 +84,8 @@ def figures(request: pytest.FixtureRequest, say: Callable[[str], None]) -> Figur
 def installation(request: pytest.FixtureRequest) -> Installation:
     """The cluster of this environment with the operator on it, left running for the next session."""
     capture = request.config.pluginmanager.getplugin("capturemanager")
-    with capture.global_and_fixture_disabled(), Path(__file__).open() as turn:
+    with capture.global_and_fixture_disabled():
         print(flush=True)
-        # Two lanes begin at once.
-        fcntl.flock(turn, fcntl.LOCK_EX)
         return install(chosen(), Clock())
 
 
