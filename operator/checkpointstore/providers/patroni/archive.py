@@ -11,10 +11,39 @@ FILE = "pgbackrest.conf"
 OPTION = "archive-push-queue-max"
 # WAL that waits may fill the volume up to here; the rest is left to the data and to what is not archived by design.
 FILLED = 0.8
-LEAST = 64 * MIB
+SEGMENT = 16 * MIB
+LEAST = 4 * SEGMENT
 # A server that has written hands its segment over after so long, full or not: half a minute is left to upload it.
 TIMEOUT = "30s"
-COMMAND = f"pgbackrest --config={CONFIG}/{FILE} --config-include-path={REPOSITORY} --stanza=main archive-push %p"
+GUARD_FILE = "drop-wal.sh"
+# Which file of WAL was the newest that was dropped; when, its own time says. 45_archiving.sql reads it.
+NOTE = f"{DATA}/dropped-wal"
+PUSH = f"pgbackrest --config={CONFIG}/{FILE} --config-include-path={REPOSITORY} --stanza=main archive-push %p"
+# Where the guard is not there yet, or cannot run, all is archived.
+COMMAND = f"sh {CONFIG}/{GUARD_FILE} %p || {PUSH}"
+
+
+def guard(config: str = f"{CONFIG}/{FILE}", note: str = NOTE) -> str:
+    """A script that ends with 0 when the file of WAL $1 is to be dropped; PostgreSQL runs it in its data directory.
+
+    pgBackRest looks at its queue when one of its tries begins, and against an object store that hangs none ends in
+    time. As it does, this drops all that waits by then: behind a gap nothing is of use until the next full backup.
+    """
+    return f"""\
+LC_ALL=C
+limit=$(sed -n 's/^{OPTION}=//p' {config})
+[ -n "$limit" ] || exit 1
+file=${{1##*/}}
+set -- pg_wal/archive_status/*.ready
+waiting=$#
+if [ $((waiting * {SEGMENT})) -gt "$limit" ]; then
+  shift $((waiting - 1))
+  newest=${{1##*/}}
+  echo "${{newest%.ready}}" > {note} || exit 1
+  echo "WARN: $waiting WAL files wait, more than may: dropped up to ${{newest%.ready}}" >&2
+fi
+newest=$(cat {note} 2>/dev/null) && [ ! "$file" '>' "$newest" ]
+"""
 
 
 def parameters(on: bool) -> dict[str, str]:
@@ -46,7 +75,7 @@ def file(env: Env, observed: Observed, size: int, on: bool) -> str:
             *queue,
             "process-max=2",
             "",
-            # The queue is only looked at between two tries, so an object store that hangs must be given up soon.
+            # The queue is looked at between two tries, so an object store that hangs must be given up soon.
             "[global:archive-push]",
             "archive-timeout=20",
             "io-timeout=10",
@@ -64,12 +93,12 @@ def _queue(env: Env, observed: Observed, size: int) -> int:
     now = limit(env, observed)
     rooms = [_room(volume, observed, pod) for pod, volume in observed.volumes.items()]
     wanted = max(LEAST, min(rooms, default=now or int(size * FILLED) // 2))
-    return now if 0.75 * wanted <= now <= 1.1 * wanted else wanted // (16 * MIB) * 16 * MIB
+    return now if 0.75 * wanted <= now <= 1.1 * wanted else wanted // SEGMENT * SEGMENT
 
 
 def _room(volume: Volume, observed: Observed, pod: str) -> int:
     archiver = observed.archivers.get(pod)
-    waiting = archiver.waiting * 16 * MIB if archiver else 0
+    waiting = archiver.waiting * SEGMENT if archiver else 0
     return int(volume.size * FILLED) - (volume.size - volume.free) + waiting
 
 

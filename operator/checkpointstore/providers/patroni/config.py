@@ -37,6 +37,7 @@ def file(spec: Postgres, env: Env, observed: Observed, archives: bool) -> Manife
         data={
             "patroni.yml": _text(env),
             archive.FILE: archive.file(env, observed, storage_bytes(spec.storage), archives),
+            archive.GUARD_FILE: archive.guard(),
             exporter.FILE: exporter.QUERIES,
         },
     )

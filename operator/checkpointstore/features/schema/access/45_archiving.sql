@@ -1,5 +1,6 @@
--- What the exporter tells of archiving. The monitoring role may not read files, and what pgBackRest has given up, because too
--- much of it waited, is told in its log only; so this reads the end of that log as the superuser, and tells times and one word.
+-- What the exporter tells of archiving. The monitoring role may not read files, and why archiving fails, and WAL that was
+-- dropped because too much of it waited, are told in pgBackRest's log and in a note beside it only; so this reads the end of
+-- that log, and the note, as the superuser, and tells times and one word.
 -- name: archiving
 CREATE SCHEMA IF NOT EXISTS checkpointstore;
 CREATE OR REPLACE FUNCTION checkpointstore.archiving(
@@ -10,6 +11,8 @@ CREATE OR REPLACE FUNCTION checkpointstore.archiving(
   DECLARE
     log constant text := '/var/lib/postgresql/data/main-archive-push-async.log';
     size constant bigint := coalesce((pg_stat_file(log, true)).size, 0);
+    note constant text := '/var/lib/postgresql/data/dropped-wal';
+    dropped constant text COLLATE "C" := coalesce(trim(E'\n' FROM pg_read_file(note, 0, 64, true)), '');
     said text := '';
     stat pg_stat_archiver;
     written double precision;
@@ -18,8 +21,13 @@ CREATE OR REPLACE FUNCTION checkpointstore.archiving(
     SELECT count(*), coalesce(extract(epoch FROM now() - min(modification)), 0)
       INTO waiting, waiting_seconds FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready';
     SELECT * INTO stat FROM pg_stat_archiver;
+    dropped_timestamp_seconds := coalesce(extract(epoch FROM (pg_stat_file(note, true)).modification), 0);
     failing := (waiting > 0 AND stat.last_failed_time IS NOT NULL
                 AND stat.last_failed_time > coalesce(stat.last_archived_time, '-infinity'))::integer;
+    -- PostgreSQL takes what was dropped for archived. Where nobody writes any more, nothing will show that archiving works.
+    IF stat.last_archived_wal <= dropped AND (waiting > 0 OR extract(epoch FROM now()) - dropped_timestamp_seconds < 60) THEN
+      failing := 1;
+    END IF;
     rate := 0;
     IF NOT pg_is_in_recovery() AND stat.last_archived_wal ~ '^[0-9A-F]{24}' AND stat.last_archived_time < now() THEN
       written := pg_current_wal_lsn() - (substr(stat.last_archived_wal, 9, 8) || '/'
@@ -29,7 +37,8 @@ CREATE OR REPLACE FUNCTION checkpointstore.archiving(
     IF size > 0 THEN
       said := convert_from(pg_read_binary_file(log, greatest(0, size - 65536), 65536, true), 'SQL_ASCII');
     END IF;
-    SELECT coalesce(max(extract(epoch FROM (line[1] || '+00')::timestamptz)), 0) INTO dropped_timestamp_seconds
+    SELECT greatest(dropped_timestamp_seconds, max(extract(epoch FROM (line[1] || '+00')::timestamptz)))
+      INTO dropped_timestamp_seconds
       FROM regexp_matches(said, '(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)\S* P\d+ +WARN: dropped WAL file', 'g') AS line;
     -- Only what was complained about since something was archived last.
     SELECT min(line[1]) INTO since FROM regexp_matches(said, '(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)\S* P\d+ +\w+:', 'g') AS line
