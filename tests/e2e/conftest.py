@@ -1,7 +1,7 @@
 """Fixtures of the end-to-end tests: one cluster, one operator from the chart, one namespace a module."""
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,6 +13,7 @@ from demo.clock import Clock
 from demo.installation import Installation, chosen, install
 from demo.kubectl import Kubectl
 from localcluster.objectstore import ObjectStore
+from tests.e2e import aftermath
 from tests.e2e.figure import Figures
 from tests.e2e.rotation import Rotation, begin
 
@@ -52,6 +53,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     ours.sort(key=lambda item: ORDER.index(item.path.stem) if item.path.stem in ORDER else len(ORDER))
     for place, item in zip(places, ours, strict=True):
         items[place] = item
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What fails is rarely seen a second time: the report says how it was."""
+    report = yield
+    kubectl = getattr(item, "funcargs", {}).get("kubectl")
+    if report.failed and kubectl:
+        report.sections.append(("the cluster", aftermath.told(kubectl)))
+    return report
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
