@@ -37,6 +37,7 @@ def _patroni(server: ApiServer, namespace: str, store: str) -> None:
     if not members:
         return
     marks = {**labels, "checkpointstore.dev/patroni": scope}
+    _service(server, namespace, f"{scope}-config", marks)
     leader = annotation(server, namespace, scope, "leader")
     if leader not in healthy:
         leader = healthy[0] if healthy and not leader else ""
@@ -49,6 +50,17 @@ def _patroni(server: ApiServer, namespace: str, store: str) -> None:
     parameters = config.get("postgresql", {}).get("parameters", {})
     for pod in members:
         _member(server, pod, leader, {name: parameters.get(name, "") for name in RESTARTING})
+
+
+def _service(server: ApiServer, namespace: str, name: str, labels: dict[str, str]) -> None:
+    """Patroni makes the Service of its configuration where it may, and then it is nobody's."""
+    rules = [
+        rule for role in server.all("Role", namespace, {STORE_LABEL: labels[STORE_LABEL]}) for rule in role["rules"]
+    ]
+    may = any("services" in rule["resources"] and "create" in rule["verbs"] for rule in rules)
+    if may and server.get("Service", namespace, name) is None:
+        meta = {"name": name, "namespace": namespace, "labels": labels}
+        server.create({"apiVersion": "v1", "kind": "Service", "metadata": meta}, PATRONI)
 
 
 def _switch(

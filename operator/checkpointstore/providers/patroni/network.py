@@ -62,7 +62,11 @@ def _service(env: Env, name: str, spec: dict[str, Any]) -> Manifest:
 
 
 def account(env: Env) -> tuple[Manifest, ...]:
-    """ServiceAccount, Role and RoleBinding: Endpoints by name where Kubernetes can, pods for labels and status."""
+    """ServiceAccount, Role and RoleBinding: Endpoints by name where Kubernetes can, pods for labels and status.
+
+    No Services: Patroni would make that of its configuration where it is quicker than the operator, and as nobody's it
+    would stand in the store's way. It goes on without the right.
+    """
     names = [env.names.rw, *(f"{env.names.rw}-{name}" for name in ("config", "sync", "failover"))]
     rules = [
         {"apiGroups": [""], "resources": ["endpoints"], "verbs": ["list", "watch", "create"]},
@@ -73,7 +77,6 @@ def account(env: Env) -> tuple[Manifest, ...]:
             "verbs": ["get", "patch", "update", "delete"],
         },
         {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch", "patch", "update"]},
-        {"apiGroups": [""], "resources": ["services"], "verbs": ["create"]},
     ]
     name = env.names.postgres
     return (
