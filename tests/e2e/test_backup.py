@@ -32,6 +32,12 @@ for process in filter(str.isdigit, os.listdir("/proc")):
     if name == "postgres":
         os.kill(int(process), signal.SIGKILL)
 """
+PGBACKREST = (
+    "pgbackrest",
+    "--config=/etc/patroni/pgbackrest.conf",
+    "--config-include-path=/etc/pgbackrest",
+    "--stanza=main",
+)
 PASSPHRASE = "the bucket does not know it"
 # What OpenSSL's salted encryption begins with.
 ENCRYPTED = b"Salted__"
@@ -91,15 +97,25 @@ def _volumes(subject: Subject) -> set[str]:
 
 
 def test_backups_cost_writers_nothing_and_survive_their_pods(kept: Subject, writer: Writer, figures: Figures) -> None:
+    oldest = kept.seen()["status"]["backup"]["firstBackup"]
     made_so_far = {}
     for type_ in ("Full", "Differential", "Incremental"):
         with writer.through(f"backup_{type_.lower()}", failed=0):
             made_so_far[type_] = back_up(kept, f"by-hand-{type_.lower()}", type_)
+    # As when its window has passed; each backup looks at what is there still.
+    kept.inside([*PGBACKREST, "expire", f"--set={oldest}"])
     assert any(_killed(kept, f"killed-{number}") for number in range(3)), "each had ended already"
     assert [status["type"] for status in made_so_far.values()] == ["Full", "Differential", "Incremental"]
     stored = {type_: status["storedBytes"] for type_, status in made_so_far.items()}
     figures.note("backup_incremental_to_full_stored", stored["Incremental"] / stored["Full"], "")
     assert "Reconciling" not in {kind for kind, found in _on(kept).items() if found}
+    wait_for("the oldest backup's object to go with it", lambda: oldest not in _labels(kept), 30)
+    assert min(_labels(kept)) == made_so_far["Full"]["backupID"]
+    assert kept.seen()["status"]["backup"]["firstBackup"] == min(_labels(kept))
+
+
+def _labels(subject: Subject) -> set[str]:
+    return {status["backupID"] for status in backups(subject).values()}
 
 
 def _killed(subject: Subject, name: str) -> bool:

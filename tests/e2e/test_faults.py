@@ -33,6 +33,7 @@ def pair(installation: Installation, namespace: str) -> Subject:
     synchronous = {"number": 1, "dataDurability": "Preferred"}
     made.apply({"postgres": {"instances": 2, "synchronous": synchronous, "scheduling": {"affinity": affinity}}})
     made.ready(PATIENCE)
+    assert len({pod["spec"]["nodeName"] for pod in made.pods().values()}) == 2, "one node would take both"
     return made
 
 
