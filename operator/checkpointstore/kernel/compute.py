@@ -46,7 +46,7 @@ class Scheduling(Fragment):
     tolerations: list[Open] = Field(default_factory=list)
     """Taints the pods tolerate."""
     affinity: Open | None = None
-    """Affinity that replaces the operator's own anti-affinity between instances."""
+    """Affinity besides the operator's own anti-affinity between instances, which `podAntiAffinity` in it replaces."""
     topology_spread_constraints: list[Open] = Field(default_factory=list)
     """Spread constraints that replace the operator's own spread over zones."""
     priority_class_name: str | None = None
@@ -64,7 +64,7 @@ def placement(scheduling: Scheduling, selector: dict[str, str]) -> dict[str, Any
             "labelSelector": labels,
         }
     ]
-    affinity = scheduling.affinity or {
+    affinity = {
         "podAntiAffinity": {
             "preferredDuringSchedulingIgnoredDuringExecution": [
                 {
@@ -72,7 +72,8 @@ def placement(scheduling: Scheduling, selector: dict[str, str]) -> dict[str, Any
                     "podAffinityTerm": {"labelSelector": labels, "topologyKey": "kubernetes.io/hostname"},
                 }
             ]
-        }
+        },
+        **(scheduling.affinity or {}),
     }
     result: dict[str, Any] = {"affinity": affinity, "topologySpreadConstraints": spread}
     if scheduling.node_selector:
