@@ -59,9 +59,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """What fails is rarely seen a second time: the report says how it was."""
     report = yield
-    kubectl = getattr(item, "funcargs", {}).get("kubectl")
-    if report.failed and kubectl:
-        report.sections.append(("the cluster", aftermath.told(kubectl)))
+    installation = getattr(item, "funcargs", {}).get("installation")
+    if report.failed and installation:
+        report.sections.append(("the cluster", aftermath.told(installation.kubectl)))
     return report
 
 

@@ -109,12 +109,12 @@ def test_backups_cost_writers_nothing_and_survive_their_pods(kept: Subject, writ
     stored = {type_: status["storedBytes"] for type_, status in made_so_far.items()}
     figures.note("backup_incremental_to_full_stored", stored["Incremental"] / stored["Full"], "")
     assert "Reconciling" not in {kind for kind, found in _on(kept).items() if found}
-    wait_for("the oldest backup's object to go with it", lambda: oldest not in _labels(kept), 30)
-    assert min(_labels(kept)) == made_so_far["Full"]["backupID"]
-    assert kept.seen()["status"]["backup"]["firstBackup"] == min(_labels(kept))
+    wait_for("the oldest backup's object to go with it", lambda: oldest not in _backup_ids(kept), 30)
+    assert min(_backup_ids(kept)) == made_so_far["Full"]["backupID"]
+    assert kept.seen()["status"]["backup"]["firstBackup"] == min(_backup_ids(kept))
 
 
-def _labels(subject: Subject) -> set[str]:
+def _backup_ids(subject: Subject) -> set[str]:
     return {status["backupID"] for status in backups(subject).values()}
 
 

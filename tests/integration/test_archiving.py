@@ -1,0 +1,91 @@
+"""More WAL waits than may: what the guard drops is told, until something is archived again, by a real PostgreSQL."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from checkpointstore.features.schema.access.planner import ARCHIVE, ARCHIVING
+from checkpointstore.providers.patroni import archive, place
+from tests.integration import repository
+from tests.integration.repository import Stand
+
+PUSH = "pgbackrest --config={folder}/conf/host.conf --stanza=main archive-push %p"
+
+
+@pytest.fixture(scope="module")
+def stand() -> Iterator[Stand]:
+    """One that archives behind the guard; its folder stands for an instance's volume."""
+    with repository.running() as stand:
+        assert stand.backup().code == 0
+        config, note = (str(stand.folder / name) for name in ("conf/host.conf", Path(archive.NOTE).name))
+        script = stand.folder / archive.GUARD_FILE
+        script.write_text(archive.guard(config, note))
+        command = f"sh {script} %p || {PUSH.format(folder=stand.folder)}"
+        stand.sql(f"ALTER SYSTEM SET archive_command = '{command}'")
+        stand.sql("SELECT pg_reload_conf()")
+        stand.sql("CREATE ROLE monitoring")
+        function = ARCHIVE.sql("archiving", monitoring="monitoring", mark=ARCHIVING)
+        stand.sql(function.replace(place.DATA, str(stand.folder)))
+        yield stand
+
+
+def told(stand: Stand) -> dict[str, Any]:
+    return stand.sql("SELECT * FROM checkpointstore.archiving()")[0]
+
+
+def write(stand: Stand, segments: int = 1) -> str:
+    """Fill so many files of WAL; the name of the last."""
+    name = ""
+    for _ in range(segments):
+        stand.sql("SELECT pg_logical_emit_message(false, 'tests', 'x')")
+        name = stand.sql("SELECT pg_walfile_name(pg_switch_wal()) AS name")[0]["name"]
+    return name
+
+
+def until(what: Callable[[], bool], stand: Stand) -> None:
+    deadline = time.monotonic() + 30
+    while not what():
+        assert time.monotonic() < deadline, (told(stand), stand.log())
+        time.sleep(0.1)
+
+
+def archived(stand: Stand, name: str) -> bool:
+    return bool(list(stand.repository.glob(f"archive/main/*/*/{name}-*.gz")))
+
+
+def test_what_is_dropped_is_told_until_something_is_archived_again(stand: Stand) -> None:
+    assert archived(stand, stand.archive()), "without a limit"
+    assert (told(stand)["failing"], told(stand)["dropped_timestamp_seconds"]) == (0, 0)
+    with (stand.folder / "conf/host.conf").open("a") as file:
+        file.write(f"{archive.OPTION}={2 * archive.SEGMENT}\n")
+    there, away = stand.repository / "archive", stand.repository / "away"
+    there.rename(away)
+    kept = write(stand, 2)
+    until(lambda: told(stand)["failing"] == 1, stand)
+    assert (told(stand)["waiting"], told(stand)["dropped_timestamp_seconds"]) == (2, 0)
+    dropped = write(stand)
+    until(lambda: told(stand)["waiting"] == 0, stand)
+    note = stand.folder / Path(archive.NOTE).name
+    assert note.read_text().strip() == dropped
+    assert told(stand)["failing"] == 1, "PostgreSQL takes them for archived"
+    assert abs(float(told(stand)["dropped_timestamp_seconds"]) - time.time()) < 30
+    at = note.stat().st_mtime
+    os.utime(note, (at - 61, at - 61))
+    assert told(stand)["failing"] == 0, "where nobody writes any more a backup has to try"
+    os.utime(note, (at, at))
+    away.rename(there)
+    later = write(stand)
+    until(lambda: archived(stand, later), stand)
+    until(lambda: told(stand)["failing"] == 0, stand)
+    assert told(stand)["dropped_timestamp_seconds"] > 0, "the gap is still there"
+    assert not archived(stand, kept)
+    assert not archived(stand, dropped)
+
+
+def test_where_the_guard_is_missing_all_is_archived(stand: Stand) -> None:
+    (stand.folder / archive.GUARD_FILE).unlink()
+    assert archived(stand, stand.archive())
