@@ -27,7 +27,10 @@ QUEUE = 124 * MIB
     [
         (None, False, True, ("Unknown", "Pending"), "does not tell"),
         (None, False, False, ("Unknown", "Pending"), "is being made"),
-        (Archiver(failing=True), False, False, ("Unknown", "Pending"), "is being made"),
+        (Archiver(failing=True, cause="other"), False, False, ("Unknown", "Pending"), "is being made"),
+        (FAILING, False, False, ("Unknown", "Pending"), "is being made"),
+        (replace(FAILING, failing=False, cause="foreign"), False, False, ("Unknown", "Pending"), "is being made"),
+        (replace(FAILING, cause="foreign"), False, False, ("False", "ArchivingFails"), "another database's archive"),
         (Archiver(), False, True, ("True", "Archiving"), "within a minute"),
         (Archiver(waiting=9, waiting_seconds=60), False, True, ("True", "Archiving"), "within a minute"),
         (

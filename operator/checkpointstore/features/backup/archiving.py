@@ -9,7 +9,7 @@ from ...kernel.values import bytes_text
 
 SEGMENT = 16 * 1024 * 1024
 BEHIND = 60.0
-# The estimate is told in these steps, in minutes: a message that changes each time would be written each time.
+# Estimates are told in these steps, in minutes: a message that changes each time would be written each time.
 STEPS = (1, 2, 5, 10, 20, 30, 60, 120, 240, 480, 1440)
 CAUSES: Mapping[str, str] = {
     "denied": "the object store refuses the credentials: correct the Secret that spec.backup.objectStore names",
@@ -21,6 +21,9 @@ CAUSES: Mapping[str, str] = {
     "key": "the passphrase is not the one that the repository was made with",
 }
 
+# What a person has to mend is told before the repository stands; else what fails then is that it is still being made.
+FOR_A_PERSON = CAUSES.keys() - {"unreachable"}
+
 
 def level(archiver: Archiver) -> tuple[bool, bool, str, object]:
     """What of it is worth another look."""
@@ -29,7 +32,8 @@ def level(archiver: Archiver) -> tuple[bool, bool, str, object]:
 
 def condition(archiver: Archiver | None, queue: int, lost: bool, stands: bool) -> Condition:
     """`queue` is how many bytes may wait, `lost` says that WAL was dropped and no full backup has followed yet."""
-    if archiver is None or not stands:
+    refused = archiver is not None and archiver.failing and archiver.cause in FOR_A_PERSON
+    if archiver is None or not (stands or refused):
         told = "The repository is being made" if not stands else "The primary does not tell how its archiving is"
         return Condition(CONTINUOUS_ARCHIVING, Status.UNKNOWN, "Pending", told)
     why = CAUSES.get(archiver.cause, "see the log of the primary's container postgres")
