@@ -19,6 +19,7 @@ def read(text: str) -> Progress | None:
     found = samples(text, PREFIX)
     sizes = {sample.labels.get("state", ""): int(sample.value) for sample in found if sample.name == f"{PREFIX}bytes"}
     phases = (sample.labels.get("phase", "") for sample in found if sample.name == f"{PREFIX}phase" and sample.value)
+    left = (sample.value for sample in found if sample.name == f"{PREFIX}left_seconds")
     if not sizes.keys() >= {"done", "total"}:
         return None
-    return Progress(sizes["done"], sizes["total"], next(phases, ""))
+    return Progress(sizes["done"], sizes["total"], next(phases, ""), next(left, None))

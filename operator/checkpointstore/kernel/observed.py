@@ -88,6 +88,8 @@ class Progress:
     done: int
     total: int
     phase: str = ""
+    left: float | None = None
+    """Seconds until all is copied, at the pace so far."""
 
 
 @dataclass(frozen=True, slots=True)

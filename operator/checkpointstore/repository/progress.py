@@ -20,10 +20,12 @@ class Progress:
         self._directory = directory
         self._phase = ""
         self._done, self._walked = 0, 0.0
+        self._found, self._since = 0, time.monotonic()
         self._lock = threading.Lock()
 
     def enter(self, phase: str) -> None:
         self._phase = phase
+        self._found, self._since = size(self._directory), time.monotonic()
         journal.write(phase)
 
     def serve(self) -> None:
@@ -34,14 +36,23 @@ class Progress:
         journal.write("serving", port=server.server_port)
 
     def metrics(self) -> str:
+        done = self._size()
         lines = [
             "# TYPE checkpointstore_restore_bytes gauge",
             f'checkpointstore_restore_bytes{{state="total"}} {self.total}',
-            f'checkpointstore_restore_bytes{{state="done"}} {self._size()}',
+            f'checkpointstore_restore_bytes{{state="done"}} {done}',
+            *self._left(done),
             "# TYPE checkpointstore_restore_phase gauge",
             *(f'checkpointstore_restore_phase{{phase="{phase}"}} {int(phase == self._phase)}' for phase in PHASES),
         ]
         return "\n".join(lines) + "\n"
+
+    def _left(self, done: int) -> list[str]:
+        """At the pace of what came since the phase began: one that was begun by another pod found files already."""
+        if self._phase != "restoring" or done <= self._found:
+            return []
+        left = max(0, self.total - done) * (time.monotonic() - self._since) / (done - self._found)
+        return ["# TYPE checkpointstore_restore_left_seconds gauge", f"checkpointstore_restore_left_seconds {left:.1f}"]
 
     def _size(self) -> int:
         """A walk is dear on a large volume: what it found holds for a while."""

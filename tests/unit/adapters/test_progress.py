@@ -15,15 +15,17 @@ checkpointstore_restore_bytes{state="total"} 3.0e7
 # TYPE checkpointstore_restore_phase gauge
 checkpointstore_restore_phase{phase="restoring"} 0
 checkpointstore_restore_phase{phase="replaying"} 1
+# TYPE checkpointstore_restore_left_seconds gauge
+checkpointstore_restore_left_seconds 61.5
 """
 
 
 def test_how_far_it_is() -> None:
-    assert progress.read(PAGE) == Progress(12_345, 30_000_000, "replaying")
+    assert progress.read(PAGE) == Progress(12_345, 30_000_000, "replaying", 61.5)
 
 
-def test_a_phase_is_not_needed() -> None:
-    lines = "\n".join(line for line in PAGE.splitlines() if "phase" not in line)
+def test_a_phase_and_an_estimate_are_not_needed() -> None:
+    lines = "\n".join(line for line in PAGE.splitlines() if "phase" not in line and "left" not in line)
     assert progress.read(f"{lines}\n") == Progress(12_345, 30_000_000)
 
 

@@ -236,8 +236,10 @@ def test_what_is_told_of_a_restore_comes_in_tenths() -> None:
             Progress(0, 30_000_000),
             Progress(2_999_999, 30_000_000, "restoring"),
             Progress(3_000_000, 30_000_000, "restoring"),
-            Progress(17_100_000, 30_000_000, "restoring"),
-            Progress(30_000_000, 30_000_000, "restoring"),
+            Progress(3_000_000, 30_000_000, "restoring", 90_000.0),
+            Progress(17_100_000, 30_000_000, "restoring", 61.0),
+            Progress(17_100_000, 30_000_000, "restoring", 120.0),
+            Progress(30_000_000, 30_000_000, "restoring", 60.0),
             Progress(30_000_000, 30_000_000, "replaying"),
         ):
             world.repository.progress = progress
@@ -249,8 +251,10 @@ def test_what_is_told_of_a_restore_comes_in_tenths() -> None:
             f"{begin}, 0 % done",
             f"{begin}, 0 % done",
             f"{begin}, 10 % done",
-            f"{begin}, 50 % done",
-            f"{begin}, 90 % done",
+            f"{begin}, 10 % done, the rest in more than a day",
+            f"{begin}, 50 % done, the rest within 2 minutes",
+            f"{begin}, 50 % done, the rest within 2 minutes",
+            f"{begin}, 90 % done, the rest within a minute",
             "Backup 20260101-000000F is restored; what was written since is being replayed",
         ]
         assert world.states["Ready"] == ("False", "Recovering")

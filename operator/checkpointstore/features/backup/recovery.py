@@ -14,6 +14,7 @@ from ...kernel.env import Env
 from ...kernel.job import finished, outcome, pods
 from ...kernel.observed import Observed
 from ...kernel.values import bytes_text, digest
+from .archiving import STEPS
 from .pod import SMALL, Work, job
 from .record import COMPLETED
 from .recovery_spec import Recovery, RecoveryTarget, Source, recorded
@@ -236,8 +237,18 @@ def _progress(env: Env, observed: Observed, name: str, wanted: Mapping[str, Any]
             return f"Backup {wanted['backupId']} is restored; what was written since is being replayed"
         if told:
             # In tenths: a message that changes each time would be written each time.
-            return f"{doing}, {min(9, 10 * told.done // max(1, total)) * 10} % done"
+            return f"{doing}, {min(9, 10 * told.done // max(1, total)) * 10} % done{_rest(told.left)}"
     return doing
+
+
+def _rest(seconds: float | None) -> str:
+    """How long it takes yet, in steps for the same reason."""
+    if seconds is None:
+        return ""
+    minutes = next((step for step in STEPS if seconds <= step * 60), None)
+    if minutes is None:
+        return ", the rest in more than a day"
+    return f", the rest within {minutes} minutes" if minutes > 1 else ", the rest within a minute"
 
 
 def _story(said: Mapping[str, Any]) -> str:
