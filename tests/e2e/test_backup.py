@@ -14,7 +14,7 @@ from demo.installation import Installation
 from demo.kubectl import Kubectl, wait_for
 from localcluster.objectstore import LOCAL, ObjectStore
 from tests.e2e import backup, process, runbook
-from tests.e2e.backup import SMALL, back_up, backups, recover
+from tests.e2e.backup import back_up, backups, recover
 from tests.e2e.conftest import made
 from tests.e2e.figure import Figures
 from tests.e2e.subject import Subject
@@ -98,19 +98,19 @@ def _volumes(subject: Subject) -> set[str]:
 
 def test_backups_cost_writers_nothing_and_survive_their_pods(kept: Subject, writer: Writer, figures: Figures) -> None:
     oldest = kept.seen()["status"]["backup"]["firstBackup"]
-    made_so_far = {}
-    for type_ in ("Full", "Differential", "Incremental"):
-        with writer.through(f"backup_{type_.lower()}", failed=0):
-            made_so_far[type_] = back_up(kept, f"by-hand-{type_.lower()}", type_)
+    with writer.through("backup_full", failed=0):
+        full = back_up(kept, "by-hand-full", "Full")
     # As when its window has passed; each backup looks at what is there still.
     kept.inside([*PGBACKREST, "expire", f"--set={oldest}"])
-    assert any(_killed(kept, f"killed-{number}") for number in range(3)), "each had ended already"
-    assert [status["type"] for status in made_so_far.values()] == ["Full", "Differential", "Incremental"]
-    stored = {type_: status["storedBytes"] for type_, status in made_so_far.items()}
-    figures.note("backup_incremental_to_full_stored", stored["Incremental"] / stored["Full"], "")
+    with writer.through("backup_incremental", failed=0):
+        incremental = back_up(kept, "by-hand-incremental", "Incremental")
+    with writer.through("backup_whose_pod_is_killed", failed=0):
+        assert any(_killed(kept, f"killed-{number}", "Differential") for number in range(3)), "each had ended already"
+    assert [status["type"] for status in (full, incremental)] == ["Full", "Incremental"]
+    figures.note("backup_incremental_to_full_stored", incremental["storedBytes"] / full["storedBytes"], "")
     assert "Reconciling" not in {kind for kind, found in _on(kept).items() if found}
     wait_for("the oldest backup's object to go with it", lambda: oldest not in _backup_ids(kept), 30)
-    assert min(_backup_ids(kept)) == made_so_far["Full"]["backupID"]
+    assert min(_backup_ids(kept)) == full["backupID"]
     assert kept.seen()["status"]["backup"]["firstBackup"] == min(_backup_ids(kept))
 
 
@@ -118,11 +118,12 @@ def _backup_ids(subject: Subject) -> set[str]:
     return {status["backupID"] for status in backups(subject).values()}
 
 
-def _killed(subject: Subject, name: str) -> bool:
+def _killed(subject: Subject, name: str, type_: str) -> bool:
     """Kill the pod of a backup, which is made all the same; whether the pod was at work still."""
-    backup.ask(subject, name, "Full")
+    backup.ask(subject, name, type_)
     hit = process.kill(backup.working(subject, "backup")) > 0
-    assert backup.made(subject, name)["phase"] == "Completed"
+    status = backup.made(subject, name)
+    assert (status["phase"], status["type"]) == ("Completed", type_)
     return hit
 
 
@@ -170,11 +171,38 @@ def test_the_runbook_brings_two_moments_back(
     for name, instant in zip((f"{NAME}-restored", f"{NAME}-from-bucket"), instants, strict=True):
         _is_at(Subject(kept.kubectl, kept.namespace, name), instant, kept)
     # The living store is still needed: another one is switched off as the old one would be.
-    runbook.Shell(kept.kubectl, tmp_path, {"NAMESPACE": kept.namespace, "STORE": f"{NAME}-restored"}).run(rest)
-    Subject(kept.kubectl, kept.namespace, f"{NAME}-restored").said("PostgresAvailable", "Hibernated", 60)
-    for name in (f"{NAME}-restored", f"{NAME}-from-bucket"):
-        kept.kubectl("delete", "cps", name, "-n", kept.namespace, "--wait=false")
+    other = Subject(kept.kubectl, kept.namespace, f"{NAME}-restored")
+    other.said("LastBackupSucceeded", "Completed", 120)
+    runbook.Shell(kept.kubectl, tmp_path, {"NAMESPACE": kept.namespace, "STORE": other.name}).run(rest)
+    other.said("PostgresAvailable", "Hibernated", 60)
+    kept.kubectl("delete", "cps", f"{NAME}-from-bucket", "-n", kept.namespace, "--wait=false")
     writer.next_second()
+
+
+def test_backups_that_shall_go_with_their_store_do(
+    kept: Subject, server: ObjectStore, figures: Figures, say: Callable[[str], None]
+) -> None:
+    """Those of the store that the runbook has made, which is switched off; those beside them stay."""
+    kubectl, namespace, name = kept.kubectl, kept.namespace, f"{NAME}-restored"
+    uid = Subject(kubectl, namespace, name).seen()["metadata"]["uid"]
+    others = {at for at, of in _stores(kept).items() if of != name}
+    assert _stores(kept).keys() - others, "it has made none"
+    there = [name, "-n", namespace]
+    kubectl("patch", "cps", *there, "--type=merge", "-p", '{"spec": {"reclaimPolicy": {"backups": "Delete"}}}')
+    with figures.timed("store_and_backups_gone"):
+        kubectl("delete", "cps", *there, "--timeout=120s", timeout=150)
+    assert _stores(kept).keys() == others
+    heir = recover(kubectl, namespace, "heir", {**place(server), "store": name, "uid": uid})
+    told = heir.said("Initialized", "NoRepository", 90)
+    say(f"  a person sees: Initialized NoRepository {told}")
+    assert "data-heir-0" not in _volumes(heir), "nothing is made for a recovery that cannot be"
+    kubectl("delete", "cps", "heir", "-n", namespace, "--wait=false")
+
+
+def _stores(subject: Subject) -> dict[str, str]:
+    """Of which store each CheckpointBackup of the namespace is."""
+    found = subject.kubectl.items("checkpointbackups", "-n", subject.namespace)
+    return {item["metadata"]["name"]: item["spec"]["store"]["name"] for item in found}
 
 
 def _is_at(subject: Subject, instant: str, origin: Subject) -> None:
@@ -243,22 +271,3 @@ def test_a_lost_store_comes_back_from_the_bucket_alone(
         gone = float(subject.psql(question))
         figures.note("lost_store_recovery_point", gone, "s", "<=60")
         assert gone <= 60, (acknowledged, recovered)
-
-
-def test_backups_that_shall_go_with_their_store_do(
-    kubectl: Kubectl, server: ObjectStore, figures: Figures, say: Callable[[str], None]
-) -> None:
-    with made(kubectl, "erased") as namespace:
-        bucket.give(kubectl, namespace, server)
-        subject = Subject(kubectl, namespace, "erased")
-        there = {"objectStore": bucket.object_store(server, FOLDER)}
-        subject.apply({**SMALL, "backup": there, "reclaimPolicy": {"backups": "Delete"}})
-        subject.said("LastBackupSucceeded", "Completed", 120)
-        uid = subject.seen()["metadata"]["uid"]
-        with figures.timed("store_and_backups_gone"):
-            kubectl("delete", "cps", "erased", "-n", namespace, "--timeout=120s", timeout=150)
-        assert not backups(subject)
-        heir = recover(kubectl, namespace, "heir", {**there, "store": "erased", "uid": uid})
-        told = heir.said("Initialized", "NoRepository", 90)
-        say(f"  a person sees: Initialized NoRepository {told}")
-        assert _volumes(heir) == {"data-erased-0"}, "nothing is made for a recovery that cannot be"
