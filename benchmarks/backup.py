@@ -21,18 +21,24 @@ PAIRS = 2
 SECONDS = 3600
 MB = 1_000_000
 ROWS = 20_000
-# Messages of 4 KB, half of which compression takes away, and a checkpoint for each.
-FILL = """
+# Messages of 4 KB, half of which compression takes away; it does not look 80 MB back, where they come again.
+POOL = f"""
+CREATE UNLOGGED TABLE pool AS SELECT n,
+ (SELECT convert_to(string_agg(md5(random()::text || n || i), ' '), 'UTF8') FROM generate_series(1, 124) i) AS blob
+FROM generate_series(0, {ROWS - 1}) n
+"""
+FILL = f"""
 INSERT INTO checkpoint_blobs (thread_id, checkpoint_ns, channel, version, type, blob)
-SELECT 'thread-' || n / 50, '', 'messages', lpad(n::text, 32, '0'), 'msgpack',
- (SELECT convert_to(string_agg(md5(random()::text || n || i), ' '), 'UTF8') FROM generate_series(1, 124) i)
-FROM generate_series({first}, {last}) n
+SELECT 'thread-' || written.n / 50, '', 'messages', lpad(written.n::text, 32, '0'), 'msgpack', blob
+FROM generate_series({{first}}, {{last}}) AS written (n) JOIN pool ON pool.n = written.n % {ROWS}
 """
 CHECKPOINTS = """
 INSERT INTO checkpoints (thread_id, checkpoint_ns, checkpoint_id, checkpoint, metadata)
 SELECT 'thread-' || n / 50, '', lpad(n::text, 32, '0'), jsonb_build_object('ts', now(), 'id', n), '{{}}'
 FROM generate_series({first}, {last}) n
 """
+# No backup holds an unlogged table.
+SIZE = "SELECT pg_database_size('app') - pg_total_relation_size('pool')"
 HAND = "--log-level-console=error --repo1-path=/{folder}/hand"
 BACKUP = "--process-max=2 --type=full --start-fast --no-archive-check --no-expire-auto backup"
 BASE = "pg_basebackup -h /run/postgresql -U standby -D - -Ft -X none -c fast --compress=client-zstd:3 | wc -c"
@@ -67,11 +73,12 @@ class Kept:
     def fill(self, megabytes: int) -> None:
         """Have so much of checkpoints in it."""
         batches = max(1, megabytes * MB // (ROWS * 4096))
+        self.scene.psql(NAME, "app", POOL)
         for batch in range(batches):
             span = {"first": batch * ROWS + 1, "last": (batch + 1) * ROWS}
             self.scene.psql(NAME, "app", FILL.format(**span), CHECKPOINTS.format(**span))
             print(f"    {batch + 1} of {batches} parts written", flush=True)
-        self.bytes = int(self.scene.psql(NAME, "app", "select pg_database_size('app')"))
+        self.bytes = int(self.scene.psql(NAME, "app", SIZE))
 
     def back_up(self, type_: str) -> dict[str, Any]:
         """Ask for a backup and wait for its end; its status."""
@@ -108,7 +115,7 @@ class Kept:
     def by_hand(self, command: str) -> str:
         """Run pgBackRest as a person on the server would, into a repository of its own."""
         archive = self.scene.psql(NAME, "postgres", "show archive_command").strip()
-        program = archive.removesuffix("archive-push %p")
+        program = archive.rpartition("|| ")[2].removesuffix("archive-push %p")
         # Archiving holds the lock that lies where the file says.
         return self.inside(f"PGBACKREST_LOCK_PATH=/tmp/hand {program} {HAND.format(folder=self.folder)} {command}")
 
