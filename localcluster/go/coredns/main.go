@@ -1,9 +1,14 @@
-// Command coredns is CoreDNS with its standard plugins.
+// Command coredns is CoreDNS with the plugins that templates/Corefile names; the others bring the SDKs of three clouds.
 package main
 
 import (
-	_ "github.com/coredns/coredns/core/plugin"
 	"github.com/coredns/coredns/coremain"
+
+	_ "github.com/coredns/coredns/plugin/bind"
+	_ "github.com/coredns/coredns/plugin/cache"
+	_ "github.com/coredns/coredns/plugin/errors"
+	_ "github.com/coredns/coredns/plugin/forward"
+	_ "github.com/coredns/coredns/plugin/kubernetes"
 )
 
 func main() {

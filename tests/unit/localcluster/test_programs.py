@@ -14,6 +14,7 @@ def one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
     """A program `one` in a source folder and a cache of its own; building it only writes a file."""
     source = tmp_path / "go" / "one"
     source.mkdir(parents=True)
+    (tmp_path / "go" / "go.work").write_text("use (\n\t./other\n)\n")
     (source / "go.mod").write_text("module one\n\nrequire (\n\texample.dev/x v1.2.3\n\texample.dev/xy v9.9.9\n)\n")
     (source / "main.go").write_text("package main\n")
     program = Program("one", aliases=("uno", "eins"))
@@ -29,11 +30,13 @@ class Compiler:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.runs = 0
+        self.workspaces: set[str] = set()
         self.breaks = False
         monkeypatch.setattr(programs, "run", self.run)
 
     def run(self, *argv: str, cwd: Path, env: dict[str, str]) -> str:
         self.runs += 1
+        self.workspaces.add(env["GOWORK"])
         Path(argv[argv.index("-o") + 1]).write_text("half" if self.breaks else "whole")
         if self.breaks:
             raise LocalClusterError("killed")
@@ -64,6 +67,37 @@ def test_changed_sources_are_built_again_and_replace_the_old_result(
     assert compiler.runs == 2
     assert not old.exists()
     assert (tmp_path / "bin" / "uno").resolve() == programs.binary(one)
+
+
+def test_programs_of_a_workspace_are_built_again_when_one_of_them_changes(
+    one: Program, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The newest version that one requires is what all are made of."""
+    two, alone = Program("two"), Program("alone")
+    monkeypatch.setattr(programs, "programs", lambda: (one, two, alone))
+    go = tmp_path / "go"
+    (go / "go.work").write_text("use (\n\t./one\n\t./two\n)\n")
+    (go / "go.work.sum").write_text("")
+    for program in (two, alone):
+        program.folder.mkdir()
+        (program.folder / "go.mod").write_text(f"module {program.name}\n")
+    compiler = Compiler(monkeypatch)
+
+    def built(*changed: Path) -> set[str]:
+        before = {program.name: programs.binary(program) for program in programs.programs()}
+        for path in changed:
+            path.write_text(f"{path.read_text()}// changed\n")
+        programs.build(["uno", "two"])
+        return {program.name for program in programs.programs() if programs.binary(program) != before[program.name]}
+
+    assert built() == set()
+    for path in (go / "go.work", go / "go.work.sum", go / "two/go.mod"):
+        assert built(path) == {"one", "two"}, path
+    assert built(one.folder / "main.go") == {"one"}
+    assert built(alone.folder / "go.mod") == {"alone"}
+    assert compiler.workspaces == {str(go / "go.work")}
+    programs.build(["alone"])
+    assert compiler.workspaces == {str(go / "go.work"), "off"}
 
 
 def test_flags_are_part_of_the_digest(one: Program) -> None:
