@@ -79,6 +79,8 @@ class Kept:
             self.scene.psql(NAME, "app", FILL.format(**span), CHECKPOINTS.format(**span))
             print(f"    {batch + 1} of {batches} parts written", flush=True)
         self.bytes = int(self.scene.psql(NAME, "app", SIZE))
+        where = [f"cps/{NAME}", "-n", self.namespace]
+        self.kubectl("wait", *where, "--for=condition=ContinuousArchiving", f"--timeout={SECONDS}s", timeout=SECONDS)
 
     def back_up(self, type_: str) -> dict[str, Any]:
         """Ask for a backup and wait for its end; its status."""
