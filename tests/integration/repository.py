@@ -1,5 +1,6 @@
 """A PostgreSQL that archives into a folder, `pgbackrest server` beside it, and the programs run as in their pods."""
 
+import fcntl
 import json
 import os
 import pwd
@@ -10,7 +11,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -93,6 +94,20 @@ class Stand:
         )[0]
         at: datetime = self.sql(f"SELECT pg_xact_commit_timestamp('{row['xid']}'::xid) AS at")[0]["at"]
         return at
+
+    @contextmanager
+    def archiving(self) -> Iterator[None]:
+        """As while pgBackRest's asynchronous archiving goes on and on: it keeps its lock."""
+        folder = self.folder / "tmp/pgbackrest"
+        folder.mkdir(exist_ok=True)
+        own(folder)
+        with ExitStack() as held:
+            # pgBackRest 2.55 has one for each repository.
+            for name in ("main-archive.lock", "main-archive-1.lock"):
+                file = held.enter_context((folder / name).open("w"))
+                own(folder / name)
+                fcntl.flock(file, fcntl.LOCK_EX)
+            yield
 
     def archive(self) -> str:
         """Have everything until now archived; the segment that it ended in."""
@@ -310,7 +325,7 @@ def _host(stand: Stand) -> str:
             "tls-server-auth=backup=*",
             "log-level-file=off",
             "log-level-console=off",
-            f"lock-path={stand.folder}/tmp/host",
+            f"lock-path={stand.folder}/tmp/pgbackrest",
             f"spool-path={stand.folder}/tmp/host",
             "[main]",
             f"pg1-path={stand.data}",

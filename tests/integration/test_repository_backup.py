@@ -43,7 +43,8 @@ def history(stand: Stand) -> History:
     stand.put("thread-7", 2)
     history.diff = stand.backup("diff")
     stand.put("thread-7", 3)
-    history.incr = stand.backup("incr", hosts=["127.0.0.2", "localhost"])
+    with stand.archiving():
+        history.incr = stand.backup("incr", hosts=["127.0.0.2", "localhost"])
     stand.archive()
     stand.put("thread-7", 4)
     stand.archive()
@@ -59,6 +60,14 @@ def test_the_first_backup_is_full_and_later_ones_are_as_asked(history: History) 
 
 def test_an_instance_that_is_gone_holds_no_backup_up(history: History) -> None:
     assert [line["host"] for line in history.incr.log if line["event"] == "no-answer"] == ["127.0.0.2"]
+
+
+def test_archiving_that_does_not_end_holds_no_backup_up(stand: Stand, history: History) -> None:
+    """The one before was made while it went on; only to make a repository pgBackRest wants it to pause."""
+    assert history.incr.code == 0, history.incr
+    with repository.running() as other, other.archiving():
+        result = other.backup()
+    assert (result.code, result.outcome["reason"]) == (1, "RepositoryBusy"), result
 
 
 def test_a_backup_tells_its_facts(stand: Stand, history: History) -> None:

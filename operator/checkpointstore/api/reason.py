@@ -121,7 +121,7 @@ _MAKING = (
     *_REPOSITORY,
     Reason("ForeignRepository", "Another database's repository is at this place: nothing is written over it."),
     Reason("VersionMismatch", "Instances and Job run different versions of pgBackRest. It is tried again."),
-    Reason("RepositoryBusy", "Another backup is at work. It is tried again."),
+    Reason("RepositoryBusy", "Another backup, or archiving, is at work. It is tried again."),
     Reason("InstanceUnreachable", "No instance answers as primary. It is tried again."),
     Reason("ChecksumMismatch", "A page of the database does not have the checksum that it was written with."),
     Reason("MarkerSchemaTaken", "The application has a schema `checkpointstore` of its own in its database."),

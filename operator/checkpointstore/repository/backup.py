@@ -26,8 +26,10 @@ def work(request: Request) -> Outcome:
     reached = answering(request.texts("hosts"), request.number("hostPort"))
     hosts = instances(request, reached)
     repository = Repository()
-    journal.write("creating", store=request.text("store"))
-    repository.call("stanza-create", *hosts)
+    # It asks for the lock of archiving, which a server that writes much does not let go of for long.
+    if not repository.info().exists:
+        journal.write("creating", store=request.text("store"))
+        repository.call("stanza-create", *hosts)
     marker.write(certificate(request.text("primary"), request.number("port")), request.text("database"))
     journal.write("backing-up", type=kind)
     repository.call("backup", *options(kind, len(reached), pgbackrest.version()), *hosts)

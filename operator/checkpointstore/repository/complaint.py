@@ -18,6 +18,7 @@ class Rule(NamedTuple):
 
 
 RULES = (
+    Rule("RepositoryBusy", TRANSIENT, r"\[050\]|LockAcquireError", "another backup, or archiving, is at work"),
     Rule(
         "InstanceUnreachable",
         TRANSIENT,
@@ -56,7 +57,6 @@ RULES = (
         r"for greeting key 'version'|\[046\]",
         "wait until all instances run the same image",
     ),
-    Rule("RepositoryBusy", TRANSIENT, r"\[050\]|LockAcquireError", "another backup is at work"),
     Rule(
         "RepositoryUnreachable",
         TRANSIENT,

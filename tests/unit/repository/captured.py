@@ -117,6 +117,13 @@ FAILURES = [
         "KeyRejected",
         64,
     ),
+    (
+        "ERROR: [056]: unable to find primary cluster - cannot proceed\nWARN: unable to check pg2: [LockAcquireError] "
+        "raised from remote-0 tls protocol on 'agents-1': unable to acquire lock on file "
+        "'/tmp/pgbackrest/main-archive-1.lock': Resource temporarily unavailable",
+        "RepositoryBusy",
+        1,
+    ),
     ("ERROR: [050]: unable to acquire pgBackRest advisory lock\n       HINT: is another", "RepositoryBusy", 1),
     (
         "WARN: unable to check pg1: [HostConnectError] unable to connect to 'localhost:1': [111] Connection refused\n"
