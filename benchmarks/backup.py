@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from benchmarks.sample import median, one, ratio
-from benchmarks.stage import Scene, Stage
+from benchmarks.stage import Scene, Stage, Wrong
 from demo import bucket, store
 from demo.kubectl import wait_for
 
@@ -87,8 +87,14 @@ class Kept:
         name = f"{type_.lower()}-{secrets.token_hex(3)}"
         self.kubectl.apply(store.backup(name, self.namespace, NAME, type_))
         where = [f"cpb/{name}", "-n", self.namespace]
-        self.kubectl("wait", *where, "--for=condition=Succeeded", f"--timeout={SECONDS}s", timeout=SECONDS + 30)
-        found: dict[str, Any] = self.kubectl.json("get", *where)["status"]
+
+        def over() -> dict[str, Any] | None:
+            status: dict[str, Any] = self.kubectl.json("get", *where).get("status", {})
+            return status if status.get("phase") in ("Completed", "Failed") else None
+
+        found = wait_for("the backup to end", over, SECONDS, every=1)
+        if found["phase"] == "Failed":
+            raise Wrong(f"backup {name}: {found['error']}")
         return found
 
     def verify(self) -> None:

@@ -198,7 +198,7 @@ def _provider(
         created=store.created,
         adopt=spec.bootstrap.adopt,
         delete_volumes=spec.reclaim_policy.volumes is ReclaimPolicy.DELETE,
-        archives=spec.backup is not None and env.names.repository in observed.secrets,
+        archives=spec.backup is not None and backup.archives(spec.backup, env, observed),
     )
 
 

@@ -184,11 +184,13 @@ def test_backups_that_shall_go_with_their_store_do(
 ) -> None:
     """Those of the store that the runbook has made, which is switched off; those beside them stay."""
     kubectl, namespace, name = kept.kubectl, kept.namespace, f"{NAME}-restored"
-    uid = Subject(kubectl, namespace, name).seen()["metadata"]["uid"]
+    subject = Subject(kubectl, namespace, name)
+    uid = subject.seen()["metadata"]["uid"]
     others = {at for at, of in _stores(kept).items() if of != name}
     assert _stores(kept).keys() - others, "it has made none"
     there = [name, "-n", namespace]
     kubectl("patch", "cps", *there, "--type=merge", "-p", '{"spec": {"reclaimPolicy": {"backups": "Delete"}}}')
+    wait_for("the operator to know", lambda: bool(subject.seen()["metadata"].get("finalizers")), 30)
     with figures.timed("store_and_backups_gone"):
         kubectl("delete", "cps", *there, "--timeout=120s", timeout=150)
     assert _stores(kept).keys() == others

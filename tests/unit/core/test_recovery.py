@@ -1,5 +1,6 @@
 """A store that begins with a backup: first it is known that this can be done, then it is done, then instances start."""
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 
 from checkpointstore import reconcile
 from checkpointstore.kernel.observed import Progress
+from checkpointstore.providers.patroni import archive
 from tests.contract.repository import UID
 from tests.contract.world import NAMESPACE, PLATFORM, World
 from tests.golden.backup import BACKUP, RECOVERY
@@ -46,6 +48,16 @@ def restores(world: World) -> World:
 def restore_begins(world: World) -> None:
     recovers(world).settle_until(lambda: restoring(world) != [])
     pass_by(stopped(world), 2)
+
+
+@pytest.mark.parametrize("recovery", [{}, {"bootstrap": {"recovery": RECOVERY}}])
+def test_instances_archive_from_their_start(recovery: dict[str, Any]) -> None:
+    """Patroni forgets what it is told while its server is starting, which takes long on a recovered volume."""
+    with World() as world:
+        world.bucket().make({"backup": BACKUP, **recovery})
+        world.settle_until(lambda: world.server.get("StatefulSet", NAMESPACE, "agents") is not None)
+        config = json.loads(world.need("Endpoints", "agents-rw-config")["metadata"]["annotations"]["config"])
+        assert config["postgresql"]["parameters"]["archive_command"] == archive.COMMAND
 
 
 def test_it_looks_then_restores_and_then_instances_start() -> None:

@@ -50,7 +50,7 @@ def contribute(
 
     `asked` is the command to verify.
     """
-    repository = Repository(spec.object_store, spec.encryption, base(spec.object_store, env.namespace, env.name))
+    repository = _repository(spec, env)
     lacking = missing(repository, observed)
     settings = {"repo1-path": f"{repository.base}/{env.uid}", **options(window(spec.retention_policy))}
     published = None if lacking else publish(repository, env, observed, env.names.repository, settings)
@@ -98,6 +98,18 @@ def contribute(
         if lacking
         else _again(spec, seen, archiver is not None and archiver.failing, proven.again, now),
     )
+
+
+def archives(spec: Backup, env: Env, observed: Observed) -> bool:
+    """Whether instances know where to archive to, or will before any of them starts.
+
+    From the first: Patroni does not take up what changes while its server is starting.
+    """
+    return env.names.repository in observed.secrets or not missing(_repository(spec, env), observed)
+
+
+def _repository(spec: Backup, env: Env) -> Repository:
+    return Repository(spec.object_store, spec.encryption, base(spec.object_store, env.namespace, env.name))
 
 
 def without(env: Env, observed: Observed, now: datetime) -> Contribution:
