@@ -109,6 +109,10 @@ class Stand:
                 fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
+    def restart(self) -> None:
+        """PostgreSQL, in order and in its place."""
+        call(self.folder, "pg_ctl", "restart", "-w", "-D", str(self.data), "-l", str(self.folder / "postgres.log"))
+
     def archive(self) -> str:
         """Have everything until now archived; the segment that it ended in."""
         name: str = self.sql("SELECT pg_walfile_name(pg_switch_wal()) AS name")[0]["name"]

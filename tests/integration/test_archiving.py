@@ -89,3 +89,16 @@ def test_what_is_dropped_is_told_until_something_is_archived_again(stand: Stand)
 def test_where_the_guard_is_missing_all_is_archived(stand: Stand) -> None:
     (stand.folder / archive.GUARD_FILE).unlink()
     assert archived(stand, stand.archive())
+
+
+def test_a_server_that_was_restarted_archives_in_time(stand: Stand) -> None:
+    """Also one that writes little: PostgreSQL itself forgets archive_timeout from its start to its first checkpoint."""
+    stand.sql("ALTER SYSTEM SET archive_timeout = '1s'")
+    stand.restart()
+    stand.sql("CREATE TABLE written (number int)")
+    name = stand.sql("SELECT pg_walfile_name(pg_current_wal_lsn()) AS name")[0]["name"]
+    told(stand)
+    until(lambda: archived(stand, name), stand)
+    began = stand.sql("SELECT pg_conf_load_time() AS at")
+    told(stand)
+    assert stand.sql("SELECT pg_conf_load_time() AS at") == began, "once is enough"
