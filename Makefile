@@ -21,7 +21,7 @@ tools: ## Install what the tests need of Debian's packages
 	$(PYTHON) -m localcluster.debian postgresql pgbackrest lua5.4 prometheus libfaketime
 
 .PHONY: check
-check: $(VENV)/.ready ## Format, lint, types, layers, unit and golden tests, generated files; no network, about a minute
+check: $(VENV)/.ready ## Format, lint, types, layers, unit and golden tests, generated files; no network, minutes
 	$(MAKE) --no-print-directory --jobs=2 lint units
 	$(BIN)/coverage report --include='$(PURE)' --fail-under=100 --skip-covered
 

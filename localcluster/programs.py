@@ -108,11 +108,11 @@ def workspace(program: Program) -> Path | None:
 
 def digest(program: Program) -> str:
     """12 hex digits over the module files, the sources and the flags."""
-    files = [path for path in program.folder.iterdir() if path.suffix in (".go", ".mod", ".sum")]
-    if workspace(program):
+    files = {path for path in program.folder.iterdir() if path.suffix in (".go", ".mod", ".sum")}
+    if file := workspace(program):
         # Any module of it can raise a version that this program is made of.
-        modules = (SOURCES / other.name / "go.mod" for other in programs() if workspace(other))
-        files = [*{*files, *modules, SOURCES / "go.work", SOURCES / "go.work.sum"}]
+        modules = (other.folder / "go.mod" for other in programs() if workspace(other))
+        files |= {file, file.with_suffix(".work.sum"), *modules}
     sum_ = hashlib.sha256()
     for path in sorted(files):
         sum_.update(f"{path.relative_to(SOURCES)}\0".encode() + path.read_bytes() + b"\0")

@@ -198,6 +198,7 @@ def test_backups_that_shall_go_with_their_store_do(
     told = heir.said("Initialized", "NoRepository", 90)
     say(f"  a person sees: Initialized NoRepository {told}")
     assert "data-heir-0" not in _volumes(heir), "nothing is made for a recovery that cannot be"
+    assert {f"data-{name}-0", f"data-{name}-1"} <= _volumes(heir), "its volumes were to be kept"
     kubectl("delete", "cps", "heir", "-n", namespace, "--wait=false")
 
 

@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -112,6 +112,22 @@ class Stand:
     def restart(self) -> None:
         """PostgreSQL, in order and in its place."""
         call(self.folder, "pg_ctl", "restart", "-w", "-D", str(self.data), "-l", str(self.folder / "postgres.log"))
+
+    def crash(self) -> None:
+        """A process of PostgreSQL is killed, and it begins anew by itself."""
+        began = self.checkpointer()
+        os.kill(self.sql("SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'")[0]["pid"], signal.SIGKILL)
+        while True:
+            with suppress(psycopg.OperationalError, IndexError):
+                if self.checkpointer() != began:
+                    return
+            time.sleep(0.05)
+
+    def checkpointer(self) -> datetime:
+        """Since when it runs."""
+        question = "SELECT backend_start AS at FROM pg_stat_activity WHERE backend_type = 'checkpointer'"
+        at: datetime = self.sql(question)[0]["at"]
+        return at
 
     def archive(self) -> str:
         """Have everything until now archived; the segment that it ended in."""

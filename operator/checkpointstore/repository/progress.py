@@ -24,8 +24,9 @@ class Progress:
         self._lock = threading.Lock()
 
     def enter(self, phase: str) -> None:
+        if phase == "restoring":
+            self._found, self._since = size(self._directory), time.monotonic()
         self._phase = phase
-        self._found, self._since = size(self._directory), time.monotonic()
         journal.write(phase)
 
     def serve(self) -> None:
@@ -48,7 +49,7 @@ class Progress:
         return "\n".join(lines) + "\n"
 
     def _left(self, done: int) -> list[str]:
-        """At the pace of what came since the phase began: one that was begun by another pod found files already."""
+        """At the pace of what came since it began: one that goes on after a killed pod found files already."""
         if self._phase != "restoring" or done <= self._found:
             return []
         left = max(0, self.total - done) * (time.monotonic() - self._since) / (done - self._found)

@@ -21,8 +21,8 @@ CAUSES: Mapping[str, str] = {
     "key": "the passphrase is not the one that the repository was made with",
 }
 
-# What a person has to mend is told before the repository stands; else what fails then is that it is still being made.
-FOR_A_PERSON = CAUSES.keys() - {"unreachable"}
+# A refusal is told before the repository stands; else what fails then is that it is still being made.
+REFUSALS = CAUSES.keys() - {"unreachable"}
 
 
 def level(archiver: Archiver) -> tuple[bool, bool, str, object]:
@@ -32,7 +32,7 @@ def level(archiver: Archiver) -> tuple[bool, bool, str, object]:
 
 def condition(archiver: Archiver | None, queue: int, lost: bool, stands: bool) -> Condition:
     """`queue` is how many bytes may wait, `lost` says that WAL was dropped and no full backup has followed yet."""
-    refused = archiver is not None and archiver.failing and archiver.cause in FOR_A_PERSON
+    refused = archiver is not None and archiver.failing and archiver.cause in REFUSALS
     if archiver is None or not (stands or refused):
         told = "The repository is being made" if not stands else "The primary does not tell how its archiving is"
         return Condition(CONTINUOUS_ARCHIVING, Status.UNKNOWN, "Pending", told)

@@ -1,8 +1,8 @@
 -- What the exporter tells of archiving. The monitoring role may not read files, and why archiving fails, and WAL that was
 -- dropped because too much of it waited, are told in pgBackRest's log and in a note beside it only; so this reads the end of
 -- that log, and the note, as the superuser, and tells times and one word.
--- It also has a server that was started, and not reloaded since, read its settings again: its checkpointer has not looked at
--- archive_timeout, which it was not to heed in recovery, and would first do so at its first checkpoint, minutes later.
+-- It also has a server whose checkpointer began after its settings were read last read them again: a checkpointer does not
+-- heed archive_timeout in recovery, and would first do so after it at its first checkpoint, minutes later.
 -- name: archiving
 CREATE SCHEMA IF NOT EXISTS checkpointstore;
 CREATE OR REPLACE FUNCTION checkpointstore.archiving(
@@ -20,8 +20,9 @@ CREATE OR REPLACE FUNCTION checkpointstore.archiving(
     written double precision;
     since text;
   BEGIN
-    IF NOT pg_is_in_recovery() AND pg_conf_load_time() < pg_postmaster_start_time() THEN
-      PERFORM pg_reload_conf();
+    IF NOT pg_is_in_recovery() THEN
+      PERFORM pg_reload_conf() FROM pg_stat_activity
+        WHERE backend_type = 'checkpointer' AND backend_start > pg_conf_load_time();
     END IF;
     SELECT count(*), coalesce(extract(epoch FROM now() - min(modification)), 0)
       INTO waiting, waiting_seconds FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready';
