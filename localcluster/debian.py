@@ -13,7 +13,7 @@ from localcluster.layout import APT_LOCK
 from localcluster.progress import step
 
 # Packages that start a service of the same name when they are installed; we run our own instances.
-SERVICES = ("containerd", "docker-registry", "postgresql", "prometheus")
+SERVICES = ("containerd", "docker-registry", "postgresql", "prometheus", "prometheus-postgres-exporter")
 APT = ["apt-get", "-q", "-o", "DPkg::Lock::Timeout=300"]
 
 

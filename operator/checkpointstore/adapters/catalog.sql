@@ -46,6 +46,7 @@ SELECT EXISTS (SELECT FROM role WHERE name = %(owner)s
                 AND d.defaclnamespace = 'public'::regnamespace) AS default_grants,
        coalesce(obj_description(to_regprocedure('pooler.user_lookup(text)'), 'pg_proc'), '') AS lookup,
        coalesce(obj_description(to_regprocedure('checkpointstore.archiving()'), 'pg_proc'), '') AS archiving,
+       coalesce(obj_description(to_regprocedure('checkpointstore.threads()'), 'pg_proc'), '') AS metrics,
        ARRAY(SELECT extname::text FROM pg_extension) AS extensions
 
 -- name: tables

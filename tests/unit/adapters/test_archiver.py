@@ -55,8 +55,7 @@ def test_it_is_asked_where_the_exporter_listens(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_the_exporter_is_told_of_all_that_is_read() -> None:
-    (query,) = yaml.safe_load(exporter.QUERIES).items()
-    name, told = query
+    name, told = next(iter(yaml.safe_load(exporter.QUERIES).items()))
     columns = {column for metric in told["metrics"] for column in metric}
     read = {line.partition("{")[0] for line in WELL.splitlines()}
     assert read | {f"{name}_cause"} == {f"{name}_{column}" for column in columns}

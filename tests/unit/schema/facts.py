@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from checkpointstore.features.schema.access.planner import ARCHIVING, LOOKUP, WRITE
+from checkpointstore.features.schema.access.planner import ARCHIVING, LOOKUP, METRICS, WRITE
 from checkpointstore.features.schema.catalog import Admin, Catalog, Column, Database, Ground, Index, Role, Server, Table
 from checkpointstore.features.schema.langgraph import shape
 from checkpointstore.features.schema.request import Provider, Request
@@ -59,7 +59,7 @@ COMPLETE = Catalog(
     admin=Admin(),
     roles=ROLES,
     database=Database("app", "app_owner", connect=frozenset({"app", "pooler", "monitoring"})),
-    ground=Ground(True, True, WRITE, LOOKUP, ARCHIVING, frozenset({"pg_stat_statements"})),
+    ground=Ground(True, True, WRITE, LOOKUP, ARCHIVING, METRICS, frozenset({"pg_stat_statements"})),
     tables=TABLES,
     indexes=INDEXES,
     versions=frozenset(range(10)),

@@ -5,10 +5,11 @@ from dataclasses import replace
 import pytest
 
 from checkpointstore.features.schema import planner
+from checkpointstore.features.schema.access.planner import ARCHIVING, METRICS
 from checkpointstore.features.schema.catalog import Admin, Database, Ground, Role, Server
 from checkpointstore.features.schema.step import Plan
 from checkpointstore.kernel.errors import Refused
-from tests.unit.schema.facts import COMPLETE, DBA, EXTERNAL, MARK, NOTHING, PATRONI, ROLES
+from tests.unit.schema.facts import COMPLETE, DBA, EXTERNAL, MARK, NOTHING, PATRONI, ROLES, TABLES, with_tables
 
 
 def names(plan: Plan) -> list[str]:
@@ -68,14 +69,30 @@ def test_a_database_that_was_there(database: Database, wanted: list[str]) -> Non
 
 
 def test_the_ground_comes_before_any_table() -> None:
-    bare = replace(COMPLETE, ground=Ground(), tables={}, indexes={}, versions=frozenset())
+    bare = replace(COMPLETE, ground=Ground(archiving=ARCHIVING), tables={}, indexes={}, versions=frozenset())
     assert names(planner.plan(PATRONI, bare, "app_a")) == [
         "grant schema public to app_owner",
         "grant schema public to app",
         "grant on future tables",
         "create the pooler's lookup",
         "create extension pg_stat_statements",
+        "create what tells of threads",
     ]
+
+
+def test_archiving_is_told_whatever_the_tables_are() -> None:
+    shallow = with_tables(replace(TABLES["checkpoints"], key=("thread_id", "checkpoint_ns")))
+    with pytest.raises(Refused):
+        planner.plan(PATRONI, shallow, "app_a")
+    untold = replace(shallow, ground=replace(COMPLETE.ground, archiving="checkpointstore archiving 3"))
+    assert names(planner.plan(PATRONI, untold, "app_a")) == ["create what tells of archiving"]
+
+
+def test_what_tells_of_threads_is_replaced_with_its_mark() -> None:
+    older = replace(COMPLETE, ground=replace(COMPLETE.ground, metrics="checkpointstore metrics 0"))
+    (step,) = planner.plan(PATRONI, older, "app_a").steps
+    assert step.name == "create what tells of threads"
+    assert step.sql.endswith(f"IS '{METRICS}'")
 
 
 def test_external_makes_neither_pooler_nor_monitoring_and_joins_the_owner() -> None:

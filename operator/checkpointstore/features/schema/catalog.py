@@ -100,6 +100,8 @@ class Ground:
     """The mark on the pooler's lookup function; empty where there is none."""
     archiving: str = ""
     """The mark on the function that tells of archiving; empty where there is none."""
+    metrics: str = ""
+    """The mark on the functions that tell of threads; empty where there are none."""
     extensions: frozenset[str] = frozenset()
 
 

@@ -7,7 +7,7 @@ from .access import planner as access
 from .catalog import Catalog
 from .langgraph import planner as langgraph
 from .langgraph import shape as langgraph_shape
-from .request import Module, Request, Roles
+from .request import Module, Provider, Request, Roles
 from .step import Plan, Step
 
 
@@ -55,8 +55,11 @@ def prepare(request: Request, catalog: Catalog, username: str) -> Plan:
 
 
 def plan(request: Request, catalog: Catalog, username: str) -> Plan:
-    """Everything but the login. Raises Refused before anything is touched."""
+    """Everything but the login. Raises Refused before anything that was there is touched."""
     access.check(request, catalog, username)
+    if request.provider is Provider.PATRONI and catalog.ground.archiving != access.ARCHIVING:
+        # Whatever stands in its tables, the exporter of a server of our own is connected to this database.
+        return Plan((*access.roles(request, catalog, username), *access.archiving(request, catalog)))
     modules = [MODULES[name] for name in request.modules]
     for module in modules:
         module.check(catalog)

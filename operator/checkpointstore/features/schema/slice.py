@@ -20,7 +20,7 @@ from ...kernel.job import spec as job_spec
 from ...kernel.naming import labels
 from ...kernel.observed import Observed
 from ...kernel.pod import CONTAINER_SECURITY, POD_SECURITY, mount, scratch, secret_volume
-from .access.planner import ARCHIVING, LOOKUP
+from .access.planner import ARCHIVING, LOOKUP, METRICS
 from .langgraph import VERSION as LANGGRAPH_VERSION
 from .request import Module, Provider, Request, Roles
 
@@ -107,7 +107,8 @@ def _request(spec: Schema, env: Env, database: Database) -> Request:
 def _digest(request: Request, credentials: str) -> str:
     """Names a Job by what makes its result: our own version, the modules', the request, the credentials."""
     versions = [VERSIONS[module] for module in request.modules]
-    text = json.dumps([__version__, LOOKUP, ARCHIVING, versions, request.model_dump(mode="json"), credentials])
+    marks = [LOOKUP, ARCHIVING, METRICS]
+    text = json.dumps([__version__, *marks, versions, request.model_dump(mode="json"), credentials])
     return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 

@@ -16,12 +16,14 @@ from ...kernel.naming import SHAPE, labels, selector
 from ...kernel.pod import CONTAINER_SECURITY, POD_SECURITY, config_volume, mount, scratch, secret_volume
 from ..spec import Postgres
 from . import archive, exporter
-from .config import COMPONENT, PORT, REST_PORT, SCOPE_LABEL
+from .config import COMPONENT, DATABASE, PORT, REST_PORT, SCOPE_LABEL
 from .parameter import SOCKET, TLS
 from .place import CONFIG, DATA, REPOSITORY
 
 FILESYSTEM_PORT = 9100
 RELOAD = ["python3", "-c", "import os, signal; os.kill(1, signal.SIGHUP)"]
+SCRAPE = {"prometheus.io/scrape": "true", "prometheus.io/port": str(exporter.PORT)}
+"""For a Prometheus that finds pods by annotations; these know of one port a pod."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ def statefulset(spec: Postgres, env: Env, delete_volumes: bool, commands: Comman
             "template": {
                 "metadata": {
                     "labels": {**labels(env.name, COMPONENT), SCOPE_LABEL: env.names.rw},
-                    "annotations": {SHAPE: digest(spec, env, commands), RESTART: commands.restart},
+                    "annotations": {SHAPE: digest(spec, env, commands), RESTART: commands.restart, **SCRAPE},
                 },
                 "spec": _pod(spec, env),
             },
@@ -191,13 +193,9 @@ def _exporter(env: Env) -> dict[str, Any]:
             "prometheus-postgres-exporter",
             f"--web.listen-address=:{exporter.PORT}",
             f"--extend.query-path={CONFIG}/{exporter.FILE}",
+            "--collector.database_wraparound",
         ],
-        "env": [
-            {
-                "name": "DATA_SOURCE_NAME",
-                "value": f"host={SOCKET} user=monitoring dbname=postgres sslmode=disable",
-            }
-        ],
+        "env": [{"name": "DATA_SOURCE_NAME", "value": _source()}],
         "ports": [{"name": "metrics", "containerPort": exporter.PORT}],
         "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}},
         "securityContext": CONTAINER_SECURITY,
@@ -205,8 +203,15 @@ def _exporter(env: Env) -> dict[str, Any]:
     }
 
 
+def _source() -> str:
+    """What is counted by table is counted in the database that the exporter is connected to."""
+    timeout = 1000 * exporter.STATEMENT_SECONDS
+    return f"host={SOCKET} user=monitoring dbname={DATABASE} sslmode=disable statement_timeout={timeout}"
+
+
 def _filesystem(env: Env) -> dict[str, Any]:
-    """Tells how full the volume is: neither PostgreSQL nor Patroni nor the API server can be asked."""
+    """Tells how full the volume is, and how busy the node: neither PostgreSQL nor Patroni nor the API server can be
+    asked."""
     return {
         "name": "filesystem",
         "image": env.images.postgres,
@@ -215,6 +220,7 @@ def _filesystem(env: Env) -> dict[str, Any]:
             f"--web.listen-address=:{FILESYSTEM_PORT}",
             "--web.disable-exporter-metrics",
             "--collector.disable-defaults",
+            "--collector.cpu",
             "--collector.filesystem",
             f"--collector.filesystem.mount-points-include=^{DATA}$",
             "--collector.filesystem.fs-types-exclude=^$",

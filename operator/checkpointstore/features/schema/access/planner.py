@@ -13,12 +13,14 @@ DATABASE = load(__package__, "20_database.sql")
 GROUND = load(__package__, "30_ground.sql")
 POOLER = load(__package__, "40_pooler.sql")
 ARCHIVE = load(__package__, "45_archiving.sql")
+METRIC = load(__package__, "46_metrics.sql")
 TABLE = load(__package__, "50_table.sql")
 
 READ = frozenset({"SELECT"})
 WRITE = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE"})
 LOOKUP = "checkpointstore lookup 2"
 ARCHIVING = "checkpointstore archiving 4"
+METRICS = "checkpointstore metrics 1"
 """Raise the numbers with the functions' texts: a function that is marked otherwise is replaced."""
 
 
@@ -85,14 +87,14 @@ def database(request: Request, catalog: Catalog) -> Iterator[Step]:
 
 
 def archiving(request: Request, catalog: Catalog) -> Iterator[Step]:
-    """What the exporter asks of the server's archiving, in the database that it is connected to."""
+    """What the exporter asks of the server's archiving, in any database that it may be connected to."""
     if catalog.ground.archiving != ARCHIVING:
         sql = ARCHIVE.sql("archiving", monitoring=request.roles.monitoring, mark=ARCHIVING)
         yield Step("create what tells of archiving", sql)
 
 
 def ground(request: Request, catalog: Catalog) -> Iterator[Step]:
-    """What the tables stand on: the schema, what future tables grant, the pooler's lookup, statistics."""
+    """What the tables stand on: the schema, what future tables grant, the pooler's lookup, statistics, metrics."""
     names, now = request.roles, catalog.ground
     if not now.owner_may_create:
         yield _schema_grant(catalog, names.owner, GROUND.sql("owner_schema", owner=names.owner))
@@ -109,6 +111,9 @@ def ground(request: Request, catalog: Catalog) -> Iterator[Step]:
         yield Step("create the pooler's lookup", sql)
     if "pg_stat_statements" not in now.extensions:
         yield Step("create extension pg_stat_statements", GROUND.sql("statistics"))
+    if now.metrics != METRICS:
+        sql = METRIC.sql("metrics", owner=names.owner, monitoring=names.monitoring, mark=METRICS)
+        yield Step("create what tells of threads", sql)
 
 
 def take(names: Roles, catalog: Catalog, table: Table) -> Iterator[Step]:
