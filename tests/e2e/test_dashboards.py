@@ -1,0 +1,47 @@
+"""What the dashboards ask, a real Prometheus answers, for a store that is Ready and in use."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from charts.dashboards import Asked, expressions
+from demo import prometheus
+from demo.agentjob import Agent, Line
+from demo.installation import Installation
+from demo.kubectl import Kubectl, wait_for
+from tests.e2e.figure import Figures
+
+NAME = "watched"
+PATIENCE = 60
+
+
+@pytest.fixture(scope="module")
+def metrics(
+    installation: Installation,
+    make_store: Callable[..., dict[str, Any]],
+    run_agent: Callable[..., tuple[Line, Agent]],
+) -> Iterator[Kubectl]:
+    """A Prometheus that comes when there is something to see: what exporters have found they keep for minutes."""
+    make_store(NAME, {})
+    run_agent("conversation.py", NAME, MESSAGES="10")
+    prometheus.install(installation.kubectl, installation.prometheus_image, "5s")
+    yield installation.kubectl
+    prometheus.uninstall(installation.kubectl)
+
+
+def test_every_panel_has_data(metrics: Kubectl, namespace: str, figures: Figures) -> None:
+    """But those that need backups, autoscaling, standbys, size or trouble, which this store has not."""
+    silent = [asked for asked in expressions(namespace, NAME) if not asked.needs]
+    assert {asked.dashboard for asked in silent} == {"fleet", "store"}
+
+    def all_told() -> bool:
+        silent[:] = [asked for asked in silent if not prometheus.ask(metrics, asked.expression)]
+        return not silent
+
+    with figures.timed("dashboards_every_panel_has_data", f"<={PATIENCE}"):
+        wait_for("every panel to have data", all_told, PATIENCE, every=1, seen=lambda: "\n".join(map(told, silent)))
+
+
+def told(asked: Asked) -> str:
+    return f"{asked.dashboard}, {asked.panel}: {asked.expression}"
