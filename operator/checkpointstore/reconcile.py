@@ -6,12 +6,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from .api.store import ReclaimPolicy, Store
-from .features import authority, binding, network_policy, pooler
+from .features import authority, binding, network_policy
 from .features.backup import farewell as farewells
 from .features.backup import recovery, repository
 from .features.backup import slice as backup
+from .features.pooler import slice as pooler
+from .features.pooler.scaling import Watch
+from .features.pooler.spec import PrometheusServer
 from .features.schema import slice as schema
-from .kernel.action import Action, Apply, Delete, Emit, Manifest, Mark, Ref, Tell
+from .kernel.action import Action, Apply, Delete, Emit, Manifest, Mark, Program, PublishPooler, Ref, Reload, Tell
 from .kernel.command import Commands
 from .kernel.compute import placement
 from .kernel.condition import (
@@ -61,6 +64,8 @@ class Plan:
     """It rolls out, or waits to roll out, a new release: one store at a time may."""
     again: timedelta | None = None
     commands: Commands = field(default_factory=Commands)
+    watch: Watch | None = None
+    """The pooler that the autoscaler has to look after."""
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
@@ -78,7 +83,8 @@ def plan(store: Store, observed: Observed, platform: Platform, now: datetime) ->
     if observed.foreign:
         return _name_taken(observed, store.status)
     commands = Commands.read(store.annotations)
-    parts, serving = _rooms(store, env, observed, commands, now)
+    parts, serving, watch = _rooms(store, env, platform, observed, commands, now)
+    quiet = QUIET.union(*(part.quiet for part in parts))
     desired = [manifest for part in parts for manifest in part.desired]
     again = [part.again for part in parts if part.again is not None]
     actions = (
@@ -88,7 +94,7 @@ def plan(store: Store, observed: Observed, platform: Platform, now: datetime) ->
         *_removed(desired, observed, bool(desired)),
     )
     # Last: what a room has to say of its change says more.
-    applying = any(_is_change(action, observed) for action in actions)
+    applying = any(_is_change(action, observed, quiet) for action in actions)
     return Plan(
         actions=() if commands.paused else actions,
         parts=(
@@ -101,22 +107,26 @@ def plan(store: Store, observed: Observed, platform: Platform, now: datetime) ->
         release=any(part.release for part in parts) and not commands.paused,
         again=min(again, default=None),
         commands=commands,
+        # Whoever is paused stays as it is.
+        watch=None if commands.paused else watch,
     )
 
 
 def _rooms(
-    store: Store, env: Env, observed: Observed, commands: Commands, now: datetime
-) -> tuple[list[Contribution], bool]:
+    store: Store, env: Env, platform: Platform, observed: Observed, commands: Commands, now: datetime
+) -> tuple[list[Contribution], bool, Watch | None]:
     """The order is the way of trust: authority, then the server it certifies, then who is let in."""
     spec = store.spec
     filled, ready = _recovered(store, env, observed, now)
     if not ready:
-        return [filled], False
+        return [filled], False, None
     postgres, database = _provider(store, env, observed, commands, now)
     if database is None:
-        return [filled, postgres], False
+        return [filled, postgres], False, None
     tables, stands = schema.contribute(spec.schema_, env, observed, database, commands, now)
-    pool, carried = pooler.contribute(spec.pooler, env, observed, database, commands, now)
+    prometheus = PrometheusServer(url=platform.prometheus) if platform.prometheus else None
+    settings = pooler.Settings(prometheus, store.status.get("pooler", {}), commands)
+    pool, carried = pooler.contribute(spec.pooler, env, observed, database, settings, now)
     bound, readable = binding.contribute(env, observed, database, stands and carried.login)
     reachable = any(part.type == POOLER_AVAILABLE and part.status is Status.TRUE for part in pool.conditions)
     parts = [
@@ -129,7 +139,7 @@ def _rooms(
         filled,
         _backed_up(store, env, observed, database, commands, now),
     ]
-    return parts, database.serving and reachable and readable
+    return parts, database.serving and reachable and readable, carried.watch
 
 
 def _recovered(store: Store, env: Env, observed: Observed, now: datetime) -> tuple[Contribution, bool]:
@@ -220,16 +230,18 @@ def _env(store: Store, platform: Platform) -> Env:
     )
 
 
-def _is_change(action: Action, observed: Observed) -> bool:
-    """Whether an action changes the store: what backs it up leaves it as it is."""
+def _is_change(action: Action, observed: Observed, quiet: frozenset[str]) -> bool:
+    """Whether an action changes the store: what backs it up, or follows its load, leaves it as it is."""
     match action:
         case Emit() | Tell():
             return False
-        case Apply(manifest):
-            return component_of(manifest) not in QUIET
+        case Apply(manifest) | PublishPooler(manifest):
+            return component_of(manifest) not in quiet
+        case Reload(program=Program.PGBOUNCER):
+            return "pooler" not in quiet
         case Delete(target):
             live = observed.objects.get(target, {"metadata": {}})
-            return target.kind != "CheckpointBackup" and component_of(live) not in QUIET
+            return target.kind != "CheckpointBackup" and component_of(live) not in quiet
     return True
 
 

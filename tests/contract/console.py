@@ -1,7 +1,11 @@
 """PgBouncer's console of the simulated poolers, in the place of `adapters.pgbouncer`."""
 
+import base64
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 
+from checkpointstore.features.pooler.configuration import CONNECTIONS
 from checkpointstore.kernel.action import Manifest, Peer
 from checkpointstore.kernel.errors import Unavailable
 from checkpointstore.kernel.naming import REVISION, SOURCE, STORE_LABEL
@@ -16,8 +20,8 @@ class Console:
 
     def __init__(self, server: ApiServer) -> None:
         self._server = server
-        self._files: dict[str, str] = {}
-        self._loaded: dict[str, str] = {}
+        self._files: dict[str, Pooler] = {}
+        self._loaded: dict[str, Pooler] = {}
         self.paused: set[str] = set()
         """Pods whose clients wait."""
         self.deaf = False
@@ -29,7 +33,7 @@ class Console:
     def step(self) -> None:
         """Kubelets refresh the files of pods that were touched; whoever has just started reads them."""
         for pod in self._running():
-            uid, source = pod["metadata"]["uid"], self._source(pod)
+            uid, source = pod["metadata"]["uid"], self._published(pod)
             mark = pod["metadata"].get("annotations", {}).get(REVISION, "")
             touched, self._marks[uid] = mark != self._marks.get(uid, ""), mark
             self._files[uid] = source if touched and not self.behind else self._files.get(uid, source)
@@ -38,7 +42,7 @@ class Console:
     async def look(self, at: Peer, secret: Mapping[str, bytes]) -> Pooler | None:
         for pod in self._meant(at, secret):
             uid = pod["metadata"]["uid"]
-            return Pooler(self._loaded.get(uid, ""), uid in self.paused)
+            return replace(self._loaded.get(uid, Pooler("")), paused=uid in self.paused)
         return None
 
     async def reload(self, at: Peer, secret: Mapping[str, bytes]) -> None:
@@ -74,7 +78,13 @@ class Console:
         pods = self._server.all("Pod", None, {"app.kubernetes.io/component": "pooler"})
         return [pod for pod in pods if pod["status"]["phase"] == "Running"]
 
-    def _source(self, pod: Manifest) -> str:
+    def _published(self, pod: Manifest) -> Pooler:
+        """What a pooler says that runs with the files that are there now."""
         meta = pod["metadata"]
         secret = self._server.get("Secret", meta["namespace"], f"{meta['labels'][STORE_LABEL]}-pooler")
-        return str((secret or {"metadata": {}})["metadata"].get("annotations", {}).get(SOURCE, ""))
+        if secret is None:
+            return Pooler("")
+        ini = base64.b64decode(secret["data"].get("pgbouncer.ini", "")).decode()
+        connections = re.search(rf"^{CONNECTIONS} = (\d+)$", ini, re.MULTILINE)
+        revision = secret["metadata"].get("annotations", {}).get(SOURCE, "")
+        return Pooler(revision, connections=int(connections[1]) if connections else 0)

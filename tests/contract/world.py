@@ -12,6 +12,8 @@ from unittest.mock import patch
 
 from checkpointstore import reconcile
 from checkpointstore.api import store as api
+from checkpointstore.features.pooler.decision import State
+from checkpointstore.features.pooler.size import Size
 from checkpointstore.features.schema.outcome import Outcome
 from checkpointstore.kernel.action import Manifest, Ref
 from checkpointstore.kernel.env import Images, Platform
@@ -168,6 +170,13 @@ class World:
         yield
         self.console.behind = False
 
+    def load_asks(self, instances: int, connections: int, reason: str = "WithinLimits", message: str = "") -> Self:
+        """The autoscaler decides this."""
+        size, now = Size(instances, connections), self.server.now.timestamp()
+        state = State(size, now, "Something was full", reason=reason, message=message)
+        self._actors.autoscaler._states[f"{NAMESPACE}/{self.name}"] = state
+        return self
+
     # What the operator does
 
     def start_anew(self, life: int | None = None, faults: Mapping[int, StoreError] | None = None) -> Self:
@@ -262,7 +271,7 @@ class World:
 
     def observed(self) -> Observed:
         seen = asyncio.run(observe.observe(Twin(self.server), self.store(), self._suspects, self.silent))
-        return replace(seen, turn=self.turn)
+        return replace(seen, turn=self.turn, scale=self._actors.autoscaler.scale(f"{NAMESPACE}/{self.name}"))
 
     def plan(self) -> reconcile.Plan:
         return reconcile.plan(self.store(), self.observed(), PLATFORM, self.server.now)

@@ -35,6 +35,7 @@ FULL: dict[str, Any] = {
 }
 TWO: dict[str, Any] = {"postgres": {"instances": 2}}
 EXTERNAL: dict[str, Any] = {"postgres": {"provider": "External", "external": {"secretRef": {"name": "rds"}}}}
+SCALED: dict[str, Any] = {"pooler": {"autoscaling": {"prometheus": {"url": "http://prometheus.monitoring.svc:9090"}}}}
 SHALLOW = Outcome.failure("ShallowSchema", "public.checkpoints has the shape of ShallowPostgresSaver")
 
 
@@ -273,6 +274,27 @@ def external_secret_incomplete(world: World) -> None:
 
 
 POOLER = {"app.kubernetes.io/component": "pooler"}
+
+
+def pooler_grows(world: World) -> None:
+    """Four pods instead of two, each with half the connections: the two become smaller before the others come."""
+    world.make(SCALED).settle()
+    world.load_asks(2, 40).settle()
+    world.load_asks(4, 20)
+
+
+def pooler_shrinks(world: World) -> None:
+    """Two pods leave; those that stay grow when they have gone."""
+    world.make(SCALED).settle()
+    world.load_asks(4, 20).settle()
+    world.load_asks(2, 40)
+
+
+def pooler_limited(world: World) -> None:
+    world.make(SCALED).settle()
+    world.load_asks(2, 13, "ServerConnectionsExhausted", "Clients wait, and there is nothing left").settle()
+
+
 CASES: dict[str, Story] = {
     story.__name__.replace("_", "-"): story
     for story in (
@@ -308,6 +330,9 @@ CASES: dict[str, Story] = {
         refused_schema_again,
         volume_growth,
         scale_down_past_the_primary,
+        pooler_grows,
+        pooler_shrinks,
+        pooler_limited,
         no_primary,
         certificate_lost,
         stranger,

@@ -17,6 +17,10 @@
   value: {{ default (printf "docker.io/checkpointstore/pgbouncer:%s" .Chart.AppVersion) .Values.images.pgbouncer | quote }}
 - name: CHECKPOINTSTORE_CLUSTER_DOMAIN
   value: {{ .Values.clusterDomain | quote }}
+{{- with .Values.prometheus.url }}
+- name: CHECKPOINTSTORE_PROMETHEUS_URL
+  value: {{ . | quote }}
+{{- end }}
 - name: CHECKPOINTSTORE_LOG_LEVEL
   value: {{ .Values.logLevel | quote }}
 {{- end }}

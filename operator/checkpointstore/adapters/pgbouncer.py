@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from ..features.pooler import MARK
+from ..features.pooler.configuration import CONNECTIONS, MARK
 from ..kernel.action import Peer
 from ..kernel.errors import Unavailable
 from ..kernel.observed import Pooler
@@ -25,8 +25,9 @@ async def look(at: Peer, secret: Mapping[str, bytes]) -> Pooler | None:
         settings, databases = await _ask(at, secret, "SHOW CONFIG", "SHOW DATABASES")
     except Unavailable:
         return None
-    revision = next((row["value"] for row in settings if row["key"] == MARK), "")
-    return Pooler(str(revision), any(int(row["paused"]) for row in databases))
+    said = {row["key"]: row["value"] for row in settings}
+    connections = int(said.get(CONNECTIONS) or 0)
+    return Pooler(str(said.get(MARK) or ""), any(int(row["paused"]) for row in databases), connections)
 
 
 async def reload(at: Peer, secret: Mapping[str, bytes]) -> None:

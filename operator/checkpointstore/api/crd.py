@@ -7,6 +7,7 @@ import yaml
 from pydantic.alias_generators import to_camel
 
 from ..features.backup import recovery_spec
+from ..features.pooler import spec as pooler
 from ..kernel.naming import NAME_LIMIT, NAME_PATTERN, NAME_RULE
 from ..providers.spec import rules
 from . import backup
@@ -139,6 +140,9 @@ def _root() -> dict[str, Any]:
     spec = _structural(schema, definitions)
     spec["properties"]["postgres"]["x-kubernetes-validations"] = rules()
     spec["default"] = {}
+    pool = spec["properties"]["pooler"]
+    pool["x-kubernetes-validations"] = list(pooler.RULES)
+    pool["properties"]["autoscaling"]["x-kubernetes-validations"] = list(pooler.AUTOSCALING_RULES)
     bootstrap = spec["properties"]["bootstrap"]
     bootstrap["x-kubernetes-validations"] = [
         {

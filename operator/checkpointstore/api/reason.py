@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from ..features.backup.record import SUCCEEDED
 from ..kernel.condition import (
+    AUTOSCALING_LIMITED,
     BACKUP_VERIFIED,
     CONTINUOUS_ARCHIVING,
     INITIALIZED,
@@ -265,6 +266,7 @@ _POOLER = Subject(
                 Reason("RollingOut", "Some are ready; others are being replaced or are missing."),
                 Reason("WaitingForTurn", "A new release is due here; another store takes it up first."),
                 Reason("Reloading", "All are ready; not all run with the present configuration yet."),
+                Reason("Scaling", "The load has asked for another size, which the pods are taking up."),
             ),
         ),
         (
@@ -272,6 +274,41 @@ _POOLER = Subject(
             (
                 Reason("NoPoolerReady", "None is ready."),
                 Reason("Hibernated", "The annotation `checkpointstore.dev/hibernate` is set: no pods run."),
+            ),
+        ),
+    ),
+)
+_AUTOSCALING = Subject(
+    AUTOSCALING_LIMITED,
+    "Something keeps the pooler smaller than its load asks for. Only with `spec.pooler.autoscaling`; it never changes "
+    "Ready. Unknown: the load cannot be told, and the pooler stays as it is.",
+    Status.FALSE,
+    (
+        (Status.FALSE, (Reason("WithinLimits", "Nothing does."),)),
+        (
+            Status.TRUE,
+            (
+                Reason("MaxInstancesReached", "PgBouncer's pods are busy, and there are as many as there may be."),
+                Reason("ServerConnectionsExhausted", "Clients wait, and the server has no connections left for them."),
+                Reason("PostgresSaturated", "Clients wait for a server whose processors are busy."),
+            ),
+        ),
+        (
+            Status.UNKNOWN,
+            (
+                Reason("Pending", "The load has not been looked at yet."),
+                Reason("PrometheusMissing", "Neither the spec nor the operator names a Prometheus."),
+                Reason("PrometheusUnreachable", "Prometheus does not answer."),
+                Reason("PrometheusRefuses", "Prometheus answers with an error; the message has its status."),
+                Reason("SecretMissing", "A Secret that `autoscaling.prometheus` names does not exist."),
+                Reason("SecretIncomplete", "A Secret that `autoscaling.prometheus` names lacks a key."),
+                Reason("SamplesMissing", "Prometheus has no samples of a pooler's pod, or a pod is not ready."),
+                Reason("SamplesStale", "Prometheus has read nothing from a pooler's pod for a while."),
+                Reason(
+                    "SamplesContradictory",
+                    "Samples that cannot be true: no numbers, from the future, from a counter that began anew, or "
+                    "several that disagree.",
+                ),
             ),
         ),
     ),
@@ -368,6 +405,7 @@ CONDITIONS = (
     _POSTGRES,
     _SCHEMA,
     _POOLER,
+    _AUTOSCALING,
     _ARCHIVING,
     _LAST_BACKUP,
     _VERIFIED,
@@ -399,5 +437,6 @@ EVENTS = (
     Event("Normal", "Recovered", "The store's data was recovered from a backup, and to which moment."),
     Event("Warning", "ArchivingStopped", "ContinuousArchiving became False, and how long that can last."),
     Event("Normal", "ArchivingResumed", "ContinuousArchiving became True again."),
+    Event("Normal", "PoolerScaled", "The pooler gets another size, from which to which, and why."),
     Event("Warning", "PoolerUnreachable", "The node of a pooler pod does not answer; the pod is deleted."),
 )

@@ -55,6 +55,29 @@ CREATED = (
         'spec.pooler.poolMode: Unsupported value: "Statement": supported values: "Transaction", "Session"',
     ),
     Refused(
+        "a number of pooler pods, and autoscaling",
+        {"pooler": {"instances": 2, "autoscaling": {}}},
+        'spec.pooler.autoscaling: Invalid value: "object": set at most one of instances and autoscaling',
+    ),
+    Refused(
+        "fewer pooler pods at most than at least",
+        {"pooler": {"autoscaling": {"minInstances": 4, "maxInstances": 2}}},
+        'spec.pooler.autoscaling.minInstances: Invalid value: "object": minInstances must not be above maxInstances',
+    ),
+    Refused(
+        "a wait without a unit",
+        {"pooler": {"autoscaling": {"maxWait": "50"}}},
+        'spec.pooler.autoscaling.maxWait: Invalid value: "50": spec.pooler.autoscaling.maxWait in body should match '
+        "'^[1-9][0-9]{0,4}(ms|s)$'",
+    ),
+    Refused(
+        "a Prometheus that is no URL",
+        {"pooler": {"autoscaling": {"prometheus": {"url": "prometheus:9090"}}}},
+        'spec.pooler.autoscaling.prometheus.url: Invalid value: "prometheus:9090": '
+        "spec.pooler.autoscaling.prometheus.url in body should match "
+        "'^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*/?$'",
+    ),
+    Refused(
         "unknown schema module",
         {"schema": {"modules": ["LangGraf"]}},
         'spec.schema.modules[0]: Unsupported value: "LangGraf": supported values: "LangGraph"',

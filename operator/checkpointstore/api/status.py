@@ -166,5 +166,14 @@ STATUS: dict[str, Any] = _object(
         bytes=_count("Bytes that were restored."),
         duration=_text("How long it took."),
     ),
-    pooler=_object("The pooler's pods.", instances=_number("Pods wanted."), readyInstances=_number("Pods ready.")),
+    pooler=_object(
+        "The pooler's pods.",
+        instances=_number("Pods that there shall be now."),
+        readyInstances=_number("Pods ready."),
+        desiredInstances=_number("Pods that the load asks for, or the spec."),
+        poolSize=_number("Server connections that each pod may have now."),
+        desiredPoolSize=_number("Server connections of each pod that the load asks for, or the server allows."),
+        lastScaleTime=_moment("When the load last asked for another size."),
+        why=_text("Why it has this size."),
+    ),
 )

@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError, model_validator
 from ..features.backup.recovery_spec import Recovery
 from ..features.backup.spec import Backup
 from ..features.network_policy import NetworkPolicy
-from ..features.pooler import Pooler
+from ..features.pooler.spec import Pooler
 from ..features.schema.slice import Schema
 from ..kernel.errors import Refused
 from ..kernel.fragment import Fragment
@@ -84,7 +84,7 @@ class StoreSpec(Fragment):
 
     def secrets(self) -> frozenset[str]:
         """The names of the Secrets that a person made for it, but for that of an external server."""
-        places = (self.backup, self.bootstrap.recovery and self.bootstrap.recovery.source)
+        places = (self.backup, self.bootstrap.recovery and self.bootstrap.recovery.source, self.pooler)
         return frozenset(name for place in places if place for name in place.secrets())
 
 

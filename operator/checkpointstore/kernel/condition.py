@@ -25,6 +25,9 @@ POSTGRES_AVAILABLE = "PostgresAvailable"
 CONTINUOUS_ARCHIVING = "ContinuousArchiving"
 LAST_BACKUP_SUCCEEDED = "LastBackupSucceeded"
 BACKUP_VERIFIED = "BackupVerified"
+AUTOSCALING_LIMITED = "AutoscalingLimited"
+# True is what a person should look at.
+ABNORMAL = frozenset({AUTOSCALING_LIMITED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ def fold(parts: Iterable[Condition], serving: bool | None, paused: bool = False)
     rooms = tuple(part for part in parts if part.type not in (READY, RECONCILING))
     stalled = next((part for part in parts if part.stalls), None)
     busy = next((part for part in parts if part.busy), None)
-    cause = stalled or busy or next((part for part in parts if part.status is not Status.TRUE), None)
+    cause = stalled or busy or next((part for part in parts if _unmet(part)), None)
     if serving:
         ready = true(READY, "Serving", "Applications can read and write through the binding")
     else:
@@ -98,6 +101,10 @@ def fold(parts: Iterable[Condition], serving: bool | None, paused: bool = False)
         else Condition(STALLED, Status.FALSE, "Progressing" if busy else "Converged"),
         *rooms,
     )
+
+
+def _unmet(part: Condition) -> bool:
+    return part.status is not Status.TRUE and part.type not in ABNORMAL
 
 
 def written(

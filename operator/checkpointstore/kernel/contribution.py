@@ -20,6 +20,8 @@ class Contribution:
     """This room's part of .status."""
     release: bool = False
     """It rolls out, or waits to roll out, what a new release of the operator brought."""
+    quiet: frozenset[str] = frozenset()
+    """Components whose coming, going and changing is no change of the store now: its load asked for it."""
     again: timedelta | None = None
     """Look again after this, even if nothing wakes us."""
 

@@ -25,6 +25,8 @@ class Platform:
     cluster_domain: str = "cluster.local"
     namespace: str = "checkpointstore-system"
     """Where the operator itself runs."""
+    prometheus: str = ""
+    """The Prometheus of stores that name none; "" where there is none."""
 
 
 @dataclass(frozen=True, slots=True)

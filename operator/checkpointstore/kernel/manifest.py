@@ -69,16 +69,39 @@ def _list_key(items: Sequence[Any]) -> str | None:
     return None
 
 
+def applied(live: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a live object we have set, without what tells which object it is; empty where nothing is ours."""
+    fields = _ours(live)
+    return dict(_part(live, fields)) if fields else {}
+
+
+def _part(value: Any, fields: Mapping[str, Any]) -> Any:
+    """The part of a value that `fields`, in the form of fieldsV1, names; an empty one is all of it."""
+    below = {path: deeper for path, deeper in fields.items() if path != "."}
+    if not below:
+        return value
+    if isinstance(value, Mapping):
+        return {path[2:]: _part(value[path[2:]], deeper) for path, deeper in below.items() if path[2:] in value}
+    keyed = ((_keyed(value, path[2:]), deeper) for path, deeper in below.items() if path.startswith("k:"))
+    return [_part(item, deeper) for item, deeper in keyed if item is not None]
+
+
+def _ours(live: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The fields that we have set, in the form of fieldsV1; None where there are none."""
+    for entry in live.get("metadata", {}).get("managedFields", ()):
+        if entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Apply" and not entry.get("subresource"):
+            fields: Mapping[str, Any] = entry.get("fieldsV1", {})
+            return fields
+    return None
+
+
 def _owned(live: Mapping[str, Any], desired: Mapping[str, Any]) -> bool:
     """Whether managedFields say that the fields of `desired`, and only they, are ours.
 
     A stranger who adds to a list that is one value for the API server takes the whole list from us.
     """
-    for entry in live.get("metadata", {}).get("managedFields", ()):
-        if entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Apply" and not entry.get("subresource"):
-            fields = entry.get("fieldsV1", {})
-            return not _unset(fields, desired) and _held(fields, _without_identity(desired))
-    return False
+    fields = _ours(live)
+    return fields is not None and not _unset(fields, desired) and _held(fields, _without_identity(desired))
 
 
 def _without_identity(desired: Mapping[str, Any]) -> dict[str, Any]:

@@ -100,6 +100,24 @@ class Pooler:
     """Of its files, as it has loaded them."""
     paused: bool = False
     """Its clients wait."""
+    connections: int = 0
+    """Server connections that it may have, 0 where it does not tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """What the autoscaler last decided."""
+
+    instances: int
+    connections: int
+    """Server connections of each pod."""
+    changed: float
+    """When it last decided otherwise, seconds since 1970; 0 for never."""
+    why: str
+    """Why this size."""
+    reason: str
+    """One word for whether something keeps it from growing, as docs/api.md lists them."""
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +149,8 @@ class Observed:
     """The CheckpointBackup that the store is to be recovered from."""
     progress: Mapping[str, Progress] = field(default_factory=dict)
     """How far recoveries are, by their pods."""
+    scale: Scale | None = None
+    """What the autoscaler last decided; None where it has not looked yet, or there is none."""
     turn: bool = True
     """Whether it is this store's turn to roll a new release of the operator out: stores go one after another."""
     server: Server | None = None

@@ -9,7 +9,8 @@ from typing import TypeVar
 from .. import __version__
 from ..adapters import kube
 from ..adapters.kube import Kube
-from ..features.pooler import CONFIG, EXPORTER_PORT
+from ..features.pooler.configuration import CONFIG
+from ..features.pooler.workload import EXPORTER_PORT
 from ..kernel.action import Manifest
 from ..kernel.errors import Refused, StoreError, Unavailable
 from ..kernel.naming import STORE_LABEL

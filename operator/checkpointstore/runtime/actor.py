@@ -19,6 +19,7 @@ from ..kernel.errors import Refused, StoreError, Unavailable
 from ..kernel.manifest import merge_patch
 from ..kernel.naming import FINALIZER
 from . import metrics
+from .autoscaler import Autoscaler
 from .execute import emit, execute, mark
 from .gauge import Gauge
 from .limit import Limit
@@ -60,6 +61,7 @@ class Actors:
         self._limits: dict[Key, Limit] = {}
         self.sentinel = Sentinel(lambda store: self.nudge(Key(*store.split("/"))))
         self.gauge = Gauge(lambda store: self.nudge(Key(*store.split("/"))))
+        self.autoscaler = Autoscaler(kube, lambda store: self.nudge(Key(*store.split("/"))))
         self.last_pass = time.monotonic()
 
     @property
@@ -99,6 +101,7 @@ class Actors:
         self._wakes.clear()
         self._waiting.clear()
         self._turn = None
+        self.autoscaler.clear()
         # Another pod leads and tells: what this one saw last would stand beside it for ever.
         metrics.STORES.forget_all()
 
@@ -143,6 +146,7 @@ class Actors:
         self._take_turns(key, release=False)
         self.sentinel.watch(str(key), ())
         self.gauge.watch(str(key), ())
+        self.autoscaler.watch(str(key), None)
         metrics.STORES.forget(key.namespace, key.name)
 
     async def _pass(self, key: Key, suspects: frozenset[Ref]) -> tuple[frozenset[Ref], dt.timedelta | None] | None:
@@ -186,8 +190,9 @@ class Actors:
         key = Key(store.namespace, store.name)
         self.sentinel.watch(str(key), node_addresses(observed))
         self.gauge.watch(str(key), instance_addresses(observed), archives=store.spec.backup is not None)
-        observed = replace(observed, turn=self._turn in (None, key))
+        observed = replace(observed, turn=self._turn in (None, key), scale=self.autoscaler.scale(str(key)))
         plan = reconcile.plan(store, observed, self._platform, now)
+        self.autoscaler.watch(str(key), plan.watch)
         # Its last new instance has to serve before the next store loses its first.
         self._take_turns(key, plan.release or (self._turn == key and not plan.settled))
         limit = self._limits.setdefault(key, Limit())

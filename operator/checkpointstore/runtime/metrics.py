@@ -68,6 +68,10 @@ FIGURES = (
         _seconds,
         "How long the last verification took that succeeded",
     ),
+    Figure("pooler_instances", "pooler.instances", float, "Pooler pods that there shall be"),
+    Figure("pooler_ready_instances", "pooler.readyInstances", float, "Pooler pods that are ready"),
+    Figure("pooler_desired_instances", "pooler.desiredInstances", float, "Pooler pods that the load asks for"),
+    Figure("pooler_pool_size", "pooler.poolSize", float, "Server connections that each pooler pod may have"),
     Figure("recovery_duration_seconds", "recovery.duration", _seconds, "How long the store's own recovery took"),
 )
 

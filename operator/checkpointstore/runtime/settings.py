@@ -32,6 +32,7 @@ def read(environ: Mapping[str, str] = os.environ) -> Settings:
             ),
             cluster_domain=environ.get(f"{PREFIX}CLUSTER_DOMAIN") or "cluster.local",
             namespace=environ.get("POD_NAMESPACE", "default"),
+            prometheus=environ.get(f"{PREFIX}PROMETHEUS_URL", ""),
         ),
         log_level=environ.get(f"{PREFIX}LOG_LEVEL", "info").upper(),
         own_namespace=environ.get("POD_NAMESPACE", "default"),

@@ -32,7 +32,7 @@ def test_read(spec: dict[str, Any] | None) -> None:
 
 def test_an_empty_spec_is_one_small_instance() -> None:
     spec = parse({}).spec
-    assert (spec.postgres.instances, spec.pooler.instances) == (1, 2)
+    assert (spec.postgres.instances, spec.pooler.least) == (1, 2)
     assert spec.postgres.storage.storage_class_name is None
     assert not spec.bootstrap.adopt
 

@@ -41,3 +41,9 @@ def test_a_comparison_is_by_pairs_and_not_of_medians() -> None:
     assert sample.ratio([1.0, 2.0, 9.0], [9.0, 1.0, 3.0]).value == 2
     with pytest.raises(ValueError, match="argument 2 is"):
         sample.difference([1.0], [1.0, 2.0])
+
+
+@pytest.mark.parametrize(("count", "low", "high"), [(1, 1, 1), (6, 1, 6), (20, 6, 15), (60, 22, 39)])
+def test_the_interval_of_a_median_is_between_two_values(count: int, low: int, high: int) -> None:
+    """As tables of the binomial distribution have them."""
+    assert sample.interval([float(value) for value in range(1, count + 1)]) == (low, high)

@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checkpointstore.features import pooler
+from checkpointstore.features.pooler import slice as pooler
+from checkpointstore.features.pooler.size import capacity, rest
+from checkpointstore.features.pooler.spec import Pooler
 from checkpointstore.kernel.compute import Resources
 from checkpointstore.kernel.contribution import Database
 from checkpointstore.kernel.values import mebibytes, quantity
@@ -40,7 +42,7 @@ def test_poolers_of_two_revisions_together_leave_the_reserve_alone(memory: int, 
     """During a roll-out the pods of the old size and those of the new one are all there (maxSurge 100%)."""
     server = database(parameter.max_connections(memory, {}))
     free = server.max_connections - server.reserved_connections
-    taken = sum(pods * pooler.server_connections(server, pods) for pods in (old, new))
+    taken = sum(rest(Pooler(instances=pods), capacity(server)).total for pods in (old, new))
     assert taken <= max(free, old + new)
 
 
@@ -48,7 +50,7 @@ def test_poolers_of_two_revisions_together_leave_the_reserve_alone(memory: int, 
 def test_every_pooler_has_a_connection_however_small_the_server(asked: int, pods: int) -> None:
     server = database(parameter.max_connections(1024, {"max_connections": str(asked)}))
     assert server.max_connections == asked
-    assert pooler.server_connections(server, pods) >= 1
+    assert rest(Pooler(instances=pods), capacity(server)).connections >= 1
 
 
 @given(memory=st.integers(1, 1 << 20), storage=st.integers(0, 1 << 50), wanted=st.sampled_from(("", "50", "500")))
@@ -121,6 +123,8 @@ def test_the_poolers_condition(
 ) -> None:
     counted = {"observedGeneration": 1, "replicas": there, "updatedReplicas": there, "readyReplicas": ready}
     live = {"metadata": {"generation": 1}, "spec": {"replicas": wanted}, "status": counted}
-    told = pooler._available(pooler.Pooler(), *pooler._count(live), hibernated, waits=False, loaded=loaded)
+    ready_pods, updated = pooler._count(live)
+    pods = pooler._Pods({}, ready_pods, updated, release=False, waits=False, resizes=False)
+    told = pooler._available(2, pods, updated, loaded, hibernated)
     assert told.reason == reason
     assert pooler._count(None) == (0, False)

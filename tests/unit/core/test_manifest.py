@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from checkpointstore.kernel.manifest import FIELD_MANAGER, covers
+from checkpointstore.kernel.manifest import FIELD_MANAGER, applied, covers
 
 META = {"name": "agents", "namespace": "shop"}
 
@@ -171,3 +171,11 @@ def test_covered(row: tuple[dict[str, Any], dict[str, Any]]) -> None:
 @pytest.mark.parametrize("row", NOT_COVERED.values(), ids=NOT_COVERED)
 def test_not_covered(row: tuple[dict[str, Any], dict[str, Any]]) -> None:
     assert not covers(*row)
+
+
+def test_what_we_have_set_is_found_among_defaults_and_what_others_set() -> None:
+    body = {"containers": [{**CONTAINER, "imagePullPolicy": "Always"}, {"name": "injected"}], "replicas": 2}
+    found = live(OWN_CONTAINER, spec=body)
+    assert applied(found) == {"spec": {"containers": [CONTAINER]}}
+    assert covers(found, desired(**applied(found)))
+    assert applied(live({}, entries=[], spec=body)) == {}

@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from unittest.mock import patch
 
 from checkpointstore import reconcile
-from checkpointstore.features import pooler
-from checkpointstore.kernel.action import Apply, Program, Reload
+from checkpointstore.features.pooler import slice as pooler
+from checkpointstore.features.pooler import workload
+from checkpointstore.kernel.action import Apply, Manifest, Program, Reload
 from checkpointstore.kernel.condition import Status
 from checkpointstore.kernel.naming import REVISION
 from checkpointstore.kernel.observed import Observed, Pooler
@@ -122,6 +124,32 @@ def test_another_image_waits_for_the_stores_turn() -> None:
         world.command("paused", "true")
         paused = reconcile.plan(world.store(), world.observed(), newer, world.server.now)
         assert (paused.release, paused.settled) == (False, True)
+
+
+def test_what_else_a_release_changes_waits_too_and_a_change_of_size_does_not() -> None:
+    newer = replace(PLATFORM, images=replace(PLATFORM.images, pgbouncer="images/pgbouncer:2"))
+    with World() as world:
+        world.make().settle()
+        # As another release would have made the pods.
+        with patch.object(workload, "EXPORTER_PORT", 9999):
+            waits, goes = (
+                reconcile.plan(world.store(), replace(world.observed(), turn=turn), newer, world.server.now)
+                for turn in (False, True)
+            )
+            assert deployed(waits) is None
+            assert "9999" in str(deployed(goes))
+            world.change(pooler={"instances": 1})
+            smaller = reconcile.plan(world.store(), replace(world.observed(), turn=False), newer, world.server.now)
+        made = deployed(smaller)
+        assert made is not None
+        assert made["spec"]["replicas"] == 1
+        assert "9999" not in str(made)
+
+
+def deployed(plan: reconcile.Plan) -> Manifest | None:
+    """The Deployment that a plan applies."""
+    found = (item.manifest for item in plan.actions if isinstance(item, Apply))
+    return next((item for item in found if item["kind"] == "Deployment"), None)
 
 
 def images(plan: reconcile.Plan) -> set[str]:

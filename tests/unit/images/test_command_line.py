@@ -11,7 +11,7 @@ from images.engine import Order
 from images.network import Lent
 from images.recipe import RECIPES, Recipe
 
-NAMES = ["postgres", "pgbouncer", "operator", "agent"]
+NAMES = ["postgres", "pgbouncer", "operator", "agent", "prometheus"]
 
 
 class Storage:
@@ -113,5 +113,7 @@ def test_sizes_says_what_is_not_built(monkeypatch: pytest.MonkeyPatch, capsys: p
 def test_an_unknown_name_gets_one_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert call(monkeypatch, Storage(), "build", "mysql") == 1
     said = capsys.readouterr()
-    assert said.err == "images: there is no image 'mysql': name one of postgres, pgbouncer, operator, agent.\n"
+    assert (
+        said.err == "images: there is no image 'mysql': name one of postgres, pgbouncer, operator, agent, prometheus.\n"
+    )
     assert said.out == ""

@@ -64,7 +64,7 @@ def test_what_starts_is_a_program_and_no_shell(recipe: Recipe) -> None:
     stage = last_stage(recipe)
     start = json.loads(stage.get("ENTRYPOINT") or stage["CMD"])
     assert len(start) == 1
-    assert start[0] in ("patroni", "pgbouncer", "checkpointstore", "python3")
+    assert start[0] in ("patroni", "pgbouncer", "checkpointstore", "python3", "prometheus")
 
 
 def test_pgbouncers_stop_signal_is_the_draining_one() -> None:
@@ -95,7 +95,7 @@ def test_debian_packages_are_pinned(recipe: Recipe) -> None:
 def test_python_packages_are_pinned(name: str) -> None:
     lines = [line for line in (ROOT / name).read_text().splitlines() if not line.startswith("#")]
     assert lines
-    assert all(re.fullmatch(r"[\w.-]+(\[\w+\])?==[\w.]+", line) for line in lines)
+    assert all(re.fullmatch(r"[\w.-]+(\[\w+\])?==(\d+!)?[\w.]+", line) for line in lines)
 
 
 def pinned(lines: Iterable[str]) -> dict[str, str]:

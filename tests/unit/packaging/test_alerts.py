@@ -8,6 +8,7 @@ import yaml
 
 from charts import sync
 from checkpointstore.api.reason import CONDITIONS
+from checkpointstore.features.pooler import load
 from checkpointstore.runtime import metrics
 from tests.unit.packaging.rendered import Rendered
 
@@ -47,8 +48,8 @@ def test_a_rule_says_how_bad_it_is_and_which_page_helps(rule: dict[str, Any]) ->
 
 @each_rule
 def test_a_rule_asks_for_what_the_operator_tells(rule: dict[str, Any]) -> None:
-    known = {family.name for family in metrics.REGISTRY.collect()}
-    asked = re.findall(r"\b(checkpointstore_\w+)", rule["expr"])
+    known = {family.name for family in metrics.REGISTRY.collect()} | load.GAUGES | load.COUNTERS
+    asked = re.findall(r"\b((?:checkpointstore|pgbouncer)_\w+)", rule["expr"])
     assert asked
     assert {name.removesuffix("_count") for name in asked} <= known
     for type_, others in re.findall(r'type="(\w+)",(.*?)}', rule["expr"]):

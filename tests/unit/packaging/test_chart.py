@@ -43,6 +43,8 @@ def test_defaults_install_one_operator_for_every_namespace() -> None:
         "ClusterRole/checkpointstore-operator-edit",
         "ClusterRole/checkpointstore-operator-view",
         "ClusterRoleBinding/checkpointstore-operator",
+        "ConfigMap/checkpointstore-operator-dashboard-fleet",
+        "ConfigMap/checkpointstore-operator-dashboard-store",
         "CustomResourceDefinition/checkpointbackups.checkpointstore.dev",
         "CustomResourceDefinition/checkpointstores.checkpointstore.dev",
         "Deployment/checkpointstore-operator",
@@ -111,6 +113,7 @@ def test_values_reach_the_pod(tmp_path: Path) -> None:
         "imagePullSecrets": [{"name": "registry"}],
         "clusterDomain": "corp.example",
         "logLevel": "DEBUG",
+        "prometheus": {"url": "https://prometheus.example/team"},
         "resources": {"limits": {"memory": "1Gi"}},
         "nodeSelector": {"disk": "ssd"},
         "tolerations": [{"key": "infra", "operator": "Exists"}],
@@ -128,10 +131,34 @@ def test_values_reach_the_pod(tmp_path: Path) -> None:
     assert environment["CHECKPOINTSTORE_IMAGE_PGBOUNCER"] == "registry.example/pgb:1"
     assert environment["CHECKPOINTSTORE_CLUSTER_DOMAIN"] == "corp.example"
     assert environment["CHECKPOINTSTORE_LOG_LEVEL"] == "DEBUG"
+    assert environment["CHECKPOINTSTORE_PROMETHEUS_URL"] == "https://prometheus.example/team"
     assert container["resources"]["limits"]["memory"] == "1Gi"
     for key in ("imagePullSecrets", "nodeSelector", "tolerations", "affinity", "priorityClassName"):
         assert pod[key] == values[key]
     assert chart.one("Deployment")["spec"]["template"]["metadata"]["annotations"]["team"] == "agents"
+
+
+MONITORED = ("--api-versions", "monitoring.coreos.com/v1")
+
+
+def test_monitors_find_every_port_that_the_pods_name() -> None:
+    chart = Rendered(*MONITORED, "--set", "monitors.labels.release=mine,monitors.interval=5s")
+    stores, operator = chart.one("PodMonitor"), chart.one("ServiceMonitor")
+    assert stores["spec"]["namespaceSelector"] == {"any": True}
+    assert {item["port"] for item in stores["spec"]["podMetricsEndpoints"]} == {"metrics", "filesystem"}
+    assert stores["spec"]["podTargetLabels"] == ["checkpointstore.dev/store"]
+    service = chart.one("Service", "checkpointstore-operator-metrics")
+    assert operator["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    assert operator["spec"]["endpoints"] == [{"port": "http", "honorLabels": True, "interval": "5s"}]
+    assert service["spec"]["ports"][0]["name"] == "http"
+    assert {item["metadata"]["labels"]["release"] for item in (stores, operator)} == {"mine"}
+    some = Rendered(*MONITORED, "--set", "watchNamespaces={shop,bank}").one("PodMonitor")
+    assert some["spec"]["namespaceSelector"] == {"matchNames": ["shop", "bank"]}
+
+
+@pytest.mark.parametrize("arguments", [(), (*MONITORED, "--set", "monitors.enabled=false")])
+def test_there_is_no_monitor_without_the_api_or_when_it_is_switched_off(arguments: tuple[str, ...]) -> None:
+    assert Rendered(*arguments).all("PodMonitor") + Rendered(*arguments).all("ServiceMonitor") == []
 
 
 def test_crd_is_the_generated_one_and_outlives_the_release() -> None:

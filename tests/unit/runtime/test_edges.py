@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from checkpointstore.adapters import certificate
-from checkpointstore.features.pooler import OPERATORS
+from checkpointstore.features.pooler.configuration import OPERATORS
 from checkpointstore.kernel.action import Delete, Emit, GeneratePassword, IssueAuthority, Ref
 from checkpointstore.kernel.errors import Refused, StoreError, Unavailable
 from checkpointstore.kernel.naming import ROTATION, SINCE, SOURCE

@@ -1,0 +1,107 @@
+"""Questions to a Prometheus; its client is synchronous, so each is asked in a thread of its own."""
+
+import asyncio
+import re
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import requests
+from prometheus_api_client.exceptions import PrometheusApiClientException
+from prometheus_api_client.prometheus_connect import PrometheusConnect
+from urllib3.util import Retry
+
+from ..features.pooler.load import Series
+from ..kernel.errors import Refused, Unavailable
+
+TIMEOUT = 5
+LIMIT = 16 * 1024 * 1024
+"""Bytes of an answer: twenty pods that are read each second stay below it."""
+T = TypeVar("T")
+# Fewer than the threads that there are: who does not answer keeps one for seconds.
+_ASKED_AT_ONCE = asyncio.Semaphore(4)
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Where a Prometheus is and how to get in. `ca` is PEM, "" for the public authorities."""
+
+    url: str
+    ca: str = ""
+    token: str = field(default="", repr=False)
+    login: tuple[str, str] | None = field(default=None, repr=False)
+
+
+async def samples(access: Access, query: str) -> tuple[Series, ...]:
+    """The time series that a range selector gives.
+
+    Raises Unavailable when nobody answers in time, Refused("PrometheusRefuses") when the answer is no.
+    """
+    return await _ask(access, query, _series)
+
+
+async def value(access: Access, query: str) -> float | None:
+    """The one number that a query gives, None where it gives none. Raises as `samples` does."""
+    return await _ask(access, query, _number)
+
+
+def _series(found: Sequence[Any]) -> tuple[Series, ...]:
+    return tuple(
+        Series(
+            str(item["metric"].get("__name__", "")),
+            item["metric"],
+            tuple((float(at), float(number)) for at, number in item.get("values", ())),
+        )
+        for item in found
+    )
+
+
+def _number(found: Sequence[Any]) -> float | None:
+    return float(found[0]["value"][1]) if len(found) == 1 else None
+
+
+async def _ask(access: Access, query: str, read: Callable[[Sequence[Any]], T]) -> T:
+    async with _ASKED_AT_ONCE:
+        try:
+            async with asyncio.timeout(2 * TIMEOUT):
+                return read(await asyncio.to_thread(_asked, access, query))
+        except (PrometheusApiClientException, ValueError, LookupError, TypeError, AttributeError) as error:
+            raise Refused(
+                "PrometheusRefuses", f"{access.url} does not answer as Prometheus does: {_brief(error)}"
+            ) from None
+        except (requests.RequestException, TimeoutError, OSError) as error:
+            raise Unavailable(f"{access.url} does not answer: {type(error).__name__}") from None
+
+
+def _asked(access: Access, query: str) -> Sequence[Any]:
+    with tempfile.TemporaryDirectory() as folder, requests.Session() as session:
+        session.trust_env = False
+        session.hooks["response"].append(_bounded)
+        if access.ca:
+            file = Path(folder) / "ca.crt"
+            file.write_text(access.ca)
+            session.verify = str(file)
+        if access.token:
+            session.headers["Authorization"] = f"Bearer {access.token}"
+        session.auth = access.login
+        client = PrometheusConnect(url=access.url.rstrip("/"), session=session, timeout=TIMEOUT, retry=Retry(0))
+        found = client.custom_query(query)
+        return found if isinstance(found, list) else []
+
+
+def _bounded(answer: requests.Response, **_: Any) -> None:
+    """Read an answer that a person's own server gives, and not more of it than any real one has."""
+    content = bytearray()
+    for chunk in answer.iter_content(65536):
+        content += chunk
+        if len(content) > LIMIT:
+            raise requests.exceptions.ContentDecodingError("too long")
+    answer._content = bytes(content)
+
+
+def _brief(error: Exception) -> str:
+    """An HTTP status, or the kind of the fault; the server's own page goes no further, as it may be anybody's."""
+    status = re.match(r"HTTP Status Code [0-9]+", str(error))
+    return status[0] if status else type(error).__name__

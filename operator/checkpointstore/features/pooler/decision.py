@@ -1,0 +1,189 @@
+"""`decide()`: what the load asks of the pooler. First which part of it is full, then what helps, then whether it may.
+
+| full | asks for | held back by |
+|---|---|---|
+| PgBouncer's one thread, or its slots for clients | another pod | maxInstances; server connections, all at work |
+| server connections | more of them for each pod | the server's budget; a busy server |
+| nothing, for as long as scaleDownAfter | what the highest demand of that time needs | nothing |
+
+It grows at once and shrinks late, grows at four fifths of what there is and shrinks to three: at constant load it
+rests. What cannot be told is never taken for little.
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+from .load import MISSING, Gap, Load
+from .size import Size
+
+CROWDED, ROOMY = 0.8, 0.6
+FULL, SPARE = 0.9, 2.0
+"""Server connections are full from that share on, and twice the highest demand is kept when they become fewer."""
+SATURATED = 0.95
+# Who waits now and then is not calm.
+CALM = 0.25
+LINGER = 120.0
+"""For so many seconds a limit is told after it was last met, and samples that new pods do not have yet are no news."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """What stands in the way of a larger size, or that nothing does."""
+
+    reason: str
+    message: str
+
+
+WITHIN = Limit("WithinLimits", "The pooler is as large as its load needs")
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the spec and the server's budget allow."""
+
+    least: Size
+    """Without load."""
+    most: int
+    """Pods."""
+    capacity: int
+    """Server connections of all pods together."""
+    wait: float
+    """Seconds that a transaction may wait on average."""
+    patience: float
+    """Seconds for which less must have sufficed."""
+    core: float
+    """Cores that one pod can use."""
+    slots: int
+    """Clients that one pod takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    processor: float
+    clients: float
+    connections: float
+
+    def __or__(self, other: "Demand") -> "Demand":
+        return Demand(
+            max(self.processor, other.processor),
+            max(self.clients, other.clients),
+            max(self.connections, other.connections),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Calm:
+    """A time in which less would have sufficed: since when, and the most that was asked for."""
+
+    since: float
+    peak: Demand
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    size: Size
+    changed: float = 0.0
+    """When the size was last another one."""
+    why: str = "Nothing has asked for more yet"
+    """Why the pooler has this size."""
+    calm: Calm | None = None
+    reason: str = WITHIN.reason
+    message: str = WITHIN.message
+    limited: float = 0.0
+    """When a limit was last met."""
+
+
+def decide(load: Load | Gap, state: State, rules: Rules, now: float) -> State:
+    """The next state. Times are seconds since 1970."""
+    if isinstance(load, Gap):
+        if load.reason == MISSING and now - state.changed <= LINGER:
+            return replace(state, calm=None)
+        return replace(state, calm=None, reason=load.reason, message=load.message)
+    if load.since <= state.changed:
+        return state
+    asked = _growth(load, state.size, rules)
+    if isinstance(asked, Limit):
+        return replace(state, calm=None, reason=asked.reason, message=asked.message, limited=now)
+    if now - state.limited > LINGER:
+        state = replace(state, reason=WITHIN.reason, message=WITHIN.message)
+    if asked is not None:
+        size, why = asked
+        return replace(state, size=size, changed=now, why=why, calm=None)
+    return _calmed(load, state, rules, now)
+
+
+def _growth(load: Load, size: Size, rules: Rules) -> tuple[Size, str] | Limit | None:
+    """A larger size and why, what stands in its way, or None where nothing is full."""
+    fullness = {
+        "PgBouncer's one thread is": load.processor / (size.instances * rules.core),
+        "Its slots for clients are": load.clients / (size.instances * rules.slots),
+    }
+    what, share = max(fullness.items(), key=lambda item: item[1])
+    if share >= CROWDED:
+        return _more_pods(load, size, rules, what, share)
+    if load.busiest >= FULL * size.connections:
+        larger = _larger_pools(load, size, rules)
+        # Nobody is limited who does not wait.
+        return larger if load.wait > rules.wait or not isinstance(larger, Limit) else None
+    return None
+
+
+def _more_pods(load: Load, size: Size, rules: Rules, what: str, share: float) -> tuple[Size, str] | Limit:
+    if size.instances >= rules.most:
+        return Limit("MaxInstancesReached", f"{what} full in all {size.instances} pods: raise maxInstances")
+    if _spent(load, size, rules) or size.instances >= rules.capacity:
+        return _exhausted(rules)
+    instances = min(rules.most, rules.capacity, math.ceil(size.instances * share / ROOMY))
+    connections = min(size.connections, rules.capacity // instances)
+    return Size(instances, connections), f"{what} nearly full in {size.instances} pods"
+
+
+def _larger_pools(load: Load, size: Size, rules: Rules) -> tuple[Size, str] | Limit:
+    room = rules.capacity // size.instances
+    if room <= size.connections:
+        return _exhausted(rules)
+    if load.server is not None and load.server >= SATURATED:
+        return Limit(
+            "PostgresSaturated",
+            "Clients wait, and the processors of the primary's node are busy: more server connections would only make "
+            "each slower. Give PostgreSQL more",
+        )
+    asked = max(2 * size.connections, math.ceil((load.busy + load.waiting) / size.instances))
+    return Size(size.instances, min(room, asked)), f"All {size.connections} server connections of a pod were at work"
+
+
+def _spent(load: Load, size: Size, rules: Rules) -> bool:
+    """Every server connection that there may be is at work."""
+    return size.total + size.instances > rules.capacity and load.busy >= FULL * size.total
+
+
+def _exhausted(rules: Rules) -> Limit:
+    return Limit(
+        "ServerConnectionsExhausted",
+        f"Clients wait, and the poolers have all {rules.capacity} server connections that they may have, half of what "
+        "the server leaves them: raise its max_connections, which needs memory and a restart",
+    )
+
+
+def _calmed(load: Load, state: State, rules: Rules, now: float) -> State:
+    """Smaller, once less has sufficed for long enough."""
+    if load.wait > CALM * rules.wait:
+        return replace(state, calm=None)
+    demand = Demand(load.processor, load.clients, load.busy + load.waiting)
+    calm = Calm(state.calm.since, state.calm.peak | demand) if state.calm else Calm(now, demand)
+    size = needed(calm.peak, rules)
+    if size == state.size or size.instances > state.size.instances or size.total > state.size.total:
+        return replace(state, calm=None)
+    if now - calm.since < rules.patience:
+        return replace(state, calm=calm)
+    why = "Less has sufficed for as long as scaleDownAfter says"
+    return State(size, changed=now, why=why)
+
+
+def needed(demand: Demand, rules: Rules) -> Size:
+    """The size that a demand needs, with room."""
+    shares = demand.processor / (ROOMY * rules.core), demand.clients / (ROOMY * rules.slots)
+    instances = max(rules.least.instances, min(rules.most, math.ceil(max(shares))))
+    connections = math.ceil(SPARE * demand.connections / instances)
+    most = max(1, rules.capacity // instances)
+    return Size(instances, min(most, max(rules.least.connections, connections)))

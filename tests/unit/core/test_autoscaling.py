@@ -1,0 +1,205 @@
+"""The autoscaler over thousands of made-up histories: bounded, at rest at constant load, never down for no news."""
+
+import math
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from checkpointstore.features.pooler.decision import LINGER, Demand, Rules, State, decide, needed
+from checkpointstore.features.pooler.load import Gap, Load
+from checkpointstore.features.pooler.size import Size
+
+from .load import SCRAPE, Fleet, Offer, seen
+
+GAP = Gap("SamplesStale", "nobody reads")
+RULES = Rules(least=Size(2, 5), most=8, capacity=40, wait=0.05, patience=600, core=1.0, slots=2000)
+
+
+def rules(chance: random.Random) -> Rules:
+    """Some rules that a spec could give."""
+    least, most = sorted((chance.randint(1, 20), chance.randint(1, 20)))
+    capacity = max(most, chance.choice((1, 4, 20, 40, 140, 240)))
+    return Rules(
+        least=Size(least, max(1, min(20, capacity // most))),
+        most=most,
+        capacity=capacity,
+        wait=chance.choice((0.001, 0.05, 5.0)),
+        patience=chance.choice((15.0, 60.0, 600.0)),
+        core=chance.choice((0.1, 0.5, 1.0)),
+        slots=2000,
+    )
+
+
+def offer(chance: random.Random) -> Offer:
+    return Offer(
+        clients=chance.choice((0, 20, 200, 600, 5000, 40000)),
+        rate=chance.choice((0.0, 10.0, 500.0, 5000.0, 50000.0)),
+        seconds=chance.choice((0.001, 0.01, 0.1)),
+        server=chance.choice((None, 0.1, 0.99)),
+    )
+
+
+def histories(soak: bool) -> Iterator[random.Random]:
+    for seed in range(10_000 if soak else 1_000):
+        yield random.Random(seed)
+
+
+@pytest.fixture(scope="module")
+def soak(request: pytest.FixtureRequest) -> bool:
+    return bool(request.config.getoption("--soak"))
+
+
+def test_within_bounds_and_budget_whatever_is_seen(soak: bool) -> None:
+    """Also the server connections of pods that reload late and leave slowly, at every moment."""
+    for chance in histories(soak):
+        law = rules(chance)
+        state, offered = State(law.least), offer(chance)
+        fleet = Fleet(law.least, law.capacity, chance)
+        for tick in range(120):
+            now = 1000.0 + 5 * tick
+            if chance.random() < 0.1:
+                offered = offer(chance)
+            load: Load | Gap = seen(offered, state.size, law, now, chance.uniform(-0.1, 0.1))
+            if chance.random() < 0.1:
+                load = GAP
+            before, state = state, decide(load, state, law, now)
+            assert law.least.instances <= state.size.instances <= law.most
+            assert state.size.connections >= 1
+            assert state.size.total <= law.capacity
+            if isinstance(load, Gap):
+                assert state.size == before.size
+            elif load.busy >= 0.9 * before.size.total and before.size.total + before.size.instances > law.capacity:
+                assert state.size.instances <= before.size.instances
+            fleet.tick(state.size, now)
+            assert fleet.connections <= law.capacity
+
+
+def test_constant_load_comes_to_rest_and_stays_there(soak: bool) -> None:
+    """After 20 minutes nothing changes any more; with noise of five per cent and little patience it may yet shrink."""
+    for chance in histories(soak):
+        law, offered = replace(rules(chance), patience=60.0), offer(chance)
+        state = State(Size(chance.randint(law.least.instances, law.most), law.least.connections))
+        noise = chance.choice((0.0, 0.05))
+        late: list[tuple[Size, Size]] = []
+        for tick in range(160):
+            now = 1000.0 + SCRAPE * tick
+            before = state.size
+            state = decide(seen(offered, state.size, law, now, chance.uniform(-noise, noise)), state, law, now)
+            if state.size != before and tick > 80:
+                late.append((before, state.size))
+        shrinks = all(new.total <= old.total and new.instances <= old.instances for old, new in late)
+        assert shrinks if noise else not late, (law, offered, late)
+
+
+def test_missing_samples_never_shrink_and_begin_the_wait_anew() -> None:
+    state = State(Size(6, 5))
+    idle = Offer(clients=2, rate=1.0)
+    for tick in range(200):
+        now = 1000.0 + 5 * tick
+        load = GAP if tick % 100 == 99 else seen(idle, state.size, RULES, now)
+        state = decide(load, state, RULES, now)
+        assert state.size == Size(6, 5)
+    for tick in range(200, 330):
+        now = 1000.0 + 5 * tick
+        state = decide(seen(idle, state.size, RULES, now), state, RULES, now)
+    assert state.size == RULES.least
+
+
+def at(load: Load, size: Size = RULES.least, law: Rules = RULES) -> State:
+    return decide(load, State(size), law, 1000.0)
+
+
+FULL = seen(Offer(clients=200, rate=5000.0), RULES.least, RULES, 1000.0)
+
+
+def test_full_pools_grow_to_what_waits_and_the_budget_ends_it() -> None:
+    assert at(FULL).size == Size(2, 20)
+    spent = at(replace(FULL, busy=40, busiest=20), Size(2, 20))
+    assert (spent.size, spent.reason) == (Size(2, 20), "ServerConnectionsExhausted")
+
+
+def test_a_busy_server_gets_no_more_connections() -> None:
+    told = at(replace(FULL, server=0.97))
+    assert (told.size, told.reason) == (RULES.least, "PostgresSaturated")
+
+
+def test_who_waits_for_something_else_gets_nothing() -> None:
+    told = at(replace(FULL, busy=1, busiest=1))
+    assert (told.size, told.reason) == (RULES.least, "WithinLimits")
+
+
+@pytest.mark.parametrize("full", [{"processor": 1.9}, {"clients": 3900}])
+def test_a_full_thread_and_full_slots_ask_for_pods(full: dict[str, float]) -> None:
+    quiet = replace(FULL, wait=0.0, waiting=0.0, busy=1, busiest=1, clients=10)
+    grown = at(replace(quiet, **full))
+    assert grown.size == Size(4, 5)
+    assert grown.changed == 1000.0
+    limited = at(replace(quiet, **{name: 4 * value for name, value in full.items()}), Size(8, 5))
+    assert (limited.size, limited.reason) == (Size(8, 5), "MaxInstancesReached")
+
+
+def test_pods_share_what_the_pools_had_grown_to() -> None:
+    busy = replace(FULL, processor=2.0, busy=10, busiest=5)
+    assert at(busy, Size(2, 20)).size == Size(4, 10)
+
+
+def test_a_spent_budget_adds_no_pod() -> None:
+    told = at(replace(FULL, processor=2.0, busy=40, busiest=20), Size(2, 20))
+    assert (told.size, told.reason) == (Size(2, 20), "ServerConnectionsExhausted")
+
+
+def test_what_was_measured_before_a_change_says_nothing_of_it() -> None:
+    grown = at(FULL)
+    full = replace(FULL, busiest=20)
+    assert decide(replace(full, since=1000.0), grown, RULES, 1010.0) == grown
+    assert decide(replace(full, since=1001.0), grown, RULES, 1016.0).reason == "ServerConnectionsExhausted"
+
+
+def test_a_limit_is_told_for_a_while_and_then_no_more() -> None:
+    told = at(replace(FULL, server=0.97))
+    calm = replace(FULL, wait=0.0, waiting=0.0, busy=1, busiest=1)
+    assert decide(replace(calm, since=1001.0), told, RULES, 1000.0 + LINGER).reason == "PostgresSaturated"
+    assert decide(replace(calm, since=1001.0), told, RULES, 1001.0 + LINGER).reason == "WithinLimits"
+
+
+def test_samples_that_new_pods_do_not_have_yet_are_no_news() -> None:
+    grown, missing = at(FULL), Gap("SamplesMissing", "of a new pod")
+    assert decide(missing, grown, RULES, 1000.0 + LINGER).reason == "WithinLimits"
+    assert decide(missing, grown, RULES, 1001.0 + LINGER).reason == "SamplesMissing"
+    assert decide(GAP, grown, RULES, 1001.0).reason == "SamplesStale"
+
+
+def test_it_shrinks_to_what_the_highest_demand_of_the_time_needs() -> None:
+    state, peak = State(Size(8, 5)), Offer(clients=20, rate=7000.0, seconds=0.001)
+    for tick in range(121):
+        now = 1000.0 + 5 * tick
+        offered = peak if tick == 60 else Offer(clients=20, rate=10.0)
+        state = decide(seen(offered, state.size, RULES, now), state, RULES, now)
+    assert state.size == Size(3, 5)
+    assert math.ceil(7000 * 0.0002 / 0.6) == 3
+
+
+def test_who_has_shrunk_is_limited_no_more() -> None:
+    state = State(Size(2, 20), reason="ServerConnectionsExhausted", message="full", limited=1590.0)
+    for tick in range(121):
+        now = 1000.0 + 5 * tick
+        state = decide(seen(Offer(clients=20, rate=10.0), state.size, RULES, now), state, RULES, now)
+    assert (state.size, state.reason) == (RULES.least, "WithinLimits")
+
+
+def test_who_waits_a_little_is_not_calm() -> None:
+    state = State(Size(8, 5))
+    for tick in range(200):
+        now = 1000.0 + 5 * tick
+        load = replace(seen(Offer(clients=20, rate=10.0), state.size, RULES, now), wait=0.02)
+        state = decide(load, state, RULES, now)
+    assert state.size == Size(8, 5)
+
+
+def test_needed_keeps_twice_the_connections_and_never_less_than_the_least() -> None:
+    assert needed(Demand(0, 0, 0), RULES) == RULES.least
+    assert needed(Demand(0, 0, 12), RULES) == Size(2, 12)
+    assert needed(Demand(3.1, 0, 100), RULES) == Size(6, 6)
+    assert needed(Demand(0, 99999, 0), RULES) == Size(8, 5)
