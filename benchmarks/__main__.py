@@ -4,7 +4,7 @@ import argparse
 import sys
 import time
 
-from benchmarks import backup, blobs, checkout, filtered, idle, ready, saver, throughput
+from benchmarks import autoscaling, backup, blobs, checkout, filtered, idle, overhead, ready, saver, throughput
 from benchmarks.report import Report
 from benchmarks.stage import Stage, Wrong
 from demo.clock import Clock
@@ -23,6 +23,8 @@ QUESTIONS = {
     "ready": ready.measure,
     "backup": backup.measure,
     "idle": idle.measure,
+    "autoscaling": autoscaling.measure,
+    "overhead": overhead.measure,
 }
 
 
@@ -36,9 +38,10 @@ def standing(cluster: Cluster) -> Installation:
 
     what = f"an operator in {NAMESPACE} (--install brings the cluster up and installs it)"
     wait_for(what, available, OPERATOR_SECONDS, every=2)
-    image = run([sys.executable, "-m", "images", "build", "agent"], timeout=1800).split()[-1]
-    cluster.load_image(image)
-    return Installation(cluster, kubectl, image)
+    agent, prometheus = run([sys.executable, "-m", "images", "build", "agent", "prometheus"], timeout=1800).split()
+    for image in (agent, prometheus):
+        cluster.load_image(image)
+    return Installation(cluster, kubectl, agent, prometheus)
 
 
 def main() -> int:
@@ -51,7 +54,7 @@ def main() -> int:
     wrong = []
     try:
         there = install(chosen(), Clock()) if asked.install else standing(chosen())
-        stage = Stage(there.kubectl, there.cluster, there.agent_image, report, asked.full)
+        stage = Stage(there.kubectl, there.cluster, there.agent_image, there.prometheus_image, report, asked.full)
         for name in asked.questions or QUESTIONS:
             print(f"==> {name}: {QUESTIONS[name].__doc__}", flush=True)
             began = time.monotonic()

@@ -36,6 +36,19 @@ def median(values: Sequence[float]) -> Sample:
     return Sample(statistics.median(values), len(values), quantile(values, 0.25), quantile(values, 0.75))
 
 
+def interval(values: Sequence[float]) -> tuple[float, float]:
+    """Between which two values the median lies with 95 % confidence, whatever they are distributed like.
+
+    Order statistics: how many of n values are below the median is binomial with 1/2.
+    """
+    ordered, n = sorted(values), len(values)
+    below, rank = 0.0, 0
+    while rank < n // 2 and below + math.comb(n, rank) / 2**n <= 0.025:
+        below += math.comb(n, rank) / 2**n
+        rank += 1
+    return ordered[max(0, rank - 1)], ordered[n - max(1, rank)]
+
+
 def one(value: float) -> Sample:
     """A number that was counted once."""
     return Sample(value, 1, value, value)

@@ -34,6 +34,8 @@ class Stage:
     kubectl: Kubectl
     cluster: Cluster
     image: str
+    prometheus: str
+    """The image of a Prometheus."""
     report: Report
     full: bool
 

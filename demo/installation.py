@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from demo import prometheus
 from demo.clock import Clock
 from demo.kubectl import DEMO_LABEL, ROOT, CommandFailed, Kubectl
 from localcluster.choice import Cluster, choose
@@ -16,17 +17,18 @@ RELEASE = "checkpointstore"
 OPERATOR = "checkpointstore-operator"
 """The Deployment, and the Lease that one of its pods holds."""
 CHART = "charts/checkpointstore-operator"
-IMAGES = ("operator", "postgres", "pgbouncer", "agent")
+IMAGES = ("operator", "postgres", "pgbouncer", "agent", "prometheus")
 IMAGE_SECONDS = 1800
 
 
 @dataclass(frozen=True)
 class Installation:
-    """An operator that runs on a cluster, and the image in which agents run."""
+    """An operator that runs on a cluster, and the images in which agents and a Prometheus run."""
 
     cluster: Cluster
     kubectl: Kubectl
     agent_image: str
+    prometheus_image: str
 
 
 def install(cluster: Cluster, clock: Clock) -> Installation:
@@ -43,7 +45,7 @@ def install(cluster: Cluster, clock: Clock) -> Installation:
     kubectl = access(cluster)
     with clock.step("helm", f"upgrade --install {RELEASE} {CHART}"):
         release(kubectl, loaded)
-    return Installation(cluster, kubectl, loaded["agent"])
+    return Installation(cluster, kubectl, loaded["agent"], loaded["prometheus"])
 
 
 def access(cluster: Cluster) -> Kubectl:
@@ -78,6 +80,7 @@ def release(kubectl: Kubectl, references: dict[str, str]) -> None:
         "image.tag": tag,
         "images.postgres": references["postgres"],
         "images.pgbouncer": references["pgbouncer"],
+        "prometheus.url": prometheus.URL,
     }
     settings = [part for key, value in values.items() for part in ("--set-string", f"{key}={value}")]
     where = ["--namespace", NAMESPACE, "--create-namespace"]

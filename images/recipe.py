@@ -72,6 +72,7 @@ RECIPES = (
     Recipe("pgbouncer"),
     Recipe("operator", ("pyproject.toml", "constraints.txt", "README.md", "operator"), most=400),
     Recipe("agent", ("constraints.txt", "images/agent")),
+    Recipe("prometheus"),
 )
 
 

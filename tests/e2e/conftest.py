@@ -21,6 +21,8 @@ ORDER = (
     "test_slice",
     "test_changes",
     "test_backup",
+    "test_autoscaling",
+    "test_dashboards",
     "test_external",
     "test_input",
     "test_authority",

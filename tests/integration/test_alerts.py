@@ -56,6 +56,8 @@ READY, ARCHIVING = "CheckpointStoreNotReady", "CheckpointStoreArchivingStopped"
 DROPPED, STALLED = "CheckpointStoreWALDropped", "CheckpointStoreStalled"
 OLD, UNPROVEN = "CheckpointStoreBackupTooOld", "CheckpointStoreBackupNotVerified"
 DOWN = "CheckpointStoreOperatorDown"
+LIMITED, BLIND = "CheckpointStorePoolerLimited", "CheckpointStoreAutoscalingBlind"
+WAITS = "CheckpointStoreClientsWait"
 NO_PRIMARY = condition("Ready", "False", "NoPrimary")
 ASLEEP = condition("Ready", "False", "Hibernated")
 FAILS = condition("ContinuousArchiving", "False", "ArchivingFails")
@@ -67,6 +69,20 @@ HANDED_OVER = {
     **condition("Ready", "False", "NoPrimary", "1+0x3 stale"),
     **condition("Ready", "False", "NoPrimary", f"_x3 1+0{LONG}", pod="b"),
 }
+SPENT = condition("AutoscalingLimited", "True", "ServerConnectionsExhausted")
+UNSEEN = condition("AutoscalingLimited", "Unknown", "PrometheusUnreachable")
+
+
+def pods(seconds: float) -> dict[str, str]:
+    """Two poolers, each with ten transactions a second that wait so many seconds each."""
+    found = {}
+    for pod in ("agents-pooler-5c9f-aaaaa", "agents-pooler-5c9f-bbbbb"):
+        labels = f'namespace="shop",pod="{pod}",database="app"'
+        found[f"pgbouncer_stats_client_wait_seconds_total{{{labels}}}"] = f"0+{600 * seconds}{LONG}"
+        found[f"pgbouncer_stats_sql_transactions_pooled_total{{{labels}}}"] = f"0+600{LONG}"
+    return found
+
+
 PASSES = {f'checkpointstore_reconcile_duration_seconds_count{{pod="{pod}"}}': f"0+0{LONG}" for pod in "ab"}
 CASES = (
     Case(READY, "no primary", 6, NO_PRIMARY, True),
@@ -100,6 +116,14 @@ CASES = (
     Case(UNPROVEN, "sound", 62, {**backup("last_verification", 14.9), **backup("enabled", 100)}, False),
     Case(UNPROVEN, "nobody could see", 62, condition("BackupVerified", "Unknown", "NoRoom"), False),
     Case(UNPROVEN, "hibernated", 62, {**backup("last_verification", 20), **DAMAGED, **ASLEEP}, False),
+    Case(LIMITED, "nothing left", 11, SPENT, True),
+    Case(LIMITED, "nothing left for a moment", 9, SPENT, False),
+    Case(LIMITED, "within limits", 60, condition("AutoscalingLimited", "False", "WithinLimits"), False),
+    Case(BLIND, "no Prometheus", 16, UNSEEN, True),
+    Case(BLIND, "no Prometheus for a moment", 14, UNSEEN, False),
+    Case(BLIND, "nothing left, which is seen", 60, SPENT, False),
+    Case(WAITS, "long", 16, pods(0.3), True),
+    Case(WAITS, "a little", 60, pods(0.2), False),
     Case(DOWN, "no pod is read", 6, {}, True),
     Case(DOWN, "no pod is read for a moment", 4, {}, False),
     Case(DOWN, "they are, and there is no store", 60, PASSES, False),

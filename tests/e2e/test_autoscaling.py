@@ -1,0 +1,157 @@
+"""A pooler follows its load as a real Prometheus tells it: in time, within the budget, and nobody is cut off."""
+
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from demo import prometheus
+from demo.agentjob import Agent
+from demo.installation import Installation
+from demo.kubectl import Kubectl, wait_for
+from demo.timeline import Place, Timeline
+from tests.e2e.figure import Figures
+from tests.e2e.subject import Subject
+from tests.e2e.writing import Writer
+
+MAX_WAIT = 0.05
+# Half of what 100 connections leave: 40. Without load 10 for each of 2 pods, so that 4 pods fit.
+SPEC: dict[str, Any] = {
+    "postgres": {"parameters": {"max_connections": "100"}},
+    "pooler": {"autoscaling": {"minInstances": 2, "maxInstances": 4, "maxWait": "50ms", "scaleDownAfter": "30s"}},
+}
+BUDGET, REST, PATIENCE = 40, 10, 30
+RATE, SECONDS = 0.25, 0.5
+THREAD = 100
+"""Clients that keep two pods of a 25th of a core busy, at two puts a second each."""
+
+
+@pytest.fixture(scope="module")
+def metrics(installation: Installation) -> Iterator[Kubectl]:
+    """A Prometheus that reads every five seconds."""
+    prometheus.install(installation.kubectl, installation.prometheus_image, "5s")
+    yield installation.kubectl
+    prometheus.uninstall(installation.kubectl)
+
+
+@pytest.fixture(scope="module")
+def load(metrics: Kubectl, namespace: str, make_store: Callable[..., dict[str, Any]]) -> Subject:
+    """A store whose puts take half a second of a server connection."""
+    make_store("load", SPEC)
+    Place(metrics, namespace, "load").slow(SECONDS)
+    return Subject(metrics, namespace, "load")
+
+
+@pytest.fixture(scope="module")
+def soak(request: pytest.FixtureRequest) -> bool:
+    return bool(request.config.getoption("--soak"))
+
+
+def test_pools_grow_before_clients_wait_long_and_shrink_when_they_have_gone(
+    load: Subject, start_agent: Callable[..., Agent], figures: Figures, say: Callable[[str], None], soak: bool
+) -> None:
+    """20, 200, 600, 20 stock savers; the pools are the bottleneck, as each put sleeps half a second in the server.
+
+    200 need 25 server connections, which the budget has; 600 need 75, which it has not.
+    """
+    seconds = (60, 120, 90, 150) if soak else (10, 45, 30, 60)
+    steps = list(zip((20, 200, 600, 20), seconds, strict=True))
+    load.said("AutoscalingLimited", "WithinLimits", 60)
+    with Timeline(Place(load.kubectl, load.namespace, load.name), say) as timeline:
+        environment = {"STEPS": ",".join(f"{clients}:{length}:{RATE}" for clients, length in steps), "RUN": "pools"}
+        agent = start_agent("crowd.py", "load", environment)
+        result = agent.result(sum(seconds) + 180)
+    _, second, third, last = (line["at"] for line in agent.lines if line["event"] == "step")
+    grown = timeline.first(second, lambda item: item.pool > REST and item.wait < MAX_WAIT)
+    told = timeline.first(third, lambda item: item.limit == "ServerConnectionsExhausted")
+    back = timeline.first(last, lambda item: (item.pods, item.pool) == (2, REST))
+    for name, value in (("200_clients_to_wait_below_target", grown), ("600_clients_to_limit_told", told)):
+        assert value is not None, timeline.moments
+        figures.note(f"autoscaling_{name}", value, "s", "<=60")
+    assert back is not None, timeline.moments
+    figures.note("autoscaling_20_clients_to_the_least", back, "s", f"<={PATIENCE + 20}")
+    assert result["failures"] == 0, result
+    assert max(item.used for item in timeline.moments) <= BUDGET
+    assert {item.ready for item in timeline.moments} == {"True"}
+    assert {item.reconciling for item in timeline.moments} == {"False"}
+
+
+def test_without_prometheus_it_stays_as_it_is(load: Subject, metrics: Kubectl, figures: Figures) -> None:
+    before = load.seen()["status"]["pooler"]
+    where = ("-n", prometheus.NAMESPACE)
+    metrics("scale", "deployment", prometheus.NAME, "--replicas=0", *where)
+    with figures.timed("autoscaling_prometheus_gone_to_told", "<=60"):
+        message = load.said("AutoscalingLimited", "PrometheusUnreachable", 90)
+    assert prometheus.URL in message
+    assert load.condition("Ready")["status"] == "True"
+    assert load.seen()["status"]["pooler"] == before
+    metrics("scale", "deployment", prometheus.NAME, "--replicas=1", *where)
+    with figures.timed("autoscaling_prometheus_back_to_told", "<=60"):
+        load.said("AutoscalingLimited", "WithinLimits", 90)
+    assert load.seen()["status"]["pooler"] == before
+
+
+def test_pods_that_leave_cut_no_transaction(load: Subject, start_agent: Callable[..., Agent], figures: Figures) -> None:
+    """Four pods, as the spec asks for at least so many, then two, as that suffices."""
+    load.psql("drop trigger slow on public.checkpoints")
+    least(load, 4)
+    writer = Writer.start(start_agent, figures, "load", "leaving")
+    with writer.through("autoscaling_scale_down"):
+        least(load, 2)
+    writer.stop()
+
+
+def least(subject: Subject, instances: int) -> None:
+    """Change minInstances and wait until there are so many pods, the last one that leaves gone."""
+    subject.patch({"pooler": {"autoscaling": {"minInstances": instances}}})
+    wait_for(
+        f"{instances} pooler pods",
+        lambda: len(subject.pods("pooler", going=True)) == instances,
+        PATIENCE + 120,
+        every=1,
+        seen=lambda: str(subject.seen().get("status", {}).get("pooler")),
+    )
+    subject.ready()
+
+
+def test_pods_are_added_where_pgbouncers_thread_is_full(
+    metrics: Kubectl,
+    namespace: str,
+    make_store: Callable[..., dict[str, Any]],
+    start_agent: Callable[..., Agent],
+    figures: Figures,
+    say: Callable[[str], None],
+    soak: bool,
+) -> None:
+    """A pod of this pooler may use a 25th of a core, a hundred puts a second: what is full is not the pools."""
+    limited = {"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"cpu": "40m"}}
+    make_store("thread", {"pooler": {**SPEC["pooler"], "resources": limited}})
+    subject = Subject(metrics, namespace, "thread")
+    subject.said("AutoscalingLimited", "WithinLimits", 60)
+    seconds = 180 if soak else 60
+    with Timeline(Place(metrics, namespace, "thread"), say) as timeline:
+        agent = start_agent("crowd.py", "thread", {"STEPS": f"10:10:0.25,{THREAD}:{seconds}:2", "RUN": "thread"})
+        result = agent.result(seconds + 180)
+    began = [line["at"] for line in agent.lines if line["event"] == "step"][-1]
+    grown = timeline.first(began, lambda item: item.pods > 2)
+    assert grown is not None, timeline.moments
+    figures.note("autoscaling_full_thread_to_more_pods", grown, "s", "<=60")
+    assert {item.pool for item in timeline.moments} == {timeline.moments[0].pool}
+    assert result["failures"] == 0, result
+
+
+@pytest.mark.skipif("not config.getoption('--soak')", reason="half an hour: run by `make soak`")
+def test_noise_does_not_make_it_flap(
+    load: Subject, start_agent: Callable[..., Agent], figures: Figures, say: Callable[[str], None]
+) -> None:
+    """Half an hour of clients that come at random moments, a third of the pools at work on average."""
+    Place(load.kubectl, load.namespace, load.name).slow(0.1)
+    with Timeline(Place(load.kubectl, load.namespace, load.name), say) as timeline:
+        agent = start_agent("crowd.py", "load", {"STEPS": "140:1980:0.5", "RUN": "noise"})
+        agent.result(2400)
+    settled = timeline.since(timeline.moments[0].at + 180)
+    sizes = [(item.desired, item.pool) for item in settled]
+    changes = sum(before != after for before, after in itertools.pairwise(sizes))
+    figures.note("autoscaling_size_changes_in_30_noisy_minutes", changes, "changes", "<=0")
+    assert changes == 0, sizes
