@@ -114,6 +114,7 @@ def user(kubectl: Kubectl) -> str:
 
 def uninstall(kubectl: Kubectl) -> None:
     """Take from a cluster all that the demo put there: its namespaces, the operator, the kind of its stores."""
+    prometheus.uninstall(kubectl)
     kubectl("delete", "namespace", "-l", f"{DEMO_LABEL}=true", "--ignore-not-found", timeout=300)
     kubectl.helm("uninstall", RELEASE, "--namespace", NAMESPACE, "--ignore-not-found", "--wait")
     kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", timeout=300)

@@ -1,12 +1,13 @@
 """The demo itself: a store, an agent that talks, a primary that dies, and an agent that forgot nothing."""
 
 import json
+from typing import Any
 
-from demo import agentjob, bucket, store
+from demo import agentjob, bucket, prometheus, store
 from demo.agentjob import Line
 from demo.clock import Clock
 from demo.installation import Installation, access, chosen, install, uninstall
-from demo.kubectl import Kubectl
+from demo.kubectl import Kubectl, wait_for
 from localcluster.errors import Unsupported
 
 QUICKSTART = "manifests/samples/quickstart.yaml"
@@ -26,12 +27,29 @@ def up() -> bool:
     with clock.step("store", f"kubectl apply -n {NAMESPACE} -f {QUICKSTART}, wait for Ready"):
         kubectl("apply", "-n", NAMESPACE, "-f", QUICKSTART)
         store.wait_ready(kubectl, STORE, NAMESPACE, READY_SECONDS, lambda line: clock.say("store", line))
+    with clock.step("prometheus", f"in the namespace {prometheus.NAMESPACE}, with our alert rules"):
+        prometheus.install(kubectl, installation.prometheus_image, "5s")
     kept = conversations(installation, clock)
+    follows(kubectl, clock)
     backed_up(installation, clock)
     clock.say("kubectl", "kubectl get cps,cpb -A\n" + kubectl("get", "cps,cpb", "-A"))
     clock.say("conditions", store.described(kubectl.find("checkpointstore", STORE, NAMESPACE)))
     clock.say("next", what_next(kubectl))
     return kept
+
+
+def follows(kubectl: Kubectl, clock: Clock) -> None:
+    """Let the pooler follow its load, and wait until the load is seen."""
+    spec = json.dumps({"spec": {"pooler": {"instances": None, "autoscaling": {"minInstances": 2, "maxInstances": 6}}}})
+
+    def limited() -> dict[str, Any]:
+        return store.conditions(kubectl.find("cps", STORE, NAMESPACE)).get("AutoscalingLimited", {})
+
+    with clock.step("pooler", f"kubectl patch cps/{STORE}: spec.pooler.autoscaling, 2 to 6 pods"):
+        kubectl("patch", "cps", STORE, "-n", NAMESPACE, "--type=merge", "-p", spec)
+        wait_for("the load", lambda: limited().get("reason") == "WithinLimits", READY_SECONDS, every=1)
+    pooler = (kubectl.find("cps", STORE, NAMESPACE) or {})["status"]["pooler"]
+    clock.say("pooler", f"{pooler['instances']} pods of {pooler['poolSize']} server connections each")
 
 
 def backed_up(installation: Installation, clock: Clock) -> None:
@@ -122,6 +140,7 @@ The cluster is left running. To use it from here:
   export KUBECONFIG={kubectl.kubeconfig} PATH={kubectl.kubectl.parent}:$PATH
   kubectl get cps,pods -n {NAMESPACE}
   kubectl explain checkpointstore.spec
+  kubectl port-forward -n {prometheus.NAMESPACE} svc/{prometheus.NAME} 9090   # Prometheus, with our alert rules
   kubectl annotate cps/{STORE} -n {NAMESPACE} checkpointstore.dev/restart=$(date -u +%FT%TZ)
   make demo-down"""
 

@@ -2,6 +2,7 @@
 
 import sys
 
+from demo import prometheus
 from demo.kubectl import Kubectl, run
 from tests.e2e.figure import Figures
 
@@ -15,8 +16,16 @@ def test_the_demo_on_a_cluster_that_stands(kubectl: Kubectl, figures: Figures) -
     try:
         ends = [line.partition("]")[2].split()[0] for line in said.splitlines() if line.endswith("nothing forgotten")]
         assert sorted(ends) == ["async", "sync"], said
-        for told in ("kubectl delete pod agents-", "whole again", "PHASE", "PoolerAvailable", "make demo-down"):
+        for told in (
+            "kubectl delete pod agents-",
+            "whole again",
+            "PHASE",
+            "PoolerAvailable",
+            "2 to 6 pods",
+            "make demo-down",
+        ):
             assert told in said, said
         assert f"export KUBECONFIG={kubectl.kubeconfig}" in said
     finally:
         kubectl("delete", "namespace", "demo", "--wait=false")
+        prometheus.uninstall(kubectl)
