@@ -37,9 +37,7 @@ def rest(spec: Pooler, capacity: int) -> Size:
 
 
 def bounded(size: Size, spec: Pooler, capacity: int) -> Size:
-    """The size, or the nearest one that spec and budget allow."""
-    if spec.autoscaling is None:
-        return rest(spec, capacity)
+    """The size, or the nearest one that a spec with autoscaling and the budget allow."""
     instances = max(spec.least, min(spec.most, size.instances))
     return Size(instances, max(1, min(size.connections, capacity // instances)))
 
