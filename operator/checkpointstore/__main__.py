@@ -66,6 +66,22 @@ def crd(
 
 
 @app.command()
+def console() -> None:
+    """Serve the web console, which shows each store to whoever may see it."""
+    from .console import server, settings
+    from .kernel.errors import StoreError
+    from .runtime import log
+
+    told = settings.read()
+    log.configure(told.log_level)
+    try:
+        server.run(told)
+    except (StoreError, OSError) as error:
+        typer.echo(f"no console: {error}", err=True)
+        raise typer.Exit(1) from None
+
+
+@app.command()
 def report(
     store: Annotated[str, typer.Argument(help="The CheckpointStore's name.")],
     namespace: Annotated[

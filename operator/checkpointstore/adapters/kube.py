@@ -37,7 +37,12 @@ PATHS: Mapping[str, tuple[str, str]] = {
 }
 # What a report also shows, with the rights of whoever makes it; the operator has none for these.
 SHOWN: Mapping[str, tuple[str, str]] = {"Node": (CORE, "nodes"), "ReplicaSet": ("apis/apps/v1", "replicasets")}
-_PATHS = {**PATHS, **SHOWN}
+# What the console asks, with an account of its own; the operator has no right to either.
+REVIEWS: Mapping[str, tuple[str, str]] = {
+    "SubjectAccessReview": ("apis/authorization.k8s.io/v1", "subjectaccessreviews"),
+    "TokenReview": ("apis/authentication.k8s.io/v1", "tokenreviews"),
+}
+_PATHS = {**PATHS, **SHOWN, **REVIEWS}
 CONCURRENCY = 16
 TIMEOUT = 30.0
 _APPLY = "application/apply-patch+yaml"
@@ -100,9 +105,10 @@ class Kube:
             return False
         return any(item.get("name") == plural for item in answer.get("resources", ()))
 
-    async def all(self, kind: str, namespace: str | None, selector: str = "") -> list[Manifest]:
-        """Every object of a kind (in `namespace`, or in the cluster) whose labels match."""
-        query = [("labelSelector", selector)] if selector else []
+    async def all(self, kind: str, namespace: str | None, selector: str = "", fields: str = "") -> list[Manifest]:
+        """Every object of a kind (in `namespace`, or in the cluster) whose labels and fields match."""
+        asked = [("labelSelector", selector), ("fieldSelector", fields)]
+        query = [(name, text) for name, text in asked if text]
         answer = await self._request("GET", kind, namespace, query=query)
         # The items of a list do not say what they are.
         what = {"apiVersion": answer.get("apiVersion"), "kind": kind}
@@ -113,6 +119,11 @@ class Kube:
             return await self._request("GET", kind, namespace, name)
         except KeyError:
             return None
+
+    async def review(self, kind: str, spec: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What the API server says of a token, or of somebody's right: a review's status. Nothing is made."""
+        body = {"apiVersion": _PATHS[kind][0].removeprefix("apis/"), "kind": kind, "spec": spec}
+        return (await self._request("POST", kind, None, body=body)).get("status") or {}
 
     async def apply(self, manifest: Manifest) -> Manifest:
         """Server-Side Apply under our field manager; our fields win."""
