@@ -8,7 +8,7 @@ from benchmarks import autoscaling, backup, blobs, checkout, filtered, idle, ove
 from benchmarks.report import Report
 from benchmarks.stage import Stage, Wrong
 from demo.clock import Clock
-from demo.installation import NAMESPACE, RELEASE, Installation, access, chosen, install
+from demo.installation import NAMESPACE, PODS, Installation, access, chosen, install
 from demo.kubectl import CommandFailed, NotInTime, run, wait_for
 from localcluster.choice import Cluster
 from localcluster.errors import LocalClusterError
@@ -33,7 +33,7 @@ def standing(cluster: Cluster) -> Installation:
     kubectl = access(cluster)
 
     def available() -> bool:
-        found = kubectl.items("deployments", "-n", NAMESPACE, "-l", f"app.kubernetes.io/instance={RELEASE}")
+        found = kubectl.items("deployments", "-n", NAMESPACE, "-l", PODS)
         return any(deployment["status"].get("availableReplicas") for deployment in found)
 
     what = f"an operator in {NAMESPACE} (--install brings the cluster up and installs it)"

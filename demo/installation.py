@@ -16,6 +16,10 @@ NAMESPACE = "checkpointstore-system"
 RELEASE = "checkpointstore"
 OPERATOR = "checkpointstore-operator"
 """The Deployment, and the Lease that one of its pods holds."""
+PODS = f"app.kubernetes.io/instance={RELEASE},app.kubernetes.io/component=operator"
+"""The operator's pods, without the console's."""
+CONSOLE = f"{OPERATOR}-console"
+"""The console's Deployment, Service and account."""
 CHART = "charts/checkpointstore-operator"
 IMAGES = ("operator", "postgres", "pgbouncer", "agent", "prometheus")
 IMAGE_SECONDS = 1800
@@ -83,6 +87,7 @@ def release(kubectl: Kubectl, references: dict[str, str]) -> None:
         "prometheus.url": prometheus.URL,
     }
     settings = [part for key, value in values.items() for part in ("--set-string", f"{key}={value}")]
+    settings += ["--set", "console.enabled=true"]
     where = ["--namespace", NAMESPACE, "--create-namespace"]
     forget_interrupted(kubectl)
     kubectl.helm("upgrade", "--install", RELEASE, CHART, *where, *settings, "--wait", "--timeout", "180s")
@@ -102,7 +107,7 @@ def holder(kubectl: Kubectl) -> str:
 
 def operator(kubectl: Kubectl) -> dict[str, Any]:
     """One of the operator's pods, which are alike."""
-    pods = kubectl.items("pods", "-n", NAMESPACE, "-l", f"app.kubernetes.io/instance={RELEASE}")
+    pods = kubectl.items("pods", "-n", NAMESPACE, "-l", PODS)
     running = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
     return running[0]
 

@@ -55,7 +55,7 @@ def scale(kubectl: Kubectl, replicas: int) -> None:
     """So many pods, no more and no less."""
     where = ["-n", operator.NAMESPACE]
     kubectl("scale", "deployment", operator.OPERATOR, f"--replicas={replicas}", *where)
-    chosen = ["-l", f"app.kubernetes.io/instance={operator.RELEASE}", *where]
+    chosen = ["-l", operator.PODS, *where]
     wait_for(f"{replicas} operator pods", lambda: len(kubectl.items("pods", *chosen)) == replicas, 90)
     kubectl("rollout", "status", f"deployment/{operator.OPERATOR}", *where, "--timeout=90s")
 

@@ -188,6 +188,8 @@ def test_account_can_be_given(tmp_path: Path) -> None:
         ("logLevel=chatty", "at '/logLevel': value must be one of 'DEBUG', 'INFO', 'WARNING', 'ERROR'"),
         ("watchNamespaces=shop", "at '/watchNamespaces': got string, want array"),
         ("watchNamespaces={Shop}", "at '/watchNamespaces/0': 'Shop' does not match pattern"),
+        ("console.replicas=9", "at '/console/replicas': maximum: got 9, want 3"),
+        ("console.tls.secret=x", "at '/console/tls': additional properties 'secret' not allowed"),
         ("image.pullPolicy=always", "at '/image/pullPolicy': value must be one of"),
     ],
 )
@@ -219,9 +221,10 @@ def test_schema_is_strict_and_knows_every_value() -> None:
 def test_readme_explains_every_value() -> None:
     readme = (sync.CHART / "README.md").read_text()
     documented = set(re.findall(r"^\| `([\w.]+)` \|", readme, re.MULTILINE))
-    open_ended = ("resources.",)
+    open_ended = ("resources.", "console.resources.")
     leaves = {path for path in paths(VALUES) if not any(other.startswith(f"{path}.") for other in paths(VALUES))}
-    expected = {path for path in leaves if not path.startswith(open_ended)} | {"resources"}
+    expected = {path for path in leaves if not path.startswith(open_ended)}
+    expected |= {name.rstrip(".") for name in open_ended}
     assert documented == expected
 
 
@@ -265,6 +268,15 @@ def test_notes_can_be_pasted_into_a_shell(tmp_path: Path) -> None:
     }
     assert later[0].strip() == "--namespace default wait checkpointstore/agents --for=condition=Ready --timeout=5m"
     assert len(later) == 4
+
+
+def test_notes_say_how_to_open_the_console_where_there_is_one(tmp_path: Path) -> None:
+    text = notes(tmp_path, "--set", "console.enabled=true")
+    *_, token, forward = run(text.split("\n", 1)[1], tmp_path).strip().splitlines()
+    assert token == "kubectl --namespace default create token default"
+    assert forward == (
+        "kubectl --namespace checkpointstore-system port-forward service/checkpointstore-operator-console 8443:443"
+    )
 
 
 def test_notes_of_a_namespaced_install_stay_in_its_namespaces(tmp_path: Path) -> None:
