@@ -18,7 +18,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 
 .PHONY: tools
 tools: ## Install what the tests need of Debian's packages
-	$(PYTHON) -m localcluster.debian postgresql pgbackrest lua5.4 prometheus prometheus-postgres-exporter libfaketime
+	$(PYTHON) -m localcluster.debian postgresql pgbackrest lua5.4 prometheus prometheus-postgres-exporter libfaketime chromium
 
 .PHONY: check
 check: $(VENV)/.ready ## Format, lint, types, layers, unit and golden tests, generated files; no network, minutes

@@ -6,13 +6,15 @@ from typing import Any
 from demo import agentjob, bucket, prometheus, store
 from demo.agentjob import Line
 from demo.clock import Clock
-from demo.installation import Installation, access, chosen, install, uninstall
+from demo.installation import CONSOLE, Installation, access, chosen, install, uninstall
+from demo.installation import NAMESPACE as OPERATOR_NAMESPACE
 from demo.kubectl import Kubectl, wait_for
 from localcluster.errors import Unsupported
 
 QUICKSTART = "manifests/samples/quickstart.yaml"
 NAMESPACE = "demo"
 STORE = "agents"
+VISITOR = "visitor"
 MESSAGES = 60
 KILL_AT = 20
 READY_SECONDS = 180
@@ -34,6 +36,7 @@ def up() -> bool:
     backed_up(installation, clock)
     clock.say("kubectl", "kubectl get cps,cpb -A\n" + kubectl("get", "cps,cpb", "-A"))
     clock.say("conditions", store.described(kubectl.find("checkpointstore", STORE, NAMESPACE)))
+    visitor(kubectl)
     clock.say("next", what_next(kubectl))
     return kept
 
@@ -133,6 +136,22 @@ def verdict(result: Line) -> str:
     return f"{result['acknowledged']} messages acknowledged, {result['retries']} failed tries, nothing forgotten"
 
 
+def visitor(kubectl: Kubectl) -> None:
+    """An account that may look at the demo's store, and at nothing else, to sign in to the console with."""
+    place = {"name": VISITOR, "namespace": NAMESPACE}
+    rbac = "rbac.authorization.k8s.io"
+    kubectl.apply(
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": place},
+        {
+            "apiVersion": f"{rbac}/v1",
+            "kind": "RoleBinding",
+            "metadata": place,
+            "roleRef": {"apiGroup": rbac, "kind": "ClusterRole", "name": "view"},
+            "subjects": [{"kind": "ServiceAccount", **place}],
+        },
+    )
+
+
 def what_next(kubectl: Kubectl) -> str:
     """Commands to go on with on the cluster that is left running."""
     return f"""\
@@ -142,6 +161,10 @@ The cluster is left running. To use it from here:
   kubectl explain checkpointstore.spec
   kubectl port-forward -n {prometheus.NAMESPACE} svc/{prometheus.NAME} 9090   # Prometheus, with our alert rules
   kubectl annotate cps/{STORE} -n {NAMESPACE} checkpointstore.dev/restart=$(date -u +%FT%TZ)
+The console is at https://localhost:8443 while the first runs, and takes the token that the second prints:
+  kubectl port-forward -n {OPERATOR_NAMESPACE} service/{CONSOLE} 8443:443
+  kubectl create token {VISITOR} -n {NAMESPACE}
+To leave nothing behind:
   make demo-down"""
 
 

@@ -22,6 +22,7 @@ def test_the_demo_on_a_cluster_that_stands(kubectl: Kubectl, figures: Figures) -
             "PHASE",
             "PoolerAvailable",
             "2 to 6 pods",
+            "create token",
             "make demo-down",
         ):
             assert told in said, said

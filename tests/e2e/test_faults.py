@@ -177,7 +177,7 @@ class Faults:
 
     def _operators_on(self, node: str) -> set[str]:
         """The operator's pods on a node."""
-        found = self._installation.kubectl.items("pods", "-n", operator.NAMESPACE)
+        found = self._installation.kubectl.items("pods", "-n", operator.NAMESPACE, "-l", operator.PODS)
         return {pod["metadata"]["name"] for pod in found if pod["spec"].get("nodeName") == node}
 
     def _poolers_left(self, on_node: set[str], began: float) -> float:
