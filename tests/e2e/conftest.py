@@ -23,6 +23,7 @@ ORDER = (
     "test_backup",
     "test_autoscaling",
     "test_dashboards",
+    "test_console",
     "test_external",
     "test_input",
     "test_authority",

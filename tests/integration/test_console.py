@@ -1,6 +1,7 @@
 """The console in a real browser, over TLS, on two hundred stores: by keyboard alone, without a word in its console."""
 
 import asyncio
+import math
 import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -29,8 +30,14 @@ class Hour(Prometheus):
     """An hour as a busy store has it."""
 
     async def trends(self, _store: review.Key) -> Trends:
-        rises = tuple((60.0 * minute, 0.004 + minute % 7 / 1000) for minute in range(60))
-        return Trends(tuple(Trend(question.title, rises, question.spell) for question in QUESTIONS))
+        waves = tuple((60.0 * minute, 1 + 0.4 * math.sin(minute / 5) + minute / 60) for minute in range(60))
+        sizes = (0.004, 310, 12, 7e8)
+        return Trends(
+            tuple(
+                Trend(question.title, tuple((at, value * size) for at, value in waves), question.spell)
+                for question, size in zip(QUESTIONS, sizes, strict=True)
+            )
+        )
 
 
 def visit(fake: Fake, steps: Steps, prometheus: Prometheus | None = None) -> None:

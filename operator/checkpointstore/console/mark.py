@@ -31,11 +31,11 @@ def ago(text: str, now: datetime) -> Html | str:
 
 
 def span(seconds: float) -> str:
-    """A time span in one unit: `now` below a minute, then min, h, d."""
-    for limit, size, unit in ((60, 0, ""), (5400, 60, " min"), (129_600, 3600, " h")):
+    """How long ago, in one unit: `now` below a minute, then min, h, d."""
+    for limit, size, unit in ((60, 0, ""), (5400, 60, " min ago"), (129_600, 3600, " h ago")):
         if seconds < limit:
             return f"{int(seconds // size)}{unit}" if size else "now"
-    return f"{int(seconds // 86_400)} d"
+    return f"{int(seconds // 86_400)} d ago"
 
 
 def _parsed(text: str) -> datetime | None:

@@ -1,4 +1,4 @@
-"""What the console is told by its environment; every variable is set by the chart."""
+"""What the console is told by its environment; the chart sets every variable but the port."""
 
 import os
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ class Settings:
     """A folder with tls.crt and tls.key; None for a certificate that is made at the start."""
     prometheus: str
     runbooks: str
-    port: int = PORT
+    port: int
 
 
 def read(environ: Mapping[str, str] = os.environ) -> Settings:
@@ -27,4 +27,5 @@ def read(environ: Mapping[str, str] = os.environ) -> Settings:
         certificate=Path(folder) if folder else None,
         prometheus=environ.get(f"{PREFIX}PROMETHEUS_URL", ""),
         runbooks=environ.get(f"{PREFIX}RUNBOOKS", "docs/runbooks"),
+        port=int(environ.get(f"{PREFIX}CONSOLE_PORT") or PORT),
     )

@@ -82,7 +82,7 @@ def _conditions(shown: Shown, runbooks: str, now: datetime) -> Html:
             element("th", type_, scope="row"),
             mark(standing(told), str(told.get("status", ""))),
             str(told.get("reason", "")),
-            (str(told.get("message", "")), _runbook(type_, told, runbooks)),
+            (_said(told), _runbook(type_, told, runbooks)),
             ago(str(told.get("lastTransitionTime") or ""), now),
         )
         for type_, told in conditions(shown.body).items()
@@ -153,8 +153,8 @@ def _pooler(shown: Shown, now: datetime) -> Html:
     why = str(pooler.get("why") or "It has the size that the spec says; nothing scales it.")
     told = None
     if limited:
-        reason = f"AutoscalingLimited, {limited.get('reason')}"
-        told = element("p", mark(standing(limited), reason), " ", str(limited.get("message") or ""))
+        state = mark(standing(limited), str(limited.get("status")))
+        told = element("p", element("b", "AutoscalingLimited: "), state, f", {limited.get('reason')}. ", _said(limited))
     return _section("Pooler", element("p", element("b", "Why it has its size: "), why), told, facts)
 
 
@@ -207,7 +207,7 @@ def _backup(item: Manifest, now: datetime) -> tuple[Content, ...]:
         str(status.get("size") or "–"),
         str(status.get("duration") or "–"),
         ago(str(status.get("completedAt") or ""), now),
-        str(told.get("message") or ""),
+        _said(told),
     )
 
 
@@ -217,12 +217,16 @@ def _events(shown: Shown, now: datetime) -> Html:
             ago(str(item.get("lastTimestamp") or item.get("eventTime") or ""), now),
             mark(Rank.WARNING if item.get("type") == "Warning" else Rank.GOOD, str(item.get("type") or "")),
             str(item.get("reason") or ""),
-            str(item.get("message") or ""),
+            _said(item),
         )
         for item in shown.events[:EVENTS]
     ]
     columns = ("When", "Type", "Reason", "Message")
     return _section("Events", _table("What happened lately", columns, rows, "Nothing lately: events last an hour."))
+
+
+def _said(told: Manifest) -> Html:
+    return element("span", str(told.get("message") or ""), class_="said")
 
 
 def _section(title: str, *content: Content) -> Html:

@@ -43,13 +43,16 @@ def conditions(body: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
 
 def standing(condition: Mapping[str, Any]) -> Rank:
-    """One condition alone: GOOD, WARNING, or UNKNOWN where it cannot be told; Reconciling is only WORKING."""
+    """One condition alone: GOOD, WARNING, or UNKNOWN where it cannot be told. Without Ready it is DOWN, and
+    Reconciling is only WORKING."""
     type_, status = str(condition.get("type", "")), str(condition.get("status", ""))
     if status == GOOD.get(type_, status):
         return Rank.GOOD
     if type_ == RECONCILING:
         return Rank.WORKING
-    return Rank.UNKNOWN if status == Status.UNKNOWN.value else Rank.WARNING
+    if status == Status.UNKNOWN.value:
+        return Rank.UNKNOWN
+    return Rank.DOWN if type_ == READY else Rank.WARNING
 
 
 def judge(body: Mapping[str, Any]) -> Verdict:

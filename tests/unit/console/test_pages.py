@@ -155,7 +155,7 @@ def test_the_fleet_has_the_worst_first_and_says_how_many_need_a_look() -> None:
     assert "5 stores; 3 need a look" in outline.words
     assert "3 of 5 need a look · CheckpointStore" in outline.words
     assert "AutoscalingLimited: Six pods are busy" in outline.words
-    for word in ("2 of 2", "9 h", "3 d"):
+    for word in ("2 of 2", "9 h ago", "3 d ago"):
         assert word in outline.words
 
 
@@ -228,11 +228,11 @@ def test_a_line_stays_in_its_box_and_is_told_in_words() -> None:
 def test_times_are_told_in_one_unit() -> None:
     assert [span(seconds) for seconds in (3, 60, 5399, 5400, 129_599, 129_600)] == [
         "now",
-        "1 min",
-        "89 min",
-        "1 h",
-        "35 h",
-        "1 d",
+        "1 min ago",
+        "89 min ago",
+        "1 h ago",
+        "35 h ago",
+        "1 d ago",
     ]
     assert ago("", NOW) == "–"
     assert ago("not a time", NOW) == "not a time"
