@@ -21,6 +21,7 @@ NAME = "agents"
 VIEWER = "viewer"
 COOKIE = "__Host-checkpointstore"
 SIGNED_OUT_SECONDS = 60
+TRIES = 3
 
 
 @dataclass(frozen=True)
@@ -30,11 +31,39 @@ class Answer:
     text: str
 
 
+class Forward:
+    """A way to the console as a person has it: kubectl may end it when a connection behind it ends."""
+
+    def __init__(self, kubectl: Kubectl) -> None:
+        self._kubectl = kubectl
+        self._process: subprocess.Popen[str] | None = None
+        self._port = 0
+
+    def port(self) -> int:
+        """Where it is on this machine."""
+        if self._process is None or self._process.poll() is not None:
+            where = ["-n", operator.NAMESPACE, f"service/{operator.CONSOLE}", ":443"]
+            command = [str(self._kubectl.kubectl), "port-forward", *where]
+            environment = self._kubectl.environment()
+            self._process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+            line = self._process.stdout.readline() if self._process.stdout else ""
+            found = re.search(r"127\.0\.0\.1:(\d+)", line)
+            assert found, line
+            self._port = int(found[1])
+        return self._port
+
+    def end(self) -> None:
+        if self._process:
+            self._process.terminate()
+            self._process.wait()
+            self._process = None
+
+
 @dataclass
 class Visitor:
     """A browser as far as the console can tell."""
 
-    port: int
+    forward: Forward
     cookie: str = ""
 
     def get(self, path: str) -> Answer:
@@ -47,9 +76,17 @@ class Visitor:
         return answer
 
     def _ask(self, method: str, path: str, headers: dict[str, str], body: str = "") -> Answer:
+        for _ in range(TRIES):
+            try:
+                return self._once(method, path, headers, body)
+            except (OSError, http.client.HTTPException):
+                self.forward.end()
+        return self._once(method, path, headers, body)
+
+    def _once(self, method: str, path: str, headers: dict[str, str], body: str) -> Answer:
         trusting = ssl.create_default_context()
         trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
-        connection = http.client.HTTPSConnection("localhost", self.port, context=trusting, timeout=20)
+        connection = http.client.HTTPSConnection("localhost", self.forward.port(), context=trusting, timeout=20)
         try:
             connection.request(method, path, body or None, headers)
             answer = connection.getresponse()
@@ -59,19 +96,13 @@ class Visitor:
 
 
 @pytest.fixture(scope="module")
-def port(kubectl: Kubectl) -> Iterator[int]:
-    """A way to the console as a person has it."""
+def forward(kubectl: Kubectl) -> Iterator[Forward]:
+    """To a console that runs."""
     where = ["-n", operator.NAMESPACE]
     kubectl("rollout", "status", f"deployment/{operator.CONSOLE}", *where, "--timeout=120s", timeout=130)
-    command = [str(kubectl.kubectl), "port-forward", *where, f"service/{operator.CONSOLE}", ":443"]
-    with subprocess.Popen(command, env=kubectl.environment(), stdout=subprocess.PIPE, text=True) as forwarding:
-        try:
-            line = forwarding.stdout.readline() if forwarding.stdout else ""
-            found = re.search(r"127\.0\.0\.1:(\d+)", line)
-            assert found, line
-            yield int(found[1])
-        finally:
-            forwarding.terminate()
+    found = Forward(kubectl)
+    yield found
+    found.end()
 
 
 @pytest.fixture(scope="module")
@@ -102,10 +133,10 @@ def token(kubectl: Kubectl, namespace: str) -> str:
 
 
 def test_a_person_sees_the_stores_of_their_namespace_and_no_others(
-    make_store: Callable[..., dict[str, Any]], port: int, namespace: str, elsewhere: Subject, token: str
+    make_store: Callable[..., dict[str, Any]], forward: Forward, namespace: str, elsewhere: Subject, token: str
 ) -> None:
     make_store(NAME, {})
-    visitor = Visitor(port)
+    visitor = Visitor(forward)
     assert visitor.get("/").status == 303
     answer = visitor.sign_in(token)
     assert answer.status == 303, answer.text
@@ -125,9 +156,9 @@ def test_a_person_sees_the_stores_of_their_namespace_and_no_others(
     assert token not in page
 
 
-def test_a_wrong_token_opens_nothing(port: int, token: str) -> None:
+def test_a_wrong_token_opens_nothing(forward: Forward, token: str) -> None:
     for wrong in ("wrong", token[:-4] + "AAAA"):
-        visitor = Visitor(port)
+        visitor = Visitor(forward)
         assert visitor.sign_in(wrong).status == 403
         assert visitor.cookie == ""
         visitor.cookie = f"{COOKIE}={wrong}"
@@ -135,9 +166,9 @@ def test_a_wrong_token_opens_nothing(port: int, token: str) -> None:
 
 
 def test_a_revoked_token_is_signed_out(
-    kubectl: Kubectl, port: int, namespace: str, token: str, figures: Figures
+    kubectl: Kubectl, forward: Forward, namespace: str, token: str, figures: Figures
 ) -> None:
-    visitor = Visitor(port)
+    visitor = Visitor(forward)
     visitor.sign_in(token)
     assert visitor.get("/").status == 200
     kubectl("delete", "serviceaccount", VIEWER, "-n", namespace)
