@@ -13,6 +13,7 @@ from .recent import Recent
 from .review import Key
 
 KEPT_SECONDS, STORES = 15, 500
+SPAN = "1h:1m"
 PATIENCE = 1.0
 """Seconds that a page waits for Prometheus; what comes later is on the next one."""
 _POOLERS = 'namespace="{0}",pod=~"{1}-pooler-[a-z0-9]+-[a-z0-9]+",database!="pgbouncer"'
@@ -94,6 +95,6 @@ async def _asked(access: Access, store: Key) -> Trends:
 
 
 async def _ask(access: Access, question: Question, store: Key) -> Trend:
-    series = await prometheus.samples(access, f"({question.expression.format(*store)})[1h:1m]")
+    series = await prometheus.samples(access, f"({question.expression.format(*store)})[{SPAN}]")
     points = series[0].points if series else ()
     return Trend(question.title, tuple(point for point in points if math.isfinite(point[1])), question.spell)
