@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from collections import OrderedDict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -38,11 +39,24 @@ class Reviews:
         self._kube = kube
         self._people: Recent[Person | None] = Recent(TRUSTED_SECONDS, PEOPLE)
         self._rights: Recent[bool] = Recent(TRUSTED_SECONDS, ANSWERS)
+        self._met: OrderedDict[bytes, None] = OrderedDict()
 
     async def who(self, token: str) -> Person | None:
         """The token's bearer, None when the API server does not take it."""
-        key = hashlib.sha256(token.encode()).digest()
-        return await self._people.get(key, lambda: self._who(token))
+        key = _digest(token)
+        person = await self._people.get(key, lambda: self._who(token))
+        if person:
+            self._met[key] = None
+            self._met.move_to_end(key)
+            while len(self._met) > PEOPLE:
+                self._met.popitem(last=False)
+        else:
+            self._met.pop(key, None)
+        return person
+
+    def met(self, token: str) -> bool:
+        """Whether the API server took it when it was last asked: no guess, however many others guess."""
+        return _digest(token) in self._met
 
     async def _who(self, token: str) -> Person | None:
         # Without audiences it is the API server's own: a token for somebody else opens nothing here.
@@ -98,3 +112,7 @@ class Reviews:
         }
         status = await self._kube.review("SubjectAccessReview", spec)
         return status.get("allowed") is True
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()

@@ -125,7 +125,8 @@ class Console:
         held = session.token(request.cookies.get(session.COOKIE, ""))
         if held is None:
             raise _stranger(request, "")
-        self._allow(request)
+        if not self._reviews.met(held):
+            self._allow(request)
         person = await self._reviews.who(held)
         if person is None:
             self._attempts.fail(request.remote or "")

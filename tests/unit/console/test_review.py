@@ -172,3 +172,23 @@ def test_backups_and_events_are_those_of_the_store() -> None:
         assert await reading.events(("shop", "orders")) == []
 
     asyncio.run(look())
+
+
+def test_only_a_token_that_was_taken_last_time_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(review, "TRUSTED_SECONDS", 0)
+    fake = cluster()
+
+    async def look() -> None:
+        reviews = Reviews(fake)
+        assert not reviews.met("token-of-admin")
+        await reviews.who("token-of-admin")
+        await reviews.who("wrong")
+        assert (reviews.met("token-of-admin"), reviews.met("wrong")) == (True, False)
+        monkeypatch.setattr(review, "PEOPLE", 1)
+        await reviews.who("token-of-clerk")
+        assert (reviews.met("token-of-admin"), reviews.met("token-of-clerk")) == (False, True)
+        fake.tokens.clear()
+        await reviews.who("token-of-clerk")
+        assert not reviews.met("token-of-clerk")
+
+    asyncio.run(look())
