@@ -38,9 +38,12 @@ def api(fake: Fake) -> web.Application:
             assert body["kind"] == PLURALS[plural]
             assert request.path == f"/apis/{body['apiVersion']}/{plural}"
             return web.json_response({**body, "status": await fake.review(body["kind"], body["spec"])}, status=201)
-        query = request.query
-        selectors = query.get("labelSelector", ""), query.get("fieldSelector", "")
-        return web.json_response({"items": await fake.all(PLURALS[plural], namespace, *selectors)})
+        if plural == "events":
+            involved = dict(part.split("=") for part in request.query["fieldSelector"].split(","))
+            told = (involved["involvedObject.kind"], str(namespace), involved["involvedObject.name"])
+            return web.json_response({"items": await fake.events(*told)})
+        selector = request.query.get("labelSelector", "")
+        return web.json_response({"items": await fake.all(PLURALS[plural], namespace, selector)})
 
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", answer)

@@ -105,14 +105,19 @@ class Kube:
             return False
         return any(item.get("name") == plural for item in answer.get("resources", ()))
 
-    async def all(self, kind: str, namespace: str | None, selector: str = "", fields: str = "") -> list[Manifest]:
-        """Every object of a kind (in `namespace`, or in the cluster) whose labels and fields match."""
-        asked = [("labelSelector", selector), ("fieldSelector", fields)]
-        query = [(name, text) for name, text in asked if text]
+    async def all(self, kind: str, namespace: str | None, selector: str = "") -> list[Manifest]:
+        """Every object of a kind (in `namespace`, or in the cluster) whose labels match."""
+        query = [("labelSelector", selector)] if selector else []
         answer = await self._request("GET", kind, namespace, query=query)
         # The items of a list do not say what they are.
         what = {"apiVersion": answer.get("apiVersion"), "kind": kind}
         return [{**what, **item} for item in answer.get("items") or ()]
+
+    async def events(self, kind: str, namespace: str, name: str) -> list[Manifest]:
+        """The events that speak of one object."""
+        fields = f"involvedObject.kind={kind},involvedObject.name={name}"
+        answer = await self._request("GET", "Event", namespace, query=[("fieldSelector", fields)])
+        return list(answer.get("items") or ())
 
     async def get(self, kind: str, namespace: str | None, name: str) -> Manifest | None:
         try:

@@ -13,7 +13,9 @@ LISTS = 1000
 
 
 class Cluster(Protocol):
-    async def all(self, kind: str, namespace: str | None, selector: str = "", fields: str = "") -> list[Manifest]: ...
+    async def all(self, kind: str, namespace: str | None, selector: str = "") -> list[Manifest]: ...
+
+    async def events(self, kind: str, namespace: str, name: str) -> list[Manifest]: ...
 
     async def review(self, kind: str, spec: Mapping[str, Any]) -> Mapping[str, Any]: ...
 
@@ -24,7 +26,7 @@ class Reading:
     def __init__(self, kube: Cluster) -> None:
         self._kube = kube
         self._stores: Recent[Mapping[Key, Manifest]] = Recent(FRESH_SECONDS, 1)
-        self._lists: Recent[Sequence[Manifest]] = Recent(FRESH_SECONDS, LISTS)
+        self._lists: Recent[list[Manifest]] = Recent(FRESH_SECONDS, LISTS)
 
     async def stores(self) -> Mapping[Key, Manifest]:
         """Every store of the cluster; who may see which is decided elsewhere."""
@@ -37,26 +39,17 @@ class Reading:
     async def pods(self, store: Key) -> Sequence[Manifest]:
         """The store's pods, those of its Jobs among them."""
         namespace, name = store
-        return await self._list("Pod", namespace, f"{MANAGED_BY_LABEL}={MANAGED_BY},{STORE_LABEL}={name}", "")
+        ours = f"{MANAGED_BY_LABEL}={MANAGED_BY},{STORE_LABEL}={name}"
+        return await self._lists.get(("pods", store), lambda: self._kube.all("Pod", namespace, ours))
 
     async def backups(self, store: Key) -> Sequence[Manifest]:
         """The store's backups, the newest first."""
         namespace, name = store
-        found = await self._list("CheckpointBackup", namespace, "", "")
+        found = await self._lists.get(("backups", namespace), lambda: self._kube.all("CheckpointBackup", namespace))
         ours = [item for item in found if (item.get("spec") or {}).get("store", {}).get("name") == name]
         return sorted(ours, key=lambda item: str(item["metadata"].get("creationTimestamp", "")), reverse=True)
 
     async def events(self, store: Key) -> Sequence[Manifest]:
         """What the operator said of the store lately, the newest first."""
-        namespace, name = store
-        fields = f"involvedObject.kind=CheckpointStore,involvedObject.name={name}"
-        found = await self._list("Event", namespace, "", fields)
+        found = await self._lists.get(("events", store), lambda: self._kube.events("CheckpointStore", *store))
         return sorted(found, key=lambda item: str(item.get("lastTimestamp") or ""), reverse=True)
-
-    async def _list(self, kind: str, namespace: str, selector: str, fields: str) -> Sequence[Manifest]:
-        key = (kind, namespace, selector, fields)
-
-        async def ask() -> Sequence[Any]:
-            return await self._kube.all(kind, namespace, selector, fields)
-
-        return await self._lists.get(key, ask)

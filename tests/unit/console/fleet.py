@@ -132,17 +132,23 @@ class Fake:
     asked: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
     away: bool = False
 
-    async def all(self, kind: str, namespace: str | None, selector: str = "", fields: str = "") -> list[Manifest]:
-        self._answer(kind, {"namespace": namespace, "selector": selector, "fields": fields})
+    async def all(self, kind: str, namespace: str | None, selector: str = "") -> list[Manifest]:
+        self._answer(kind, {"namespace": namespace, "selector": selector})
         wanted = dict(part.split("=") for part in selector.split(",") if part)
-        involved = dict(part.split("=") for part in fields.split(",") if part)
         return [
             copy.deepcopy(item)
             for item in self.objects.get(kind, ())
             if namespace in (None, item["metadata"]["namespace"])
             and wanted.items() <= item["metadata"].get("labels", {}).items()
-            and involved.items()
-            <= {f"involvedObject.{k}": v for k, v in item.get("involvedObject", {}).items()}.items()
+        ]
+
+    async def events(self, kind: str, namespace: str, name: str) -> list[Manifest]:
+        self._answer("Event", {"namespace": namespace, "name": name})
+        return [
+            copy.deepcopy(item)
+            for item in self.objects.get("Event", ())
+            if item["metadata"]["namespace"] == namespace
+            and (item["involvedObject"]["kind"], item["involvedObject"]["name"]) == (kind, name)
         ]
 
     async def review(self, kind: str, spec: Mapping[str, Any]) -> Mapping[str, Any]:
