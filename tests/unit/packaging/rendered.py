@@ -1,5 +1,6 @@
 """The chart as Helm renders it, asked for by kind."""
 
+import copy
 import functools
 from typing import Any
 
@@ -14,7 +15,8 @@ class Rendered:
     """The objects of one `helm template`, with the given arguments; the test is skipped where no helm is."""
 
     def __init__(self, *arguments: str) -> None:
-        self.manifests = _render(*arguments)
+        # A copy: what a test changes, no other sees.
+        self.manifests = copy.deepcopy(_render(*arguments))
 
     def all(self, kind: str) -> list[Manifest]:
         return [manifest for manifest in self.manifests if manifest["kind"] == kind]
