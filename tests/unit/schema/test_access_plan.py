@@ -33,7 +33,7 @@ def test_patroni_is_prepared_from_nothing() -> None:
         "let app connect",
         "let pooler connect",
         "let monitoring connect",
-        "create what tells of archiving",
+        "create what tells of archiving in postgres",
     ]
     alone = [step.name for step in plan.steps if step.alone]
     assert alone == ["create database app"]
@@ -85,7 +85,7 @@ def test_archiving_is_told_whatever_the_tables_are() -> None:
     with pytest.raises(Refused):
         planner.plan(PATRONI, shallow, "app_a")
     untold = replace(shallow, ground=replace(COMPLETE.ground, archiving="checkpointstore archiving 3"))
-    assert names(planner.plan(PATRONI, untold, "app_a")) == ["create what tells of archiving"]
+    assert names(planner.plan(PATRONI, untold, "app_a")) == ["create what tells of archiving in app"]
 
 
 def test_what_tells_of_threads_is_replaced_with_its_mark() -> None:

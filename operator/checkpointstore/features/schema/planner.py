@@ -49,7 +49,7 @@ def prepare(request: Request, catalog: Catalog, username: str) -> Plan:
         (
             *access.roles(request, catalog, username),
             *access.database(request, catalog),
-            *access.archiving(request, catalog),
+            *access.archiving(request, catalog, "postgres"),
         )
     )
 
@@ -59,7 +59,7 @@ def plan(request: Request, catalog: Catalog, username: str) -> Plan:
     access.check(request, catalog, username)
     if request.provider is Provider.PATRONI and catalog.ground.archiving != access.ARCHIVING:
         # Whatever stands in its tables, the exporter of a server of our own is connected to this database.
-        return Plan((*access.roles(request, catalog, username), *access.archiving(request, catalog)))
+        return Plan((*access.roles(request, catalog, username), *access.archiving(request, catalog, request.database)))
     modules = [MODULES[name] for name in request.modules]
     for module in modules:
         module.check(catalog)

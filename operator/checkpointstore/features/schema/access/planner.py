@@ -86,11 +86,11 @@ def database(request: Request, catalog: Catalog) -> Iterator[Step]:
             yield Step(f"let {role} connect", connect)
 
 
-def archiving(request: Request, catalog: Catalog) -> Iterator[Step]:
+def archiving(request: Request, catalog: Catalog, where: str) -> Iterator[Step]:
     """What the exporter asks of the server's archiving, in any database that it may be connected to."""
     if catalog.ground.archiving != ARCHIVING:
         sql = ARCHIVE.sql("archiving", monitoring=request.roles.monitoring, mark=ARCHIVING)
-        yield Step("create what tells of archiving", sql)
+        yield Step(f"create what tells of archiving in {where}", sql)
 
 
 def ground(request: Request, catalog: Catalog) -> Iterator[Step]:
