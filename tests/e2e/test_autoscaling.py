@@ -55,7 +55,7 @@ def test_pools_grow_before_clients_wait_long_and_shrink_when_they_have_gone(
 
     200 need 25 server connections, which the budget has; 600 need 75, which it has not.
     """
-    seconds = (60, 120, 90, 150) if soak else (10, 45, 30, 60)
+    seconds = (60, 120, 90, 150) if soak else (5, 35, 20, 55)
     steps = list(zip((20, 200, 600, 20), seconds, strict=True))
     load.said("AutoscalingLimited", "WithinLimits", 60)
     with Timeline(Place(load.kubectl, load.namespace, load.name), say) as timeline:
@@ -129,9 +129,9 @@ def test_pods_are_added_where_pgbouncers_thread_is_full(
     make_store("thread", {"pooler": {**SPEC["pooler"], "resources": limited}})
     subject = Subject(metrics, namespace, "thread")
     subject.said("AutoscalingLimited", "WithinLimits", 60)
-    seconds = 180 if soak else 60
+    seconds = 180 if soak else 30
     with Timeline(Place(metrics, namespace, "thread"), say) as timeline:
-        agent = start_agent("crowd.py", "thread", {"STEPS": f"10:10:0.25,{THREAD}:{seconds}:2", "RUN": "thread"})
+        agent = start_agent("crowd.py", "thread", {"STEPS": f"10:5:0.25,{THREAD}:{seconds}:2", "RUN": "thread"})
         result = agent.result(seconds + 180)
     began = [line["at"] for line in agent.lines if line["event"] == "step"][-1]
     grown = timeline.first(began, lambda item: item.pods > 2)
