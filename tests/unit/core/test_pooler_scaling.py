@@ -1,5 +1,7 @@
 """A pooler takes up the size that its load asks for: never above the server's budget, and no news for who watches."""
 
+import copy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checkpointstore.features.pooler import scaling
-from checkpointstore.features.pooler.size import Size, capacity
+from checkpointstore.features.pooler import slice as pooler
+from checkpointstore.features.pooler.size import Size, capacity, step
 from checkpointstore.features.pooler.spec import Pooler, PrometheusServer
+from checkpointstore.kernel.action import Ref
 from checkpointstore.kernel.compute import Resources
 from tests.contract.world import World
 
@@ -184,3 +188,24 @@ def test_pgbouncer_uses_one_core_at_most() -> None:
             )
         assert order is not None
         assert order.rules.core == core
+
+
+def test_no_pod_comes_while_another_leaves_with_what_it_once_had() -> None:
+    """Two pods of forty leave while two of ten stay; a third of twenty would be too many with them."""
+    given = Size(2, 10)
+    assert step(Size(3, 20), given, [10, 10], present=4, capacity=100) == given
+    assert step(Size(3, 10), given, [10, 10], present=4, capacity=100) == given
+    assert step(Size(3, 20), given, [10, 10], present=2, capacity=100) == Size(3, 20)
+
+
+def test_a_pod_on_a_node_that_does_not_answer_keeps_nobody_waiting() -> None:
+    with World() as world:
+        world.make(FOUR).settle()
+        seen, live = world.observed(), world.need("Deployment", "agents-pooler")
+        old = copy.deepcopy(seen.all("Pod", "pooler")[0])
+        old["metadata"] |= {"name": "old", "deletionTimestamp": "2026-01-01T00:00:00Z"}
+        old["status"]["hostIP"] = "198.18.9.9"
+        seen = replace(seen, objects={**seen.objects, Ref("Pod", "old"): old})
+        for unreachable, given in ((frozenset[str](), Size(2, 10)), (frozenset({"198.18.9.9"}), Size(2, 20))):
+            looked = replace(seen, unreachable=unreachable)
+            assert pooler._given(Size(2, 20), looked, live, database(100), world.status["pooler"]) == given

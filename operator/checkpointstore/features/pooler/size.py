@@ -47,13 +47,13 @@ def step(wanted: Size, given: Size | None, loaded: Iterable[int], present: int, 
 
     `given` is what was given last (None: nothing yet), `loaded` the server connections that running pods go by, and
     `present` how many pods there are, leaving ones included. Pods shrink before another one comes, and grow after the
-    last one that leaves has gone.
+    last one that leaves has gone; nor does another one come before that, as who leaves keeps what it once was given.
     """
     if given is None:
         return wanted
     grows = wanted.connections > given.connections and present > wanted.instances
     connections = given.connections if grows else wanted.connections
     used = max((connections, *loaded))
-    leaving = max(0, present - given.instances)
-    crowded = wanted.instances > given.instances and used * (wanted.instances + leaving) > capacity
-    return Size(given.instances if crowded else wanted.instances, connections)
+    crowded = present > given.instances or used * wanted.instances > capacity
+    waits = crowded and wanted.instances > given.instances
+    return Size(given.instances if waits else wanted.instances, connections)

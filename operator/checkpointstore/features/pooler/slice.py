@@ -151,7 +151,9 @@ def _given(
     most = capacity(database)
     # Who is silent may use all there is.
     loaded = (_console(observed, pod).connections or most for pod in observed.ready(COMPONENT))
-    return step(asked, last, loaded, len(observed.all("Pod", COMPONENT)), most)
+    # What is on a node that does not answer has lost its connections, however long it is still to be seen.
+    present = (pod for pod in observed.all("Pod", COMPONENT) if not _away(observed, pod))
+    return step(asked, last, loaded, len(list(present)), most)
 
 
 def _resizes(observed: Observed, live: Manifest | None, pods: Manifest, asked: Size) -> bool:
@@ -206,12 +208,16 @@ def _resumed(env: Env, observed: Observed, database: Database) -> tuple[Action, 
     )
 
 
+def _away(observed: Observed, pod: Manifest) -> bool:
+    return pod.get("status", {}).get("hostIP") in observed.unreachable
+
+
 def _lost(observed: Observed) -> tuple[Action, ...]:
     """Pods on nodes that do not answer: deleting one takes it out of the Service at once and makes another."""
     return tuple(
         action
         for pod in observed.all("Pod", COMPONENT)
-        if pod.get("status", {}).get("hostIP") in observed.unreachable and "deletionTimestamp" not in pod["metadata"]
+        if _away(observed, pod) and "deletionTimestamp" not in pod["metadata"]
         for action in (
             Emit("Warning", "PoolerUnreachable", f"The node of {pod['metadata']['name']} does not answer"),
             Delete(Ref("Pod", pod["metadata"]["name"])),
