@@ -164,6 +164,13 @@ def test_a_limit_is_told_for_a_while_and_then_no_more() -> None:
     assert decide(replace(calm, since=1001.0), told, RULES, 1001.0 + LINGER).reason == "WithinLimits"
 
 
+def test_what_could_not_be_told_is_forgotten_with_the_next_samples() -> None:
+    told = decide(GAP, at(replace(FULL, server=0.97)), RULES, 1010.0)
+    assert told.reason == "SamplesStale"
+    calm = replace(FULL, since=1011.0, wait=0.0, waiting=0.0, busy=1, busiest=1)
+    assert decide(calm, told, RULES, 1020.0).reason == "WithinLimits"
+
+
 def test_samples_that_new_pods_do_not_have_yet_are_no_news() -> None:
     grown, missing = at(FULL), Gap("SamplesMissing", "of a new pod")
     assert decide(missing, grown, RULES, 1000.0 + LINGER).reason == "WithinLimits"

@@ -98,7 +98,7 @@ def decide(load: Load | Gap, state: State, rules: Rules, now: float) -> State:
     if isinstance(load, Gap):
         if load.reason == MISSING and now - state.changed <= LINGER:
             return replace(state, calm=None)
-        return replace(state, calm=None, reason=load.reason, message=load.message)
+        return replace(state, calm=None, reason=load.reason, message=load.message, limited=0.0)
     if load.since <= state.changed:
         return state
     asked = _growth(load, state.size, rules)
