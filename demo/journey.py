@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from demo import agentjob, bucket, prometheus, store
+from demo import agentjob, bucket, prometheus, store, visitor
 from demo.agentjob import Line
 from demo.clock import Clock
 from demo.installation import CONSOLE, Installation, access, chosen, install, uninstall
@@ -36,7 +36,7 @@ def up() -> bool:
     backed_up(installation, clock)
     clock.say("kubectl", "kubectl get cps,cpb -A\n" + kubectl("get", "cps,cpb", "-A"))
     clock.say("conditions", store.described(kubectl.find("checkpointstore", STORE, NAMESPACE)))
-    visitor(kubectl)
+    visitor.make(kubectl, VISITOR, NAMESPACE)
     clock.say("next", what_next(kubectl))
     return kept
 
@@ -134,22 +134,6 @@ def verdict(result: Line) -> str:
     if not result["ok"]:
         return f"FORGOTTEN: {', '.join(result['forgotten'])}"
     return f"{result['acknowledged']} messages acknowledged, {result['retries']} failed tries, nothing forgotten"
-
-
-def visitor(kubectl: Kubectl) -> None:
-    """An account that may look at the demo's store, and at nothing else, to sign in to the console with."""
-    place = {"name": VISITOR, "namespace": NAMESPACE}
-    rbac = "rbac.authorization.k8s.io"
-    kubectl.apply(
-        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": place},
-        {
-            "apiVersion": f"{rbac}/v1",
-            "kind": "RoleBinding",
-            "metadata": place,
-            "roleRef": {"apiGroup": rbac, "kind": "ClusterRole", "name": "view"},
-            "subjects": [{"kind": "ServiceAccount", **place}],
-        },
-    )
 
 
 def what_next(kubectl: Kubectl) -> str:

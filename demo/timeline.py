@@ -6,11 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from checkpointstore.features.pooler.load import TRANSACTIONS, WAITED
 from demo import prometheus, store
 from demo.kubectl import CommandFailed, Kubectl
 
-WAITED = "pgbouncer_stats_client_wait_seconds_total"
-TRANSACTIONS = "pgbouncer_stats_sql_transactions_pooled_total"
 # A server that takes its time, without the processors of this machine: what a slow disk or a far standby would do.
 SLOW = """
 create or replace function public.slow() returns trigger language plpgsql as

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 import pytest
 
 from demo import installation as operator
+from demo import visitor
 from demo.kubectl import CommandFailed, Kubectl, wait_for
 from tests.e2e.conftest import made
 from tests.e2e.figure import Figures
@@ -117,18 +118,7 @@ def elsewhere(kubectl: Kubectl) -> Iterator[Subject]:
 @pytest.fixture
 def token(kubectl: Kubectl, namespace: str) -> str:
     """Of an account that may look at one namespace."""
-    place = {"name": VIEWER, "namespace": namespace}
-    rbac = "rbac.authorization.k8s.io"
-    kubectl.apply(
-        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": place},
-        {
-            "apiVersion": f"{rbac}/v1",
-            "kind": "RoleBinding",
-            "metadata": place,
-            "roleRef": {"apiGroup": rbac, "kind": "ClusterRole", "name": "view"},
-            "subjects": [{"kind": "ServiceAccount", **place}],
-        },
-    )
+    visitor.make(kubectl, VIEWER, namespace)
     return kubectl("create", "token", VIEWER, "-n", namespace).strip()
 
 
@@ -136,21 +126,21 @@ def test_a_person_sees_the_stores_of_their_namespace_and_no_others(
     make_store: Callable[..., dict[str, Any]], forward: Forward, namespace: str, elsewhere: Subject, token: str
 ) -> None:
     make_store(NAME, {})
-    visitor = Visitor(forward)
-    assert visitor.get("/").status == 303
-    answer = visitor.sign_in(token)
+    person = Visitor(forward)
+    assert person.get("/").status == 303
+    answer = person.sign_in(token)
     assert answer.status == 303, answer.text
     cookie = answer.headers["Set-Cookie"]
     assert cookie.startswith(f"{COOKIE}={token}; ")
     assert "Max-Age=" in cookie
 
     def fleet() -> bool:
-        return f"/stores/{namespace}/{NAME}" in visitor.get("/").text
+        return f"/stores/{namespace}/{NAME}" in person.get("/").text
 
     wait_for("the store in the fleet", fleet, 30, every=1)
-    assert elsewhere.namespace not in visitor.get("/").text
-    assert visitor.get(f"/stores/{elsewhere.namespace}/{NAME}").status == 404
-    page = visitor.get(f"/stores/{namespace}/{NAME}").text
+    assert elsewhere.namespace not in person.get("/").text
+    assert person.get(f"/stores/{elsewhere.namespace}/{NAME}").status == 404
+    page = person.get(f"/stores/{namespace}/{NAME}").text
     for said in ("PostgresAvailable", f"{NAME}-0", "primary", f"{NAME}-pooler-", "Why it has its size"):
         assert said in page
     assert token not in page
@@ -158,22 +148,22 @@ def test_a_person_sees_the_stores_of_their_namespace_and_no_others(
 
 def test_a_wrong_token_opens_nothing(forward: Forward, token: str) -> None:
     for wrong in ("wrong", token[:-4] + "AAAA"):
-        visitor = Visitor(forward)
-        assert visitor.sign_in(wrong).status == 403
-        assert visitor.cookie == ""
-        visitor.cookie = f"{COOKIE}={wrong}"
-        assert visitor.get("/").status == 303
+        person = Visitor(forward)
+        assert person.sign_in(wrong).status == 403
+        assert person.cookie == ""
+        person.cookie = f"{COOKIE}={wrong}"
+        assert person.get("/").status == 303
 
 
 def test_a_revoked_token_is_signed_out(
     kubectl: Kubectl, forward: Forward, namespace: str, token: str, figures: Figures
 ) -> None:
-    visitor = Visitor(forward)
-    visitor.sign_in(token)
-    assert visitor.get("/").status == 200
+    person = Visitor(forward)
+    person.sign_in(token)
+    assert person.get("/").status == 200
     kubectl("delete", "serviceaccount", VIEWER, "-n", namespace)
     with figures.timed("console_revoked_token_signed_out", f"<={SIGNED_OUT_SECONDS}"):
-        wait_for("the sign-in page", lambda: visitor.get("/").status == 303, SIGNED_OUT_SECONDS, every=1)
+        wait_for("the sign-in page", lambda: person.get("/").status == 303, SIGNED_OUT_SECONDS, every=1)
 
 
 @pytest.mark.parametrize("verb", ["get", "list", "watch", "create"])

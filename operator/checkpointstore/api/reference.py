@@ -7,9 +7,10 @@ from typing import Any
 from ..kernel.command import HIBERNATE, PAUSED, RESTART, ROTATE, ROTATE_AUTHORITY, SWITCHOVER, VERIFY
 from ..kernel.naming import NAME_LIMIT, NAME_RULE, Names, labels
 from ..providers.patroni.parameter import OWNED
-from .reason import CONDITIONS, EVENTS, OF_BACKUPS, Subject
+from .reason import CONDITIONS, EVENTS, OF_BACKUPS
 from .refusal import CHANGED, CHANGED_BACKUP, CHANGED_LATER, CREATED, TOLD, Refused
 from .store import GROUP, KIND, VERSION
+from .subject import Subject
 
 Json = Mapping[str, Any]
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ..adapters import prometheus
 from ..adapters.prometheus import Access
+from ..features.pooler import load
 from ..kernel.errors import StoreError
 from ..kernel.values import bytes_text
 from .recent import Recent
@@ -18,8 +19,8 @@ PATIENCE = 1.0
 """Seconds that a page waits for Prometheus; what comes later is on the next one."""
 _POOLERS = 'namespace="{0}",pod=~"{1}-pooler-[a-z0-9]+-[a-z0-9]+",database!="pgbouncer"'
 _INSTANCES = 'namespace="{0}",pod=~"{1}-[0-9]+"'
-_WAITED = f"sum(rate(pgbouncer_stats_client_wait_seconds_total{{{{{_POOLERS}}}}}[5m]))"
-_TRANSACTIONS = f"sum(rate(pgbouncer_stats_sql_transactions_pooled_total{{{{{_POOLERS}}}}}[5m]))"
+_WAITED = f"sum(rate({load.WAITED}{{{{{_POOLERS}}}}}[5m]))"
+_TRANSACTIONS = f"sum(rate({load.TRANSACTIONS}{{{{{_POOLERS}}}}}[5m]))"
 
 
 def _milliseconds(value: float) -> str:
@@ -41,7 +42,7 @@ class Question:
 QUESTIONS = (
     Question("Mean wait for a server connection", f"{_WAITED} / {_TRANSACTIONS}", _milliseconds),
     Question("Transactions a second", _TRANSACTIONS, _plain),
-    Question("Server connections at work", f"sum(pgbouncer_pools_server_active_connections{{{{{_POOLERS}}}}})", _plain),
+    Question("Server connections at work", f"sum({load.BUSY}{{{{{_POOLERS}}}}})", _plain),
     Question(
         "Checkpoint tables and indexes",
         f"sum(max by (relname, part) (checkpointstore_table_bytes{{{{{_INSTANCES}}}}}))",

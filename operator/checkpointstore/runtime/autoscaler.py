@@ -24,7 +24,7 @@ from ..kernel.observed import Scale
 from .log import STORE
 
 PERIOD = 5.0
-BUSY = '1 - avg(rate(node_cpu_seconds_total{{mode="idle",namespace="{namespace}",pod="{pod}"}}[2m]))'
+SERVER = '1 - avg(rate(node_cpu_seconds_total{{mode="idle",namespace="{namespace}",pod="{pod}"}}[2m]))'
 KEPT = 60.0
 """Seconds for which a Secret's values are not read again."""
 _log = logging.getLogger(__name__)
@@ -114,7 +114,7 @@ class Autoscaler:
             found = await prometheus.samples(access, selector(order.namespace, pods))
             load = read(found, pods, time.time())
             if isinstance(load, Load) and order.primary:
-                query = BUSY.format(namespace=order.namespace, pod=order.primary)
+                query = SERVER.format(namespace=order.namespace, pod=order.primary)
                 load = replace(load, server=await prometheus.value(access, query))
         except Unavailable as error:
             return Gap("PrometheusUnreachable", error.message)

@@ -93,6 +93,14 @@ def test_a_pool_that_has_just_begun_counts_from_its_second_sample_on() -> None:
     assert (load.wait, load.waiting, load.busy) == (math.inf, 6.0, 10.0)
 
 
+def test_a_series_that_has_stopped_while_others_of_its_pod_go_on_is_gone() -> None:
+    """A pool that PgBouncer has dropped, or what another configuration of Prometheus has read."""
+    old = {"database": "app", "user": "app_z"}
+    gone = [series(name, pod, 500.0, old) for pod in PODS for name in RATES if name != PROCESSOR]
+    stopped = [replace(item, points=tuple((at - 100, value) for at, value in item.points)) for item in gone]
+    assert read([*usual(), *stopped], PODS, NOW) == read(usual(), PODS, NOW)
+
+
 def test_clients_that_all_wait_have_waited_for_ever() -> None:
     stuck = [replace(item, points=tuple((at, 7.0) for at, _ in item.points)) for item in usual()]
     load = read(stuck, PODS, NOW)

@@ -13,7 +13,8 @@ import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 
 from checkpointstore.api import crd
-from checkpointstore.api.reason import CONDITIONS, OF_BACKUPS, Subject
+from checkpointstore.api.reason import CONDITIONS, OF_BACKUPS
+from checkpointstore.api.subject import Subject
 from checkpointstore.kernel import command
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -2,7 +2,8 @@
 
 from fnmatch import fnmatchcase
 
-from checkpointstore.api.reason import CONDITIONS, EVENTS, OF_BACKUPS, Event
+from checkpointstore.api.reason import CONDITIONS, EVENTS, OF_BACKUPS
+from checkpointstore.api.subject import Event
 from checkpointstore.kernel import condition
 from tests.unit.docs.literals import Use, uses
 

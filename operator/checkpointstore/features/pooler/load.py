@@ -20,8 +20,12 @@ WINDOW = "5m"
 """How far back samples are asked for: two of them, up to two minutes apart, are needed."""
 CONSOLE = "pgbouncer"
 """PgBouncer's own database, which is no load."""
+Pool = tuple[str, str]
+"""Database and user."""
 # Scrapes may be missed, and clocks may differ by so much.
 MISSED, LATE, AHEAD = 2.5, 45.0, 15.0
+# Who has not been read for so long while others of its page were has nothing more to tell.
+GONE = 2 * LATE
 # What two Prometheis read at different moments of the same pod is the same.
 ALIKE, ABOUT = 0.2, 10.0
 
@@ -73,7 +77,7 @@ def selector(namespace: str, pods: Iterable[str]) -> str:
 
 def read(series: Iterable[Series], pods: Iterable[str], now: float) -> Load | Gap:
     """The load of these pods; `now` is the clock of who decides."""
-    found: dict[tuple[str, str], dict[tuple[str, str], list[Series]]] = defaultdict(lambda: defaultdict(list))
+    found: dict[tuple[str, str], dict[Pool, list[Series]]] = defaultdict(lambda: defaultdict(list))
     for item in series:
         if item.points:
             pool = item.labels.get("database", ""), item.labels.get("user", "")
@@ -82,7 +86,7 @@ def read(series: Iterable[Series], pods: Iterable[str], now: float) -> Load | Ga
     starts: list[float] = []
     for pod in pods:
         for name in sorted(GAUGES | COUNTERS):
-            pools = {pool: copies for pool, copies in found.get((pod, name), {}).items() if _grown(copies, name)}
+            pools = _going(found.get((pod, name), {}), name)
             if not pools:
                 return _missing(pod)
             total = 0.0
@@ -97,9 +101,18 @@ def read(series: Iterable[Series], pods: Iterable[str], now: float) -> Load | Ga
     return _load(told, min(starts)) if starts else Gap(MISSING, "No pooler pod is ready")
 
 
-def _grown(copies: Iterable[Series], name: str) -> bool:
-    """Whether it has been there for an interval; a pool begins with its first client."""
-    return name in GAUGES or all(len(item.points) > 1 for item in copies)
+def _going(pools: Mapping[Pool, Sequence[Series]], name: str) -> dict[Pool, list[Series]]:
+    """Those that have been there for an interval and still are: one page has them all, so what stopped is gone."""
+    times = [item.points[-1][0] for copies in pools.values() for item in copies]
+    going = {
+        pool: [item for item in copies if item.points[-1][0] >= max(times) - GONE] for pool, copies in pools.items()
+    }
+    return {
+        pool: copies
+        for pool, copies in going.items()
+        # A pool begins with its first client.
+        if copies and (name in GAUGES or all(len(item.points) > 1 for item in copies))
+    }
 
 
 def _load(told: Mapping[str, Sequence[float]], since: float) -> Load:
