@@ -23,6 +23,8 @@ ORDER = (
     "test_backup",
     "test_autoscaling",
     "test_dashboards",
+    "test_tracing",
+    "test_alerts",
     "test_console",
     "test_external",
     "test_input",

@@ -1,9 +1,7 @@
 """The console on the real API server: who sees which store, and how long a token that was revoked still opens it."""
 
 import http.client
-import re
 import ssl
-import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +14,7 @@ from demo import visitor
 from demo.kubectl import CommandFailed, Kubectl, wait_for
 from tests.e2e.conftest import made
 from tests.e2e.figure import Figures
+from tests.e2e.forward import Forward
 from tests.e2e.subject import Subject
 
 NAME = "agents"
@@ -30,34 +29,6 @@ class Answer:
     status: int
     headers: http.client.HTTPMessage
     text: str
-
-
-class Forward:
-    """A way to the console as a person has it: kubectl may end it when a connection behind it ends."""
-
-    def __init__(self, kubectl: Kubectl) -> None:
-        self._kubectl = kubectl
-        self._process: subprocess.Popen[str] | None = None
-        self._port = 0
-
-    def port(self) -> int:
-        """Where it is on this machine."""
-        if self._process is None or self._process.poll() is not None:
-            where = ["-n", operator.NAMESPACE, f"service/{operator.CONSOLE}", ":443"]
-            command = [str(self._kubectl.kubectl), "port-forward", *where]
-            environment = self._kubectl.environment()
-            self._process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
-            line = self._process.stdout.readline() if self._process.stdout else ""
-            found = re.search(r"127\.0\.0\.1:(\d+)", line)
-            assert found, line
-            self._port = int(found[1])
-        return self._port
-
-    def end(self) -> None:
-        if self._process:
-            self._process.terminate()
-            self._process.wait()
-            self._process = None
 
 
 @dataclass
@@ -101,7 +72,7 @@ def forward(kubectl: Kubectl) -> Iterator[Forward]:
     """To a console that runs."""
     where = ["-n", operator.NAMESPACE]
     kubectl("rollout", "status", f"deployment/{operator.CONSOLE}", *where, "--timeout=120s", timeout=130)
-    found = Forward(kubectl)
+    found = Forward(kubectl, operator.NAMESPACE, f"service/{operator.CONSOLE}", 443)
     yield found
     found.end()
 
