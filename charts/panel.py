@@ -64,6 +64,7 @@ def under(red: float, yellow: float) -> Steps:
 
 
 BACKUPS, AUTOSCALING, TROUBLE = "backups", "autoscaling", "trouble"
+PROMETHEUS = "a Prometheus that the operator knows"
 STANDBY, LARGE = "a standby", "an index of more than 1 MiB"
 OF_STORE = 'namespace="$namespace",name="$store"'
 INSTANCES = 'namespace="$namespace",pod=~"$store-[0-9]+"'
@@ -71,7 +72,7 @@ POOLERS = 'namespace="$namespace",pod=~"$store-pooler-[a-z0-9]+-[a-z0-9]+",datab
 TABLES = 'datname="app",relname=~"checkpoints|checkpoint_blobs|checkpoint_writes"'
 TOTALS = "pgbouncer_stats"
 # The rest should be True.
-FALSE = "Stalled|Reconciling|AutoscalingLimited"
+FALSE = "Stalled|Reconciling|AutoscalingLimited|ThresholdsExceeded"
 # Series are joined over the operator's pods, as in the alerts: another one tells after each change of the leader.
 EACH = "max by (namespace, name)"
 TOO_OLD, UNPROVEN = 8 * DAY, 15 * DAY

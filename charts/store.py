@@ -11,6 +11,7 @@ from charts.panel import (
     LARGE,
     OF_STORE,
     POOLERS,
+    PROMETHEUS,
     STANDBY,
     TABLES,
     TOO_OLD,
@@ -29,6 +30,7 @@ from charts.panel import (
     status,
     under,
 )
+from checkpointstore.features.monitoring.question import Whose, p99
 
 
 def spans() -> tuple[Query, ...]:
@@ -113,6 +115,7 @@ STORE = (
                         "wait",
                     ),
                 ),
+                12,
                 steps=over(0.25),
             ),
             Panel(
@@ -134,6 +137,15 @@ STORE = (
                         "transaction",
                     ),
                 ),
+                12,
+            ),
+            Panel(
+                "99th percentile in the server",
+                "s",
+                "Of put, put_writes and get the slowest, estimated from mean and spread: 5 ms is what to expect of "
+                "checkpoints of some kB; runbook ThresholdsExceeded.",
+                (Query(p99(Whose("$namespace", "$store-[0-9]+", "")), "p99"),),
+                12,
             ),
             Panel(
                 "Slowest statements",
@@ -151,6 +163,7 @@ STORE = (
                         "{{kind}} {{queryid}}",
                     ),
                 ),
+                12,
             ),
         ),
     ),
@@ -276,6 +289,22 @@ STORE = (
                 ),
                 kind=Kind.STAT,
                 steps=under(3, 14),
+            ),
+            Panel(
+                "What it should have",
+                "bytes",
+                "Memory by how much its last day read from the disk; nothing is changed for it.",
+                (Query(status("recommended_memory_bytes"), "memory", PROMETHEUS),),
+                12,
+                Kind.STAT,
+            ),
+            Panel(
+                "How many connections it should have",
+                "short",
+                "By how many were in use at once on its last day, and whether the pooler could use more.",
+                (Query(status("recommended_connections"), "connections", PROMETHEUS),),
+                12,
+                Kind.STAT,
             ),
         ),
     ),

@@ -10,9 +10,12 @@ from .features import authority, binding, network_policy
 from .features.backup import farewell as farewells
 from .features.backup import recovery, repository
 from .features.backup import slice as backup
+from .features.monitoring import slice as monitoring
+from .features.monitoring.advice import Server
+from .features.monitoring.finding import Watch as Monitored
+from .features.monitoring.question import Whose
 from .features.pooler import slice as pooler
 from .features.pooler.scaling import Watch
-from .features.pooler.spec import PrometheusServer
 from .features.schema import slice as schema
 from .kernel.action import Action, Apply, Delete, Emit, Manifest, Mark, Program, PublishPooler, Ref, Reload, Tell
 from .kernel.command import Commands
@@ -35,10 +38,11 @@ from .kernel.env import Env, Images, Platform
 from .kernel.manifest import by_ref, covers, ref
 from .kernel.naming import FINALIZER, selector
 from .kernel.observed import Observed, component_of
+from .kernel.prometheus import PrometheusServer
 from .providers import external
 from .providers.patroni import provider as patroni
 from .providers.patroni import workload
-from .providers.patroni.place import PGDATA
+from .providers.patroni.place import DATA, PGDATA
 from .providers.spec import storage_bytes
 
 # Deleted only by their own rules, never because nobody asks for them any more.
@@ -66,6 +70,8 @@ class Plan:
     commands: Commands = field(default_factory=Commands)
     watch: Watch | None = None
     """The pooler that the autoscaler has to look after."""
+    monitors: Monitored | None = None
+    """What the monitor has to look after."""
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
@@ -83,7 +89,8 @@ def plan(store: Store, observed: Observed, platform: Platform, now: datetime) ->
     if observed.foreign:
         return _name_taken(observed, store.status)
     commands = Commands.read(store.annotations)
-    parts, serving, watch = _rooms(store, env, platform, observed, commands, now)
+    rooms = _rooms(store, env, platform, observed, commands, now)
+    parts = rooms.parts
     quiet = QUIET.union(*(part.quiet for part in parts))
     desired = [manifest for part in parts for manifest in part.desired]
     again = [part.again for part in parts if part.again is not None]
@@ -101,33 +108,43 @@ def plan(store: Store, observed: Observed, platform: Platform, now: datetime) ->
             *(condition for part in parts for condition in part.conditions),
             *((changing(RECONCILING, "Applying", "What differs from the spec is being applied"),) if applying else ()),
         ),
-        serving=serving,
+        serving=rooms.serving,
         status=_merged(part.status for part in parts),
         # Whoever is paused lets the others pass.
         release=any(part.release for part in parts) and not commands.paused,
         again=min(again, default=None),
         commands=commands,
         # Whoever is paused stays as it is.
-        watch=None if commands.paused else watch,
+        watch=None if commands.paused else rooms.watch,
+        monitors=rooms.monitors,
     )
 
 
-def _rooms(
-    store: Store, env: Env, platform: Platform, observed: Observed, commands: Commands, now: datetime
-) -> tuple[list[Contribution], bool, Watch | None]:
+@dataclass(frozen=True, slots=True)
+class _Rooms:
+    """What all rooms want, and what runs beside the passes."""
+
+    parts: list[Contribution]
+    serving: bool = False
+    watch: Watch | None = None
+    monitors: Monitored | None = None
+
+
+def _rooms(store: Store, env: Env, platform: Platform, observed: Observed, commands: Commands, now: datetime) -> _Rooms:
     """The order is the way of trust: authority, then the server it certifies, then who is let in."""
     spec = store.spec
     filled, ready = _recovered(store, env, observed, now)
     if not ready:
-        return [filled], False, None
+        return _Rooms([filled])
     postgres, database = _provider(store, env, observed, commands, now)
     if database is None:
-        return [filled, postgres], False, None
+        return _Rooms([filled, postgres])
     tables, stands = schema.contribute(spec.schema_, env, observed, database, commands, now)
     prometheus = PrometheusServer(url=platform.prometheus) if platform.prometheus else None
     settings = pooler.Settings(prometheus, store.status.get("pooler", {}), commands)
     pool, carried = pooler.contribute(spec.pooler, env, observed, database, settings, now)
     bound, readable = binding.contribute(env, observed, database, stands and carried.login)
+    told, monitors = _monitored(store, env, observed, database, prometheus, commands)
     reachable = any(part.type == POOLER_AVAILABLE and part.status is Status.TRUE for part in pool.conditions)
     parts = [
         authority.contribute(env, observed, commands, now, database.settled and carried.all),
@@ -138,8 +155,30 @@ def _rooms(
         network_policy.contribute(spec.network_policy, env, database),
         filled,
         _backed_up(store, env, observed, database, commands, now),
+        told,
     ]
-    return parts, database.serving and reachable and readable, carried.watch
+    return _Rooms(parts, database.serving and reachable and readable, carried.watch, monitors)
+
+
+def _monitored(
+    store: Store,
+    env: Env,
+    observed: Observed,
+    database: Database,
+    prometheus: PrometheusServer | None,
+    commands: Commands,
+) -> tuple[Contribution, Monitored | None]:
+    """An external server is watched by whoever runs it."""
+    spec, known = store.spec, store.status.get("monitoring", {})
+    if spec.postgres.external is not None or commands.hibernate:
+        return Contribution(status=monitoring.without(known)), None
+    scaled = spec.pooler.autoscaling
+    whose = Whose(store.namespace, f"{env.names.postgres}-[0-9]+", DATA)
+    exhausted = observed.scale is not None and observed.scale.reason == "ServerConnectionsExhausted"
+    server = Server(spec.postgres.resources.memory(), database.max_connections, exhausted)
+    return monitoring.contribute(
+        spec.monitoring, whose, server, (scaled and scaled.prometheus) or prometheus, observed.findings, known
+    )
 
 
 def _recovered(store: Store, env: Env, observed: Observed, now: datetime) -> tuple[Contribution, bool]:

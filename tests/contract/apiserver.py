@@ -47,6 +47,8 @@ class ApiServer:
     deleted: list[Manifest] = field(default_factory=list)
     """Everything that was ever deleted, in order."""
     watchers: list[Callable[[Manifest], None]] = field(default_factory=list)
+    resizes: bool = True
+    """Volumes get the size that their claims ask for at once; else never."""
     _version: int = 0
     _made: int = 0
 

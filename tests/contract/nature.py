@@ -69,9 +69,13 @@ def _claim(server: ApiServer, owner: Manifest, template: Manifest, pod: str) -> 
     owners = {"ownerReferences": None if kept else [_owner(owner)]}
     if server.get("PersistentVolumeClaim", namespace, name) is None:
         meta = {**template["metadata"], "name": name, "namespace": namespace}
-        claim = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": meta, "spec": template["spec"]}
+        spec = {"storageClassName": "standard", **template["spec"]}
+        claim = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": meta, "spec": spec}
         server.create(claim, CONTROLLER)
-    server.patch("PersistentVolumeClaim", namespace, name, {"metadata": owners}, CONTROLLER)
+    live = server.patch("PersistentVolumeClaim", namespace, name, {"metadata": owners}, CONTROLLER)
+    if live and server.resizes:
+        capacity = live["spec"]["resources"]["requests"]
+        server.patch("PersistentVolumeClaim", namespace, name, {"status": {"capacity": capacity}}, CONTROLLER, "status")
 
 
 def _deployment(server: ApiServer, item: Manifest) -> None:

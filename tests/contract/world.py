@@ -116,6 +116,11 @@ class World:
         self.server.create({**DEFAULT_CLASS, "metadata": {"name": name}})
         return self
 
+    def expand(self) -> Self:
+        """The default StorageClass allows volumes to grow."""
+        self.server.patch("StorageClass", "", "standard", {"allowVolumeExpansion": True}, STRANGER)
+        return self
+
     def delete_class(self) -> Self:
         """The cluster has no default StorageClass any more."""
         self.server.delete("StorageClass", "", "standard")

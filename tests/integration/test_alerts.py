@@ -58,6 +58,7 @@ OLD, UNPROVEN = "CheckpointStoreBackupTooOld", "CheckpointStoreBackupNotVerified
 DOWN = "CheckpointStoreOperatorDown"
 LIMITED, BLIND = "CheckpointStorePoolerLimited", "CheckpointStoreAutoscalingBlind"
 WAITS = "CheckpointStoreClientsWait"
+FILLS, EXCEEDED = "CheckpointStoreVolumeFills", "CheckpointStoreThresholdExceeded"
 NO_PRIMARY = condition("Ready", "False", "NoPrimary")
 ASLEEP = condition("Ready", "False", "Hibernated")
 FAILS = condition("ContinuousArchiving", "False", "ArchivingFails")
@@ -116,6 +117,12 @@ CASES = (
     Case(UNPROVEN, "sound", 62, {**backup("last_verification", 14.9), **backup("enabled", 100)}, False),
     Case(UNPROVEN, "nobody could see", 62, condition("BackupVerified", "Unknown", "NoRoom"), False),
     Case(UNPROVEN, "hibernated", 62, {**backup("last_verification", 20), **DAMAGED, **ASLEEP}, False),
+    Case(FILLS, "nearly full", 6, condition("PostgresAvailable", "True", "VolumeNearlyFull"), True),
+    Case(FILLS, "full", 6, condition("PostgresAvailable", "False", "VolumeFull"), True),
+    Case(FILLS, "nearly full for a moment", 4, condition("PostgresAvailable", "True", "VolumeNearlyFull"), False),
+    Case(FILLS, "roomy", 60, condition("PostgresAvailable", "True", "AllInstancesReady"), False),
+    Case(EXCEEDED, "too slow", 2, condition("ThresholdsExceeded", "True", "TooSlow"), True),
+    Case(EXCEEDED, "nothing is told", 60, condition("ThresholdsExceeded", "Unknown", "SamplesMissing"), False),
     Case(LIMITED, "nothing left", 11, SPENT, True),
     Case(LIMITED, "nothing left for a moment", 9, SPENT, False),
     Case(LIMITED, "within limits", 60, condition("AutoscalingLimited", "False", "WithinLimits"), False),

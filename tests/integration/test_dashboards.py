@@ -18,6 +18,7 @@ LABELS = {
     "checkpointstore_reconcile_duration_seconds_bucket": 'le="+Inf"',
     "checkpointstore_statement_calls_total": 'kind="put",queryid="1"',
     "checkpointstore_statement_seconds_total": 'kind="put",queryid="1"',
+    "checkpointstore_statement_square_seconds_total": 'kind="put",queryid="1"',
     "checkpointstore_table_bytes": 'relname="checkpoints",part="heap"',
     "checkpointstore_index_bytes": 'relname="checkpoints",indexrelname="checkpoints_pkey"',
     "pg_stat_user_tables_n_tup_ins": 'datname="app",relname="checkpoints"',
@@ -49,7 +50,7 @@ def conditions() -> dict[str, str]:
 
 def series(metric: str) -> str:
     place = POOLER if metric.startswith("pgbouncer_") else INSTANCE
-    of_operator = re.match(r"checkpointstore_(backup|pooler|reconcile|api)_", metric)
+    of_operator = re.match(r"checkpointstore_(backup|pooler|recommended|reconcile|api)_", metric)
     labels = LABELS.get(metric, 'database="app"' if place == POOLER else "")
     return f"{metric}{{{','.join(filter(None, (STORE if of_operator else place, labels)))}}}"
 

@@ -48,6 +48,9 @@ DEFAULTS = (
     "pg_stat_user_tables_size_bytes",
     "pg_stat_database_blks_hit",
     "pg_stat_database_blks_read",
+    "pg_stat_database_blk_read_time",
+    "pg_database_size_bytes",
+    "pg_up",
     "pg_database_wraparound_age_datfrozenxid_seconds",
     "pg_settings_autovacuum_freeze_max_age",
     "pg_stat_activity_count",
@@ -263,6 +266,8 @@ def test_statements_are_told_by_what_a_saver_does_with_them(store: Server) -> No
         for row in rows:
             assert row["calls_total"] >= 2
             assert row["seconds_total"] == pytest.approx(row["mean_seconds"] * row["calls_total"])
+            least = row["seconds_total"] ** 2 / row["calls_total"]
+            assert least * 0.999 <= row["square_seconds_total"] <= row["seconds_total"] ** 2 * 1.001
 
 
 def test_of_many_statements_the_slowest_are_told(store: Server) -> None:

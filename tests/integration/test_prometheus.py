@@ -14,8 +14,9 @@ import pytest
 
 from checkpointstore.adapters import prometheus
 from checkpointstore.adapters.prometheus import Access
-from checkpointstore.features.pooler.load import BUSY, TRANSACTIONS, WAITING, Gap, Load, read, selector
+from checkpointstore.features.pooler.load import BUSY, TRANSACTIONS, WAITING, Load, read, selector
 from checkpointstore.kernel.errors import Refused, Unavailable
+from checkpointstore.kernel.prometheus import Gap
 
 from .prometheus import Page, exporter, running, served
 

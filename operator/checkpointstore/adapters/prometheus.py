@@ -13,8 +13,8 @@ from prometheus_api_client.exceptions import PrometheusApiClientException
 from prometheus_api_client.prometheus_connect import PrometheusConnect
 from urllib3.util import Retry
 
-from ..features.pooler.load import Series
 from ..kernel.errors import Refused, Unavailable
+from ..kernel.prometheus import Series
 
 TIMEOUT = 5
 LIMIT = 16 * 1024 * 1024

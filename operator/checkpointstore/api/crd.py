@@ -7,12 +7,13 @@ import yaml
 from pydantic.alias_generators import to_camel
 
 from ..features.backup import recovery_spec
+from ..features.monitoring import spec as monitoring
 from ..features.pooler import spec as pooler
 from ..kernel.naming import NAME_LIMIT, NAME_PATTERN, NAME_RULE
 from ..providers.spec import rules
 from . import backup
 from .status import BACKUP_STATUS, STATUS
-from .store import GROUP, KIND, OWN_SERVER, PLURAL, VERSION, StoreSpec
+from .store import GROUP, KIND, OWN_INSTANCES, OWN_SERVER, PLURAL, VERSION, StoreSpec
 
 
 class _Plain(yaml.SafeDumper):
@@ -143,6 +144,8 @@ def _root() -> dict[str, Any]:
     pool = spec["properties"]["pooler"]
     pool["x-kubernetes-validations"] = list(pooler.RULES)
     pool["properties"]["autoscaling"]["x-kubernetes-validations"] = list(pooler.AUTOSCALING_RULES)
+    thresholds = spec["properties"]["monitoring"]["properties"]["thresholds"]
+    thresholds["x-kubernetes-validations"] = list(monitoring.THRESHOLD_RULES)
     bootstrap = spec["properties"]["bootstrap"]
     bootstrap["x-kubernetes-validations"] = [
         {
@@ -186,6 +189,11 @@ def _root() -> dict[str, Any]:
                 " || (!has(self.spec.backup) && !has(self.spec.bootstrap.recovery))",
                 "message": OWN_SERVER,
                 "fieldPath": ".spec.backup",
+            },
+            {
+                "rule": "!has(self.spec.postgres.external) || !has(self.spec.monitoring.thresholds)",
+                "message": OWN_INSTANCES,
+                "fieldPath": ".spec.monitoring.thresholds",
             },
             {
                 # What the volumes have not reached may be taken back: a StorageClass that cannot grow refuses for ever.

@@ -14,6 +14,7 @@ from ..kernel.condition import (
     RECONCILING,
     SCHEMA_APPLIED,
     STALLED,
+    THRESHOLDS_EXCEEDED,
     Status,
 )
 from . import reason_of_backups as backups
@@ -259,6 +260,36 @@ _AUTOSCALING = Subject(
     ),
 )
 
+_THRESHOLDS = Subject(
+    THRESHOLDS_EXCEEDED,
+    "A threshold of the spec has been exceeded for long enough. Only with `spec.monitoring.thresholds`; it never "
+    "changes Ready. Unknown: some of them cannot be told, and none of the others is exceeded.",
+    Status.FALSE,
+    (
+        (Status.FALSE, (Reason("WithinThresholds", "None is."),)),
+        (
+            Status.TRUE,
+            (
+                Reason("StorageRunsOut", "At the pace of the last days a volume is soon full."),
+                Reason("TooSlow", "What agents wait for takes too long in the server."),
+                Reason("TooManyWrites", "More rows are written than was thought of."),
+            ),
+        ),
+        (
+            Status.UNKNOWN,
+            (
+                Reason("Pending", "Nothing has been looked at yet."),
+                Reason("PrometheusMissing", "Neither the spec nor the operator names a Prometheus."),
+                Reason("PrometheusUnreachable", "Prometheus does not answer."),
+                Reason("PrometheusRefuses", "Prometheus answers with an error; the message has its status."),
+                Reason("SecretMissing", "A Secret that `autoscaling.prometheus` names does not exist."),
+                Reason("SecretIncomplete", "A Secret that `autoscaling.prometheus` names lacks a key."),
+                Reason("SamplesMissing", "Prometheus does not tell of all the time that counts."),
+            ),
+        ),
+    ),
+)
+
 CONDITIONS = (
     _READY,
     _RECONCILING,
@@ -268,6 +299,7 @@ CONDITIONS = (
     _SCHEMA,
     _POOLER,
     _AUTOSCALING,
+    _THRESHOLDS,
     backups.ARCHIVING,
     backups.LAST_BACKUP,
     backups.VERIFIED,
@@ -281,6 +313,7 @@ EVENTS = (
     Event("Warning", "Stalled", "Stalled became True."),
     Event("Normal", "PrimaryChanged", "Another instance leads now."),
     Event("Warning", "VolumeNearlyFull", "Less than a tenth of an instance's volume is free."),
+    Event("Normal", "VolumesGrow", "The instances' volumes are given another size, from which to which."),
     Event("Normal", "Switchover", "The primary was handed over, and why."),
     Event("Warning", "SwitchoverRefused", "The instance named in the annotation is not a ready standby."),
     Event("Normal", "InstanceRestarted", "A server restarts in its pod for parameters that a reload cannot change."),
@@ -300,5 +333,7 @@ EVENTS = (
     Event("Warning", "ArchivingStopped", "ContinuousArchiving became False, and how long that can last."),
     Event("Normal", "ArchivingResumed", "ContinuousArchiving became True again."),
     Event("Normal", "PoolerScaled", "The pooler gets another size, from which to which, and why."),
+    Event("Warning", "ThresholdExceeded", "A threshold of spec.monitoring.thresholds is exceeded, and which."),
+    Event("Normal", "ThresholdKept", "A threshold that was exceeded is kept again."),
     Event("Warning", "PoolerUnreachable", "The node of a pooler pod does not answer; the pod is deleted."),
 )

@@ -78,6 +78,24 @@ CREATED = (
         "'^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*/?$'",
     ),
     Refused(
+        "thresholds without one",
+        {"monitoring": {"thresholds": {"sustainedFor": "5m"}}},
+        'spec.monitoring.thresholds: Invalid value: "object": set at least one of writesPerSecond, p99 and '
+        "storageDaysLeft",
+    ),
+    Refused(
+        "a threshold without a unit",
+        {"monitoring": {"thresholds": {"p99": "5"}}},
+        'spec.monitoring.thresholds.p99: Invalid value: "5": spec.monitoring.thresholds.p99 in body should match '
+        "'^[1-9][0-9]{0,4}(ms|s)$'",
+    ),
+    Refused(
+        "thresholds for a server of somebody else's",
+        {"postgres": {"provider": "External", **_EXTERNAL}, "monitoring": {"thresholds": {"p99": "5ms"}}},
+        'spec.monitoring.thresholds: Invalid value: "object": monitoring.thresholds are for the operator\'s own '
+        "servers: nothing is measured in an external one",
+    ),
+    Refused(
         "unknown schema module",
         {"schema": {"modules": ["LangGraf"]}},
         'spec.schema.modules[0]: Unsupported value: "LangGraf": supported values: "LangGraph"',
@@ -97,6 +115,11 @@ CREATED = (
         {"postgres": {"storage": {"size": "ten"}}},
         'spec.postgres.storage.size: Invalid value: "ten": spec.postgres.storage.size in body should match '
         "'^([0-9]+([.][0-9]+)?)(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$'",
+    ),
+    Refused(
+        "a limit of growth below the size",
+        {"postgres": {"storage": {"size": "20Gi", "autogrow": {"limit": "10Gi"}}}},
+        'spec.postgres.storage.autogrow.limit: Invalid value: "object": autogrow.limit must not be below size',
     ),
     Refused(
         "external without its provider",

@@ -176,4 +176,21 @@ STATUS: dict[str, Any] = _object(
         lastScaleTime=_moment("When the load last asked for another size."),
         why=_text("Why it has this size."),
     ),
+    monitoring=_object(
+        "What Prometheus tells of the last days.",
+        exceeded={
+            "type": "array",
+            "description": "The thresholds that are exceeded.",
+            "items": {"type": "string"},
+            "x-kubernetes-list-type": "set",
+        },
+        storageDaysLeft=_number(
+            "Days until a volume is full at the pace of the last days; none for ten years and more."
+        ),
+        recommended=_object(
+            "What PostgreSQL should have, as its last day shows it. Nothing is changed for it.",
+            memory=_text("Memory: spec.postgres.resources."),
+            connections=_number("Connections: max_connections in spec.postgres.parameters."),
+        ),
+    ),
 )

@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from ..features.backup.recovery_spec import Recovery
 from ..features.backup.spec import Backup
+from ..features.monitoring.spec import Monitoring
 from ..features.network_policy import NetworkPolicy
 from ..features.pooler.spec import Pooler
 from ..features.schema.slice import Schema
@@ -26,6 +27,8 @@ PLURAL = "checkpointstores"
 OWN_SERVER = (
     "backup and bootstrap.recovery are for the operator's own servers: use the backups of who runs the external one"
 )
+
+OWN_INSTANCES = "monitoring.thresholds are for the operator's own servers: nothing is measured in an external one"
 
 
 class ReclaimPolicy(StrEnum):
@@ -69,6 +72,8 @@ class StoreSpec(Fragment):
     """The connection pooler that applications talk to."""
     backup: Backup | None = None
     """Backups; none are made when absent."""
+    monitoring: Monitoring = Monitoring()
+    """What a person wants to be told of."""
     bootstrap: Bootstrap = Bootstrap()
     """Where the first data comes from."""
     reclaim_policy: Reclaim = Reclaim()
@@ -80,6 +85,8 @@ class StoreSpec(Fragment):
     def _own_server(self) -> "StoreSpec":
         if self.postgres.external and (self.backup or self.bootstrap.recovery):
             raise ValueError(OWN_SERVER)
+        if self.postgres.external and self.monitoring.thresholds:
+            raise ValueError(OWN_INSTANCES)
         return self
 
     def secrets(self) -> frozenset[str]:

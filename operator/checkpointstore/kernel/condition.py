@@ -26,8 +26,9 @@ CONTINUOUS_ARCHIVING = "ContinuousArchiving"
 LAST_BACKUP_SUCCEEDED = "LastBackupSucceeded"
 BACKUP_VERIFIED = "BackupVerified"
 AUTOSCALING_LIMITED = "AutoscalingLimited"
+THRESHOLDS_EXCEEDED = "ThresholdsExceeded"
 # True is what a person should look at.
-ABNORMAL = frozenset({AUTOSCALING_LIMITED})
+ABNORMAL = frozenset({AUTOSCALING_LIMITED, THRESHOLDS_EXCEEDED})
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,7 +131,10 @@ class Names:
         return f"{self.store}-{ordinal}"
 
     def volume(self, ordinal: int) -> str:
-        return f"data-{self.store}-{ordinal}"
+        return self.volume_of(self.instance(ordinal))
+
+    def volume_of(self, instance: str) -> str:
+        return f"data-{instance}"
 
 
 def labels(store: str, component: str) -> dict[str, str]:

@@ -121,6 +121,23 @@ class Scale:
 
 
 @dataclass(frozen=True, slots=True)
+class Findings:
+    """What the monitor last found out about a store."""
+
+    exceeded: frozenset[str] = frozenset()
+    """The thresholds that are exceeded, by their names in the spec."""
+    reason: str = ""
+    """One word for why something cannot be told, "" where all can."""
+    message: str = ""
+    days: float | None = None
+    """Until a volume is full; None where nobody can tell."""
+    memory: int | None = None
+    """MiB that PostgreSQL should have."""
+    connections: int | None = None
+    """Connections that it should take."""
+
+
+@dataclass(frozen=True, slots=True)
 class Volume:
     """An instance's volume as its file system tells, in bytes."""
 
@@ -151,12 +168,16 @@ class Observed:
     """How far recoveries are, by their pods."""
     scale: Scale | None = None
     """What the autoscaler last decided; None where it has not looked yet, or there is none."""
+    findings: Findings | None = None
+    """What the monitor last found out; None where it has not looked yet, or there is none."""
     turn: bool = True
     """Whether it is this store's turn to roll a new release of the operator out: stores go one after another."""
     server: Server | None = None
     """The Secret of an external provider, if it is there."""
     storage_class: bool = True
     """Whether the StorageClass that the spec names exists, or a default one where it names none."""
+    expandable: bool = True
+    """Whether the StorageClass of the volumes allows them to grow; looked at only where they grow by themselves."""
     unreachable: frozenset[str] = frozenset()
     """Addresses of nodes that have stopped answering, though Kubernetes may not know it yet."""
 

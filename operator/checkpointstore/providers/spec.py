@@ -11,6 +11,8 @@ from ..kernel.object_store import SecretReference
 from ..kernel.values import quantity
 from .patroni.parameter import OWNED
 
+LIMIT = "autogrow.limit must not be below size"
+
 
 def _rule(rule: str, message: str) -> dict[str, Any]:
     return {"x-kubernetes-validations": [{"rule": rule, "message": message}]}
@@ -56,6 +58,13 @@ class Synchronous(Fragment):
     """Required stops writes when too few standbys are left; Preferred goes on without them."""
 
 
+class Autogrow(Fragment):
+    """Volumes grow by themselves: by half whenever less than a fifth of one is free."""
+
+    limit: Quantity
+    """The size they never grow beyond."""
+
+
 class Storage(Fragment):
     """The volume of each instance."""
 
@@ -63,6 +72,14 @@ class Storage(Fragment):
     """Size of the volume. It cannot shrink; a growth that was refused can be taken back."""
     storage_class_name: str | None = None
     """StorageClass of the volume; the cluster's default when absent."""
+    autogrow: Autogrow | None = None
+    """Growth without a person; volumes stay as large as size says when absent. The StorageClass must allow it."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Storage":
+        if self.autogrow and quantity(self.autogrow.limit) < quantity(self.size):
+            raise ValueError(LIMIT)
+        return self
 
 
 class Images(Fragment):
@@ -93,11 +110,21 @@ class Postgres(Fragment):
     """Synchronous replication; asynchronous when absent."""
     storage: Storage = Field(
         default=Storage(),
-        json_schema_extra=_rule(
-            "has(self.storageClassName) == has(oldSelf.storageClassName) && "
-            "(!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)",
-            "storageClassName is immutable",
-        ),
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                {
+                    "rule": "has(self.storageClassName) == has(oldSelf.storageClassName) && "
+                    "(!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)",
+                    "message": "storageClassName is immutable",
+                },
+                {
+                    "rule": "!has(self.autogrow) || "
+                    "quantity(string(self.autogrow.limit)).compareTo(quantity(string(self.size))) >= 0",
+                    "message": LIMIT,
+                    "fieldPath": ".autogrow.limit",
+                },
+            ]
+        },
     )
     """The volume of each instance."""
     resources: Resources = Resources(requests={"cpu": "100m", "memory": "512Mi"}, limits={"memory": "1Gi"})

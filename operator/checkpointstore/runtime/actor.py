@@ -24,6 +24,7 @@ from .execute import emit, execute, mark
 from .gauge import Gauge
 from .limit import Limit
 from .log import PASS, STORE
+from .monitor import Monitor
 from .observe import instance_addresses, node_addresses, observe
 from .sentinel import Sentinel
 
@@ -62,6 +63,7 @@ class Actors:
         self.sentinel = Sentinel(lambda store: self.nudge(Key(*store.split("/"))))
         self.gauge = Gauge(lambda store: self.nudge(Key(*store.split("/"))))
         self.autoscaler = Autoscaler(kube, lambda store: self.nudge(Key(*store.split("/"))))
+        self.monitor = Monitor(kube, lambda store: self.nudge(Key(*store.split("/"))))
         self.last_pass = time.monotonic()
 
     @property
@@ -102,6 +104,7 @@ class Actors:
         self._waiting.clear()
         self._turn = None
         self.autoscaler.clear()
+        self.monitor.clear()
         # Another pod leads and tells: what this one saw last would stand beside it for ever.
         metrics.STORES.forget_all()
 
@@ -147,6 +150,7 @@ class Actors:
         self.sentinel.watch(str(key), ())
         self.gauge.watch(str(key), ())
         self.autoscaler.watch(str(key), None)
+        self.monitor.watch(str(key), None)
         metrics.STORES.forget(key.namespace, key.name)
 
     async def _pass(self, key: Key, suspects: frozenset[Ref]) -> tuple[frozenset[Ref], dt.timedelta | None] | None:
@@ -190,9 +194,15 @@ class Actors:
         key = Key(store.namespace, store.name)
         self.sentinel.watch(str(key), node_addresses(observed))
         self.gauge.watch(str(key), instance_addresses(observed), archives=store.spec.backup is not None)
-        observed = replace(observed, turn=self._turn in (None, key), scale=self.autoscaler.scale(str(key)))
+        observed = replace(
+            observed,
+            turn=self._turn in (None, key),
+            scale=self.autoscaler.scale(str(key)),
+            findings=self.monitor.findings(str(key)),
+        )
         plan = reconcile.plan(store, observed, self._platform, now)
         self.autoscaler.watch(str(key), plan.watch)
+        self.monitor.watch(str(key), plan.monitors)
         # Its last new instance has to serve before the next store loses its first.
         self._take_turns(key, plan.release or (self._turn == key and not plan.settled))
         limit = self._limits.setdefault(key, Limit())

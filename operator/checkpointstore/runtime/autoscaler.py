@@ -6,46 +6,35 @@ operator goes on with the size in the status, and waits anew before it shrinks.
 """
 
 import asyncio
-import base64
 import logging
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 
 from ..adapters import prometheus
 from ..adapters.kube import Kube
-from ..adapters.prometheus import Access
 from ..features.pooler.decision import State, decide
-from ..features.pooler.load import MISSING, Gap, Load, read, selector
+from ..features.pooler.load import MISSING, Load, read, selector
 from ..features.pooler.scaling import Watch
-from ..features.pooler.spec import PrometheusServer
-from ..kernel.errors import Refused, StoreError, Unavailable
+from ..kernel.errors import StoreError
 from ..kernel.observed import Scale
+from ..kernel.prometheus import Gap
+from .access import Accesses, gap
 from .log import STORE
 
 PERIOD = 5.0
 SERVER = '1 - avg(rate(node_cpu_seconds_total{{mode="idle",namespace="{namespace}",pod="{pod}"}}[2m]))'
-KEPT = 60.0
-"""Seconds for which a Secret's values are not read again."""
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    access: Access
-    server: PrometheusServer
-    until: float
 
 
 class Autoscaler:
     """What has been decided about each pooler, by store."""
 
     def __init__(self, kube: Kube, changed: Callable[[str], None]) -> None:
-        self._kube = kube
+        self._accesses = Accesses(kube)
         self._changed = changed
         self._watched: dict[str, Watch] = {}
         self._states: dict[str, State] = {}
-        self._accesses: dict[str, _Known] = {}
         self._seen: dict[str, Watch] = {}
         """What each state was decided on."""
 
@@ -54,7 +43,8 @@ class Autoscaler:
         if order is not None:
             self._watched[who] = order
             return
-        for known in (self._watched, self._states, self._accesses, self._seen):
+        self._accesses.forget(who)
+        for known in (self._watched, self._states, self._seen):
             known.pop(who, None)
 
     def clear(self) -> None:
@@ -110,52 +100,12 @@ class Autoscaler:
         if len(pods) < order.given.instances:
             return Gap(MISSING, f"{len(pods)} of {order.given.instances} pooler pods are ready")
         try:
-            access = await self._access(who, order)
+            access = await self._accesses.get(who, order.namespace, order.server)
             found = await prometheus.samples(access, selector(order.namespace, pods))
             load = read(found, pods, time.time())
             if isinstance(load, Load) and order.primary:
                 query = SERVER.format(namespace=order.namespace, pod=order.primary)
                 load = replace(load, server=await prometheus.value(access, query))
-        except Unavailable as error:
-            return Gap("PrometheusUnreachable", error.message)
-        except Refused as error:
-            return Gap(error.reason, error.message)
         except StoreError as error:
-            return Gap("PrometheusUnreachable", error.message)
+            return gap(error)
         return load
-
-    async def _access(self, who: str, order: Watch) -> Access:
-        """Raises Refused("SecretIncomplete") naming what a Secret lacks, or what reading it raises."""
-        known = self._accesses.get(who)
-        if known and known.server == order.server and known.until > time.monotonic():
-            return known.access
-        server, secrets = order.server, {}
-        for name in server.secrets():
-            secret = await self._kube.get("Secret", order.namespace, name)
-            if secret is None:
-                raise Refused("SecretMissing", f"Secret {name} is not in this namespace")
-            secrets[name] = {
-                key: base64.b64decode(value).decode(errors="replace")
-                for key, value in (secret.get("data") or {}).items()
-            }
-        access = _opened(server, secrets)
-        self._accesses[who] = _Known(access, server, time.monotonic() + KEPT)
-        return access
-
-
-def _opened(server: PrometheusServer, secrets: Mapping[str, Mapping[str, str]]) -> Access:
-    access = Access(server.url)
-    if server.tls:
-        ca = secrets[server.tls.ca.name].get(server.tls.ca.key, "")
-        if not ca:
-            raise Refused("SecretIncomplete", f"Secret {server.tls.ca.name} lacks {server.tls.ca.key}")
-        access = replace(access, ca=ca)
-    if server.auth:
-        name = server.auth.secret_ref.name
-        keys = {key: text.rstrip("\r\n") for key, text in secrets[name].items()}
-        if token := keys.get("token"):
-            return replace(access, token=token)
-        if not keys.get("username") or not keys.get("password"):
-            raise Refused("SecretIncomplete", f"Secret {name} lacks token, or username and password")
-        access = replace(access, login=(keys["username"], keys["password"]))
-    return access

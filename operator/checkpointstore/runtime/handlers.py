@@ -58,6 +58,7 @@ def registry(configured: Settings) -> kopf.OperatorRegistry:
             asyncio.create_task(memo.actors.sentinel.keep()),
             asyncio.create_task(memo.actors.gauge.keep()),
             asyncio.create_task(memo.actors.autoscaler.keep()),
+            asyncio.create_task(memo.actors.monitor.keep()),
         ]
 
     @kopf.on.cleanup(registry=handlers)

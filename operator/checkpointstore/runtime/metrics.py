@@ -10,6 +10,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
+from ..kernel.values import quantity
+
 REGISTRY = CollectorRegistry()
 ProcessCollector(registry=REGISTRY)
 PASSES = Histogram(
@@ -24,7 +26,7 @@ class Figure:
 
     name: str
     path: str
-    read: Callable[[Any], float]
+    read: Callable[[Any], float | None]
     meaning: str
 
     def of(self, status: Mapping[str, Any]) -> float | None:
@@ -32,7 +34,7 @@ class Figure:
         found: Any = status
         for key in self.path.split("."):
             found = (found or {}).get(key)
-        return self.read(found) if found else None
+        return self.read(found) if found not in (None, "") else None
 
 
 def _moment(text: str) -> float:
@@ -41,6 +43,15 @@ def _moment(text: str) -> float:
 
 def _seconds(text: str) -> float:
     return float(text.removesuffix("s"))
+
+
+def _some(count: int) -> float | None:
+    """None for what nobody has counted yet."""
+    return float(count) if count else None
+
+
+def _bytes(text: str) -> float:
+    return float(quantity(text))
 
 
 FIGURES = (
@@ -60,8 +71,8 @@ FIGURES = (
         _moment,
         "The oldest moment that can be recovered",
     ),
-    Figure("backup_repository_bytes", "backup.repositoryBytes", float, "Bytes in the repository"),
-    Figure("backup_database_bytes", "backup.databaseBytes", float, "Bytes of the databases in the newest backup"),
+    Figure("backup_repository_bytes", "backup.repositoryBytes", _some, "Bytes in the repository"),
+    Figure("backup_database_bytes", "backup.databaseBytes", _some, "Bytes of the databases in the newest backup"),
     Figure(
         "backup_verification_duration_seconds",
         "backup.verification.duration",
@@ -72,6 +83,19 @@ FIGURES = (
     Figure("pooler_ready_instances", "pooler.readyInstances", float, "Pooler pods that are ready"),
     Figure("pooler_desired_instances", "pooler.desiredInstances", float, "Pooler pods that the load asks for"),
     Figure("pooler_pool_size", "pooler.poolSize", float, "Server connections that each pooler pod may have"),
+    Figure("storage_days_left", "monitoring.storageDaysLeft", float, "Days until a volume is full, at the last pace"),
+    Figure(
+        "recommended_memory_bytes",
+        "monitoring.recommended.memory",
+        _bytes,
+        "Memory that PostgreSQL should have, as its last day shows it",
+    ),
+    Figure(
+        "recommended_connections",
+        "monitoring.recommended.connections",
+        float,
+        "Connections that PostgreSQL should take, as its last day shows it",
+    ),
     Figure("recovery_duration_seconds", "recovery.duration", _seconds, "How long the store's own recovery took"),
 )
 

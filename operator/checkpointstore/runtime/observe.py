@@ -70,6 +70,7 @@ async def observe(kube: Kube, store: Store, suspects: Iterable[Ref], unreachable
         foreign=frozenset(foreign),
         storage_class=Ref("StatefulSet", store.name) in objects
         or await _has_class(kube, store.spec.postgres.storage.storage_class_name),
+        expandable=await _expandable(kube, store, objects.values()),
         unreachable=unreachable,
         server=await _server(kube, store),
         given={name: item for name, item in given if item},
@@ -195,6 +196,19 @@ async def _has_class(kube: Kube, name: str | None) -> bool:
     if name is not None:
         return any(item["metadata"]["name"] == name for item in classes)
     return any(item["metadata"].get("annotations", {}).get(_DEFAULT_CLASS) == "true" for item in classes)
+
+
+async def _expandable(kube: Kube, store: Store, objects: Iterable[Manifest]) -> bool:
+    """Whether volumes can grow that may grow by themselves; assumed where we may not ask."""
+    used = {item["spec"].get("storageClassName") for item in objects if item.get("kind") == "PersistentVolumeClaim"}
+    if store.spec.postgres.storage.autogrow is None or not used:
+        return True
+    try:
+        classes = await kube.all("StorageClass", None)
+    except Refused:
+        return True
+    fixed = {item["metadata"]["name"] for item in classes if not item.get("allowVolumeExpansion")}
+    return used.isdisjoint(fixed)
 
 
 def fact(secret: Manifest, uid: str) -> SecretFact:

@@ -8,8 +8,9 @@ from dataclasses import replace
 import pytest
 
 from checkpointstore.features.pooler.decision import LINGER, Demand, Rules, State, decide, needed
-from checkpointstore.features.pooler.load import Gap, Load
+from checkpointstore.features.pooler.load import Load
 from checkpointstore.features.pooler.size import Size
+from checkpointstore.kernel.prometheus import Gap
 
 from .load import SCRAPE, Fleet, Offer, seen
 

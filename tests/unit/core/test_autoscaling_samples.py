@@ -16,12 +16,11 @@ from checkpointstore.features.pooler.load import (
     TRANSACTIONS,
     WAITED,
     WAITING,
-    Gap,
     Load,
-    Series,
     read,
     selector,
 )
+from checkpointstore.kernel.prometheus import Gap, Series
 
 PODS = ("agents-pooler-a", "agents-pooler-b")
 NOW = 10_000.0

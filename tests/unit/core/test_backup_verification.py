@@ -294,12 +294,12 @@ def test_the_throw_away_instance_has_room_and_a_time_limit(named: str | None, ex
         assert request(job)["base"] == "/agents/shop/agents"
 
 
-def test_volumes_of_the_default_class_leave_it_open() -> None:
+def test_volumes_are_of_the_class_that_the_instances_have_got() -> None:
     with World() as world:
         verifies(world)
         (job,) = jobs(world, "verification")
         (volume,) = (item for item in job["spec"]["template"]["spec"]["volumes"] if item["name"] == "data")
-        assert "storageClassName" not in volume["ephemeral"]["volumeClaimTemplate"]["spec"]
+        assert volume["ephemeral"]["volumeClaimTemplate"]["spec"]["storageClassName"] == "standard"
         found: Any = world.observed()
         assert verification._class(type(found)()) == ""
 

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from checkpointstore.features.pooler import scaling
 from checkpointstore.features.pooler import slice as pooler
 from checkpointstore.features.pooler.size import Size, capacity, step
-from checkpointstore.features.pooler.spec import Pooler, PrometheusServer
+from checkpointstore.features.pooler.spec import Pooler
 from checkpointstore.kernel.action import Ref
 from checkpointstore.kernel.compute import Resources
+from checkpointstore.kernel.prometheus import PrometheusServer
 from tests.contract.world import World
 
 from .invariant import at_rest

@@ -12,11 +12,11 @@ import pytest
 
 from checkpointstore.adapters.prometheus import Access
 from checkpointstore.features.pooler.decision import State
-from checkpointstore.features.pooler.load import COUNTERS, GAUGES, Series
+from checkpointstore.features.pooler.load import COUNTERS, GAUGES
 from checkpointstore.features.pooler.scaling import Watch
 from checkpointstore.features.pooler.size import Size
-from checkpointstore.features.pooler.spec import PrometheusServer
 from checkpointstore.kernel.errors import Refused, Unavailable
+from checkpointstore.kernel.prometheus import PrometheusServer, Series
 from checkpointstore.runtime import autoscaler
 from checkpointstore.runtime.autoscaler import Autoscaler
 from tests.unit.core.test_autoscaling import RULES

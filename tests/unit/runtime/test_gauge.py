@@ -23,7 +23,16 @@ def test_only_whom_it_concerns_is_told_and_only_of_levels() -> None:
     subject = Gauge(told.append)
     subject.watch("shop/agents", {ONE, TWO})
     subject.watch("shop/other", {TWO})
-    rounds = [(9.0, []), (1.0, []), (0.9, ["shop/agents"]), (0.5, []), (0.0, ["shop/agents"]), (5.0, ["shop/agents"])]
+    rounds: list[tuple[float, list[str]]] = [
+        (9.0, []),
+        (2.0, []),
+        (1.9, ["shop/agents"]),
+        (1.0, []),
+        (0.9, ["shop/agents"]),
+        (0.5, []),
+        (0.0, ["shop/agents"]),
+        (5.0, ["shop/agents"]),
+    ]
     for tenths, expected in rounds:
         subject._judge({ONE: volume(tenths), TWO: volume(9)}, {})
         assert told == expected, tenths

@@ -13,7 +13,8 @@ rests. What cannot be told is never taken for little.
 import math
 from dataclasses import dataclass, replace
 
-from .load import MISSING, Gap, Load
+from ...kernel.prometheus import Gap
+from .load import MISSING, Load
 from .size import Size
 
 CROWDED, ROOMY = 0.8, 0.6

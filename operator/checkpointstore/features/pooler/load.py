@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from ...kernel.prometheus import Gap, Series
+
 WAITING = "pgbouncer_pools_client_waiting_connections"
 CLIENTS = "pgbouncer_pools_client_active_connections"
 BUSY = "pgbouncer_pools_server_active_connections"
@@ -28,23 +30,6 @@ MISSED, LATE, AHEAD = 2.5, 45.0, 15.0
 GONE = 2 * LATE
 # What two Prometheis read at different moments of the same pod is the same.
 ALIKE, ABOUT = 0.2, 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class Series:
-    """One time series: (seconds since 1970, value), oldest first."""
-
-    name: str
-    labels: Mapping[str, str]
-    points: tuple[tuple[float, float], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """Nothing can be told, and why: one word for machines, a sentence for people."""
-
-    reason: str
-    message: str
 
 
 @dataclass(frozen=True, slots=True)

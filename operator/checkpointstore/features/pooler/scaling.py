@@ -11,11 +11,12 @@ from ...kernel.condition import AUTOSCALING_LIMITED, Condition, Status
 from ...kernel.contribution import Database
 from ...kernel.hold import COMPONENT
 from ...kernel.observed import Observed, Scale
+from ...kernel.prometheus import PrometheusServer
 from ...kernel.values import moment, quantity
 from .configuration import SLOTS
 from .decision import WITHIN, Rules, State
 from .size import Size, bounded, capacity, rest
-from .spec import Pooler, PrometheusServer
+from .spec import Pooler
 
 LIMITS = frozenset({"MaxInstancesReached", "ServerConnectionsExhausted", "PostgresSaturated"})
 

@@ -22,11 +22,12 @@ from ...kernel.observed import Observed
 from ...kernel.observed import Pooler as Console
 from ...kernel.pki import hosts, leaf
 from ...kernel.pod import touch
+from ...kernel.prometheus import PrometheusServer
 from . import scaling
 from .configuration import MARK, OPERATORS, configuration, verified
 from .scaling import Watch
 from .size import Size, capacity, step
-from .spec import Pooler, PrometheusServer
+from .spec import Pooler
 from .workload import deployment, disruption_budget, service
 
 AGAIN = timedelta(seconds=10)

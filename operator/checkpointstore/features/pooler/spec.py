@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from ...kernel.compute import Resources
 from ...kernel.fragment import Fragment
-from ...kernel.object_store import SecretKey, SecretReference
+from ...kernel.prometheus import PrometheusServer
 
 MOST_INSTANCES = 20
 ONE_OF = "set at most one of instances and autoscaling"
@@ -22,37 +22,6 @@ _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 class PoolMode(StrEnum):
     TRANSACTION = "Transaction"
     SESSION = "Session"
-
-
-class Tls(Fragment):
-    """How the server's certificate is verified."""
-
-    ca: SecretKey
-    """The authority that signed it, in PEM."""
-
-
-class Auth(Fragment):
-    """How the operator proves itself."""
-
-    secret_ref: SecretReference
-    """Secret with the key token (sent as a bearer token), or the keys username and password. It may change at any
-    time."""
-
-
-class PrometheusServer(Fragment):
-    """A Prometheus, or what answers to its queries, that scrapes the pooler's pods."""
-
-    url: str = Field(pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*/?$", max_length=512)
-    """Where it is, such as http://prometheus.monitoring.svc:9090."""
-    tls: Tls | None = None
-    """For a certificate that no public authority signed."""
-    auth: Auth | None = None
-    """Nothing is sent when absent."""
-
-    def secrets(self) -> frozenset[str]:
-        """The names of the Secrets that it needs."""
-        used = (self.tls and self.tls.ca.name, self.auth and self.auth.secret_ref.name)
-        return frozenset(name for name in used if name)
 
 
 class Autoscaling(Fragment):

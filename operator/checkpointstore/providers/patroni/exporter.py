@@ -121,6 +121,7 @@ SELECT t.relname, i.relname AS indexrelname, pg_relation_size(i.oid) AS bytes
             "kind": ("LABEL", "put, put_writes, get, list, delete or other"),
             "calls_total": ("COUNTER", "How often the statement was run"),
             "seconds_total": ("COUNTER", "Seconds that all of them took"),
+            "square_seconds_total": ("COUNTER", "The sum of the squares of what each took, in seconds"),
             "mean_seconds": ("GAUGE", "Seconds that one takes"),
         },
         keep=60,

@@ -7,20 +7,31 @@ from ...kernel.observed import Observed, Volume
 
 # Two segments of WAL. A server that cannot make the next one panics, and again at the end of each recovery.
 LEFT = 32 * 1024 * 1024
-TENTH = 10
+TENTH, FIFTH = 10, 5
 ADVICE = "raise spec.postgres.storage.size, or delete what is not needed"
 
 
 class Level(Enum):
     ROOMY = 0
-    NEARLY_FULL = 1
-    FULL = 2
+    FILLING = 1
+    NEARLY_FULL = 2
+    FULL = 3
+
+
+_WARNED = (Level.NEARLY_FULL, Level.FULL)
 
 
 def level(volume: Volume) -> Level:
     if volume.free < LEFT:
         return Level.FULL
-    return Level.NEARLY_FULL if volume.free * TENTH < volume.size else Level.ROOMY
+    if volume.free * TENTH < volume.size:
+        return Level.NEARLY_FULL
+    return Level.FILLING if volume.free * FIFTH < volume.size else Level.ROOMY
+
+
+def growing(volume: Volume) -> bool:
+    """Whether a volume that may grow should."""
+    return level(volume) is not Level.ROOMY
 
 
 def full(observed: Observed) -> tuple[str, ...]:
@@ -30,15 +41,15 @@ def full(observed: Observed) -> tuple[str, ...]:
 
 def filling(observed: Observed) -> tuple[str, ...]:
     """The instances that cannot write, or soon cannot."""
-    return tuple(sorted(name for name, volume in observed.volumes.items() if level(volume) is not Level.ROOMY))
+    return tuple(sorted(name for name, volume in observed.volumes.items() if level(volume) in _WARNED))
 
 
-def stopped(names: tuple[str, ...]) -> Condition:
-    told = f"The volume of {', '.join(names)} is full and nothing can be written: {ADVICE}"
+def stopped(names: tuple[str, ...], advice: str) -> Condition:
+    told = f"The volume of {', '.join(names)} is full and nothing can be written: {advice}"
     return broken(POSTGRES_AVAILABLE, "VolumeFull", told)
 
 
-def warned(names: tuple[str, ...]) -> Condition:
+def warned(names: tuple[str, ...], advice: str) -> Condition:
     """All is well but that; without figures, which would make another message each time."""
-    told = f"Less than a tenth of the volume of {', '.join(names)} is free: {ADVICE}"
+    told = f"Less than a tenth of the volume of {', '.join(names)} is free: {advice}"
     return true(POSTGRES_AVAILABLE, "VolumeNearlyFull", told)

@@ -13,7 +13,7 @@ from ...kernel.env import Env
 from ...kernel.observed import Observed
 from ...kernel.pki import hosts, leaf
 from ..spec import Postgres
-from . import archive, config, fullness, network, workload
+from . import archive, config, fullness, growth, network, workload
 from .member import Member, initialized, leader, members, synchronous
 from .parameter import RESERVED_CONNECTIONS, SOCKET, max_connections
 from .place import CONFIG, PGDATA
@@ -69,7 +69,8 @@ def contribute(
     else:
         step = roll(spec, env, observed, commands, found, primary)
         done = was_initialized(previous) or (initialized(env, observed) and bool(primary))
-        conditions = _conditions(spec, done, found, database, step, synced, observed)
+        advice = growth.advice(spec.storage, observed, now_shape.size)
+        conditions = _conditions(spec, done, found, database, step, synced, observed, advice)
     return Contribution(
         desired=(
             *network.account(env),
@@ -176,22 +177,29 @@ def _conditions(
     step: Step,
     synced: int,
     observed: Observed,
+    advice: str,
 ) -> tuple[Condition, ...]:
     first = (
         true(INITIALIZED, "BootstrapCompleted", "The data directory exists")
         if initialized_
         else waiting(INITIALIZED, "Bootstrapping", "The first instance is making the data directory")
     )
-    return first, _available(spec, found, database, step, synced, observed)
+    return first, _available(spec, found, database, step, synced, observed, advice)
 
 
 def _available(
-    spec: Postgres, found: tuple[Member, ...], database: Database, step: Step, synced: int, observed: Observed
+    spec: Postgres,
+    found: tuple[Member, ...],
+    database: Database,
+    step: Step,
+    synced: int,
+    observed: Observed,
+    advice: str,
 ) -> Condition:
     ready = sum(member.ready for member in found)
     count = f"{ready} of {spec.instances} instances are ready"
     if not database.serving and (full := fullness.full(observed)):
-        return fullness.stopped(full)
+        return fullness.stopped(full, advice)
     if not database.serving:
         return waiting(POSTGRES_AVAILABLE, "NoPrimary", f"No primary serves; {count}")
     if step.rolling:
@@ -204,7 +212,7 @@ def _available(
         told = f"{synced} of {_wanted(spec)} standbys are synchronous; only those may take over"
         return changing(POSTGRES_AVAILABLE, "NotSynchronous", told)
     if filling := fullness.filling(observed):
-        return fullness.warned(filling)
+        return fullness.warned(filling, advice)
     if step.waits:
         told = f"{', '.join(step.waits)} must restart: set the annotation {RESTART} to a new value when it suits"
         return true(POSTGRES_AVAILABLE, "RestartRequired", told)

@@ -1,11 +1,12 @@
 """How many instances and how large, where that cannot change at once: scaling past the primary, growing volumes."""
 
-from ...kernel.action import Action, Grow, Manifest
+from ...kernel.action import Action, Emit, Grow, Manifest
 from ...kernel.command import Commands
 from ...kernel.env import Env
 from ...kernel.observed import Observed
 from ...kernel.values import quantity
 from ..spec import Postgres
+from . import growth
 from .member import Member
 from .rolling import hand_over
 from .workload import Shape
@@ -30,11 +31,12 @@ def shape(
 
 
 def _size(spec: Postgres, env: Env, observed: Observed, live: Manifest | None) -> tuple[str, tuple[Action, ...]]:
-    wanted = str(spec.storage.size)
     if live is None:
-        return wanted, ()
+        return growth.wanted(spec.storage, env, observed, ""), ()
     have = str(live["spec"]["volumeClaimTemplates"][0]["spec"]["resources"]["requests"]["storage"])
+    wanted = growth.wanted(spec.storage, env, observed, have)
     if quantity(have) >= quantity(wanted) or "deletionTimestamp" in live["metadata"]:
         return have, ()
     claims = tuple(claim["metadata"]["name"] for claim in observed.all("PersistentVolumeClaim"))
-    return have, (Grow(claims, wanted, env.names.postgres),)
+    told = (Emit("Normal", "VolumesGrow", f"Volumes grow from {have} to {wanted}"),)
+    return have, (Grow(claims, wanted, env.names.postgres), *told)

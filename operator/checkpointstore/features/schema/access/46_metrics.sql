@@ -161,8 +161,10 @@ CREATE OR REPLACE FUNCTION checkpointstore.index_bloat() RETURNS TABLE (
   $bloat$;
 -- The five statements about checkpoints that took longest in all, and the five that take longest each, by what they are for.
 -- A saver's reads differ only in LIMIT: the parameter of list() is numbered before the constants of the statement, get's after.
-CREATE OR REPLACE FUNCTION checkpointstore.statements() RETURNS TABLE (
-    queryid text, kind text, calls_total double precision, seconds_total double precision, mean_seconds double precision)
+DROP FUNCTION IF EXISTS checkpointstore.statements();
+CREATE FUNCTION checkpointstore.statements() RETURNS TABLE (
+    queryid text, kind text, calls_total double precision, seconds_total double precision,
+    square_seconds_total double precision, mean_seconds double precision)
   LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
   AS $statements$
   BEGIN
@@ -171,7 +173,8 @@ CREATE OR REPLACE FUNCTION checkpointstore.statements() RETURNS TABLE (
     END IF;
     RETURN QUERY
     WITH told AS (
-      SELECT s.queryid, min(s.query) AS query, sum(s.calls)::double precision AS calls, sum(s.total_exec_time) / 1000 AS seconds
+      SELECT s.queryid, min(s.query) AS query, sum(s.calls)::double precision AS calls, sum(s.total_exec_time) / 1000 AS seconds,
+             sum(s.calls * (s.stddev_exec_time ^ 2 + s.mean_exec_time ^ 2)) / 1e6 AS squares
         FROM public.pg_stat_statements AS s JOIN pg_database AS d ON d.oid = s.dbid
        WHERE d.datname = current_database() AND s.calls > 0
          AND s.query ~* '^\s*(with|select|insert|update|delete)\M.*\mcheckpoint(s|_blobs|_writes)\M'
@@ -191,7 +194,7 @@ CREATE OR REPLACE FUNCTION checkpointstore.statements() RETURNS TABLE (
              WHEN substring(r.query FROM '(?i)\mlimit \$(\d+)\s*$')::integer > substring(r.query FROM '-> \$(\d+)')::integer
                THEN 'get'
              ELSE 'list' END,
-           r.calls, r.seconds, r.seconds / r.calls
+           r.calls, r.seconds, r.squares, r.seconds / r.calls
       FROM ranked AS r WHERE r.by_total <= 5 OR r.by_mean <= 5;
   END
   $statements$;
