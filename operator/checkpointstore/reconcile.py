@@ -21,7 +21,6 @@ from .kernel.action import Action, Apply, Delete, Emit, Manifest, Mark, Program,
 from .kernel.command import Commands
 from .kernel.compute import placement
 from .kernel.condition import (
-    CONTINUOUS_ARCHIVING,
     POOLER_AVAILABLE,
     READY,
     RECONCILING,
@@ -37,6 +36,7 @@ from .kernel.contribution import Contribution, Database
 from .kernel.env import Env, Images, Platform
 from .kernel.manifest import by_ref, covers, ref
 from .kernel.naming import FINALIZER, selector
+from .kernel.news import states
 from .kernel.observed import Observed, component_of
 from .kernel.prometheus import PrometheusServer
 from .providers import external
@@ -313,7 +313,7 @@ def rejected(reason: str, message: str, previous: Mapping[str, Any]) -> Plan:
     known = [item for item in previous.get("conditions", ()) if item["type"] not in (READY, RECONCILING, STALLED)]
     stands = (Condition(item["type"], Status(item["status"]), item["reason"], item["message"]) for item in known)
     # Databases and poolers run on without the operator, but nobody sees whether they do.
-    served = _states(previous).get(READY, "False") != "False"
+    served = states(previous).get(READY, "False") != "False"
     return Plan(parts=(broken(READY, reason, message), *stands), serving=None if served else False)
 
 
@@ -363,41 +363,6 @@ def _told(part: Mapping[str, Any]) -> dict[str, Any]:
     return {
         key: _told(value) if isinstance(value, Mapping) else value for key, value in part.items() if value is not None
     }
-
-
-def news(previous: Mapping[str, Any], current: Mapping[str, Any]) -> tuple[Emit, ...]:
-    """What a person wants to be told of the difference between two statuses."""
-    before, after = _states(previous), _states(current)
-    told: list[Emit] = []
-    if after.get(READY) == "True" and before.get(READY) != "True":
-        told.append(Emit("Normal", "Ready", _message(current, READY)))
-    if before.get(READY) == "True" and after.get(READY) == "False":
-        told.append(Emit("Warning", "NotReady", _message(current, READY)))
-    if after.get(STALLED) == "True" and before.get(STALLED) != "True":
-        told.append(Emit("Warning", "Stalled", _message(current, STALLED)))
-    archiving = [states.get(CONTINUOUS_ARCHIVING) for states in (before, after)]
-    if archiving[1] == "False" and _archiving(previous) != _archiving(current):
-        told.append(Emit("Warning", "ArchivingStopped", _message(current, CONTINUOUS_ARCHIVING)))
-    if archiving == ["False", "True"]:
-        told.append(Emit("Normal", "ArchivingResumed", _message(current, CONTINUOUS_ARCHIVING)))
-    old, new = (str(item.get("postgres", {}).get("primary", "")) for item in (previous, current))
-    if old and new and old != new:
-        told.append(Emit("Normal", "PrimaryChanged", f"{new} leads now, before it {old}"))
-    return tuple(told)
-
-
-def _states(status: Mapping[str, Any]) -> dict[str, str]:
-    return {item["type"]: item["status"] for item in status.get("conditions", ())}
-
-
-def _archiving(status: Mapping[str, Any]) -> str:
-    """Why WAL is not archived."""
-    found = (item for item in status.get("conditions", ()) if item["type"] == CONTINUOUS_ARCHIVING)
-    return next((str(item["reason"]) for item in found), "")
-
-
-def _message(status: Mapping[str, Any], type_: str) -> str:
-    return next(str(item["message"]) for item in status["conditions"] if item["type"] == type_)
 
 
 def _phase(outcome: Plan) -> str:

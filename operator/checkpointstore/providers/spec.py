@@ -59,7 +59,7 @@ class Synchronous(Fragment):
 
 
 class Autogrow(Fragment):
-    """Volumes grow by themselves: by half whenever less than a fifth of one is free."""
+    """Volumes grow by themselves: by half whenever less than a quarter of one is free."""
 
     limit: Quantity
     """The size they never grow beyond."""

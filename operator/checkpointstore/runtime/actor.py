@@ -18,6 +18,7 @@ from ..kernel.env import Platform
 from ..kernel.errors import Refused, StoreError, Unavailable
 from ..kernel.manifest import merge_patch
 from ..kernel.naming import FINALIZER
+from ..kernel.news import news
 from . import metrics
 from .autoscaler import Autoscaler
 from .execute import emit, execute, mark
@@ -247,7 +248,7 @@ class Actors:
             return None
         change = {"status": merge_patch(previous, status)}
         fresh = await self._kube.merge("CheckpointStore", meta["namespace"], meta["name"], change, "status")
-        for item in reconcile.news(previous, status):
+        for item in news(previous, status):
             await emit(self._kube, body, item.type, item.reason, item.message)
         return fresh
 

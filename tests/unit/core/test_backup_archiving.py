@@ -9,6 +9,7 @@ import pytest
 from checkpointstore import reconcile
 from checkpointstore.features.backup import archiving
 from checkpointstore.kernel.action import Apply, Emit
+from checkpointstore.kernel.news import news
 from checkpointstore.kernel.observed import Archiver, Volume
 from checkpointstore.kernel.values import MIB
 from checkpointstore.providers.patroni import archive
@@ -190,11 +191,11 @@ def test_news_of_archiving() -> None:
 
     well, fails, drops = status("True", "Archiving"), status("False", "ArchivingFails"), status("False", "WALDropped")
     begun = status("Unknown", "Pending")
-    assert reconcile.news({}, begun) == reconcile.news(begun, well) == reconcile.news(fails, fails) == ()
-    assert reconcile.news(well, fails) == (Emit("Warning", "ArchivingStopped", "ArchivingFails"),)
-    assert reconcile.news(fails, drops) == (Emit("Warning", "ArchivingStopped", "WALDropped"),)
-    assert reconcile.news(drops, well) == (Emit("Normal", "ArchivingResumed", "Archiving"),)
-    assert reconcile.news(begun, fails) == (Emit("Warning", "ArchivingStopped", "ArchivingFails"),)
+    assert news({}, begun) == news(begun, well) == news(fails, fails) == ()
+    assert news(well, fails) == (Emit("Warning", "ArchivingStopped", "ArchivingFails"),)
+    assert news(fails, drops) == (Emit("Warning", "ArchivingStopped", "WALDropped"),)
+    assert news(drops, well) == (Emit("Normal", "ArchivingResumed", "Archiving"),)
+    assert news(begun, fails) == (Emit("Warning", "ArchivingStopped", "ArchivingFails"),)
 
 
 def test_archiving_is_switched_on_and_off_without_another_pod() -> None:

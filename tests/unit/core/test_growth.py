@@ -39,10 +39,10 @@ def filled(world: World, size: int, free: float) -> None:
     }
 
 
-def test_all_grow_by_half_when_less_than_a_fifth_of_one_is_free(world: World) -> None:
-    filled(world, 10, 2)
-    assert world.look() == 0, "a fifth is enough"
-    filled(world, 10, 1.9)
+def test_all_grow_by_half_when_less_than_a_quarter_of_one_is_free(world: World) -> None:
+    filled(world, 10, 2.5)
+    assert world.look() == 0, "a quarter is enough"
+    filled(world, 10, 2.4)
     world.settle()
     assert sizes(world) == ["15Gi"] * 3
     assert world.states["Ready"] == ("True", "Serving")

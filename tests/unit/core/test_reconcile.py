@@ -11,6 +11,7 @@ from checkpointstore.features.schema.outcome import Outcome
 from checkpointstore.kernel.action import Apply, Delete, Emit, IssueCertificate, Ref, Restart, Switchover
 from checkpointstore.kernel.condition import true
 from checkpointstore.kernel.errors import Refused
+from checkpointstore.kernel.news import news
 from checkpointstore.kernel.pki import LEAF_LIFETIME, RENEW_BEFORE
 from tests.contract.world import NAMESPACE, PLATFORM, World
 from tests.golden.case import EXTERNAL
@@ -63,15 +64,15 @@ def test_news() -> None:
         }
 
     before, after = status("False", "False", "agents-0"), status("True", "False", "agents-0")
-    assert reconcile.news({}, after) == (Emit("Normal", "Ready", "about ready"),)
-    assert reconcile.news(before, after) == (Emit("Normal", "Ready", "about ready"),)
-    assert reconcile.news(after, after) == ()
-    assert reconcile.news({}, before) == ()
-    assert reconcile.news(after, status("False", "True", "")) == (
+    assert news({}, after) == (Emit("Normal", "Ready", "about ready"),)
+    assert news(before, after) == (Emit("Normal", "Ready", "about ready"),)
+    assert news(after, after) == ()
+    assert news({}, before) == ()
+    assert news(after, status("False", "True", "")) == (
         Emit("Warning", "NotReady", "about ready"),
         Emit("Warning", "Stalled", "about stalled"),
     )
-    assert reconcile.news(after, status("True", "False", "agents-1")) == (
+    assert news(after, status("True", "False", "agents-1")) == (
         Emit("Normal", "PrimaryChanged", "agents-1 leads now, before it agents-0"),
     )
 

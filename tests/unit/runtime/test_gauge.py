@@ -25,8 +25,8 @@ def test_only_whom_it_concerns_is_told_and_only_of_levels() -> None:
     subject.watch("shop/other", {TWO})
     rounds: list[tuple[float, list[str]]] = [
         (9.0, []),
-        (2.0, []),
-        (1.9, ["shop/agents"]),
+        (2.5, []),
+        (2.4, ["shop/agents"]),
         (1.0, []),
         (0.9, ["shop/agents"]),
         (0.5, []),

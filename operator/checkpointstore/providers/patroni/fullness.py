@@ -7,7 +7,9 @@ from ...kernel.observed import Observed, Volume
 
 # Two segments of WAL. A server that cannot make the next one panics, and again at the end of each recovery.
 LEFT = 32 * 1024 * 1024
-TENTH, FIFTH = 10, 5
+TENTH = 10
+# Before WAL is dropped that waits for an object store: of that a fifth of the volume is kept free.
+QUARTER = 4
 ADVICE = "raise spec.postgres.storage.size, or delete what is not needed"
 
 
@@ -26,7 +28,7 @@ def level(volume: Volume) -> Level:
         return Level.FULL
     if volume.free * TENTH < volume.size:
         return Level.NEARLY_FULL
-    return Level.FILLING if volume.free * FIFTH < volume.size else Level.ROOMY
+    return Level.FILLING if volume.free * QUARTER < volume.size else Level.ROOMY
 
 
 def growing(volume: Volume) -> bool:
