@@ -5,7 +5,6 @@ server but for the Secrets that a spec names; it forgets nothing that a restart 
 operator goes on with the size in the status, and waits anew before it shrinks.
 """
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from ..kernel.observed import Scale
 from ..kernel.prometheus import Gap
 from .access import Accesses, gap
 from .log import STORE
+from .rounds import rounds
 
 PERIOD = 5.0
 SERVER = '1 - avg(rate(node_cpu_seconds_total{{mode="idle",namespace="{namespace}",pod="{pod}"}}[2m]))'
@@ -62,14 +62,7 @@ class Autoscaler:
         )
 
     async def keep(self) -> None:
-        looks: dict[str, asyncio.Task[None]] = {}
-        while True:
-            # A Prometheus that is slow keeps nobody else waiting.
-            looks = {who: task for who, task in looks.items() if not task.done()}
-            for who, order in self._watched.items():
-                if who not in looks:
-                    looks[who] = asyncio.create_task(self._look(who, order))
-            await asyncio.sleep(PERIOD)
+        await rounds(self._watched, self._look, PERIOD)
 
     async def _look(self, who: str, order: Watch) -> None:
         STORE.set(who)

@@ -4,7 +4,6 @@ What it found is a fact for the store's next pass. What a restart would forget i
 were exceeded.
 """
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from ..kernel.observed import Findings
 from ..kernel.prometheus import Gap
 from .access import Accesses, gap
 from .log import STORE
+from .rounds import rounds
 
 PERIOD = 15.0
 RARELY = 600.0
@@ -66,14 +66,7 @@ class Monitor:
         return self._found.get(who)
 
     async def keep(self) -> None:
-        looks: dict[str, asyncio.Task[None]] = {}
-        while True:
-            # A Prometheus that is slow keeps nobody else waiting.
-            looks = {who: task for who, task in looks.items() if not task.done()}
-            for who, order in self._watched.items():
-                if who not in looks:
-                    looks[who] = asyncio.create_task(self._look(who, order))
-            await asyncio.sleep(PERIOD)
+        await rounds(self._watched, self._look, PERIOD)
 
     async def _look(self, who: str, order: Watch) -> None:
         STORE.set(who)
