@@ -20,7 +20,7 @@ READ = frozenset({"SELECT"})
 WRITE = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE"})
 LOOKUP = "checkpointstore lookup 2"
 ARCHIVING = "checkpointstore archiving 4"
-METRICS = "checkpointstore metrics 1"
+METRICS = "checkpointstore metrics 2"
 """Raise the numbers with the functions' texts: a function that is marked otherwise is replaced."""
 
 
