@@ -103,5 +103,24 @@ def report(
     typer.echo(f"wrote {file}")
 
 
+@app.command()
+def largest(
+    store: Annotated[str, typer.Argument(help="The CheckpointStore's name.")],
+    namespace: Annotated[
+        str | None, typer.Option("--namespace", "-n", help="Its namespace; the kubeconfig's when absent.")
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, max=1000, help="How many threads to name.")] = 10,
+) -> None:
+    """Name the threads whose newest checkpoints are largest, and the channel that makes each so."""
+    from .kernel.errors import StoreError
+    from .report import largest
+
+    try:
+        typer.echo(largest.run(store, namespace, count), nl=False)
+    except (StoreError, OSError) as error:
+        typer.echo(f"cannot tell: {error}", err=True)
+        raise typer.Exit(1) from None
+
+
 if __name__ == "__main__":
     app()

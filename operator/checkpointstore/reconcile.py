@@ -139,7 +139,7 @@ def _rooms(store: Store, env: Env, platform: Platform, observed: Observed, comma
     postgres, database = _provider(store, env, observed, commands, now)
     if database is None:
         return _Rooms([filled, postgres])
-    tables, stands = schema.contribute(spec.schema_, env, observed, database, commands, now)
+    tables, stands = schema.contribute(spec.schema_, spec.limits, env, observed, database, commands, now)
     prometheus = PrometheusServer(url=platform.prometheus) if platform.prometheus else None
     settings = pooler.Settings(prometheus, store.status.get("pooler", {}), commands)
     pool, carried = pooler.contribute(spec.pooler, env, observed, database, settings, now)

@@ -47,6 +47,7 @@ SELECT EXISTS (SELECT FROM role WHERE name = %(owner)s
        coalesce(obj_description(to_regprocedure('pooler.user_lookup(text)'), 'pg_proc'), '') AS lookup,
        coalesce(obj_description(to_regprocedure('checkpointstore.archiving()'), 'pg_proc'), '') AS archiving,
        coalesce(obj_description(to_regprocedure('checkpointstore.threads()'), 'pg_proc'), '') AS metrics,
+       coalesce(obj_description(to_regprocedure('public.checkpointstore_limit()'), 'pg_proc'), '') AS limit,
        ARRAY(SELECT extname::text FROM pg_extension) AS extensions
 
 -- name: tables

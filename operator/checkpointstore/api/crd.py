@@ -9,6 +9,7 @@ from pydantic.alias_generators import to_camel
 from ..features.backup import recovery_spec
 from ..features.monitoring import spec as monitoring
 from ..features.pooler import spec as pooler
+from ..features.schema import limits
 from ..kernel.naming import NAME_LIMIT, NAME_PATTERN, NAME_RULE
 from ..providers.spec import rules
 from . import backup
@@ -146,6 +147,7 @@ def _root() -> dict[str, Any]:
     pool["properties"]["autoscaling"]["x-kubernetes-validations"] = list(pooler.AUTOSCALING_RULES)
     thresholds = spec["properties"]["monitoring"]["properties"]["thresholds"]
     thresholds["x-kubernetes-validations"] = list(monitoring.THRESHOLD_RULES)
+    spec["properties"]["limits"]["x-kubernetes-validations"] = list(limits.RULES)
     bootstrap = spec["properties"]["bootstrap"]
     bootstrap["x-kubernetes-validations"] = [
         {

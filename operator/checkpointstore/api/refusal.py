@@ -78,6 +78,18 @@ CREATED = (
         "'^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*/?$'",
     ),
     Refused(
+        "a limit that PostgreSQL could not keep",
+        {"limits": {"checkpointSize": "1Gi"}},
+        'spec.limits.checkpointSize: Invalid value: "object": checkpointSize must be from 1Ki to 500Mi: PostgreSQL '
+        "cannot read what is larger in one piece",
+    ),
+    Refused(
+        "a limit without a unit that is one",
+        {"limits": {"checkpointSize": "64MB"}},
+        'spec.limits.checkpointSize: Invalid value: "64MB": spec.limits.checkpointSize in body should match '
+        "'^([0-9]+([.][0-9]+)?)(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$'",
+    ),
+    Refused(
         "thresholds without one",
         {"monitoring": {"thresholds": {"sustainedFor": "5m"}}},
         'spec.monitoring.thresholds: Invalid value: "object": set at least one of writesPerSecond, p99 and '

@@ -14,6 +14,7 @@ from ..features.backup.spec import Backup
 from ..features.monitoring.spec import Monitoring
 from ..features.network_policy import NetworkPolicy
 from ..features.pooler.spec import Pooler
+from ..features.schema.limits import Limits
 from ..features.schema.slice import Schema
 from ..kernel.errors import Refused
 from ..kernel.fragment import Fragment
@@ -72,6 +73,8 @@ class StoreSpec(Fragment):
     """The connection pooler that applications talk to."""
     backup: Backup | None = None
     """Backups; none are made when absent."""
+    limits: Limits = Limits()
+    """What is too large to be stored."""
     monitoring: Monitoring = Monitoring()
     """What a person wants to be told of."""
     bootstrap: Bootstrap = Bootstrap()

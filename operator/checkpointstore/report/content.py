@@ -82,10 +82,14 @@ def questions() -> list[Question]:
         Question(f"patroni/{name}", ("patronictl", "-c", "/etc/patroni/patroni.yml", *words))
         for name, words in PATRONI.items()
     ]
-    login = f"host=/run/postgresql user=postgres dbname={DATABASE} application_name=report options='{SESSION}'"
-    psql = ("psql", "--no-psqlrc", "--no-password", "--pset=footer=off", "--dbname", login, "--command")
     volume = Question("postgres/volume.txt", ("df", "--human-readable", VOLUME))
-    return [*asked, volume, *(Question(f"postgres/{name}.txt", (*psql, text)) for name, text in queries())]
+    return [*asked, volume, *(Question(f"postgres/{name}.txt", (*psql(SESSION), text)) for name, text in queries())]
+
+
+def psql(session: str) -> tuple[str, ...]:
+    """The command to which a query is added, with libpq's `options` for its session."""
+    login = f"host=/run/postgresql user=postgres dbname={DATABASE} application_name=report options='{session}'"
+    return ("psql", "--no-psqlrc", "--no-password", "--pset=footer=off", "--dbname", login, "--command")
 
 
 def queries() -> Iterator[tuple[str, str]]:

@@ -145,6 +145,29 @@ def test_only_what_is_missing(reason: str, catalog: Catalog, wanted: list[str]) 
     assert plan(catalog) == wanted, reason
 
 
+@pytest.mark.parametrize(
+    ("now", "limit", "wanted"),
+    [
+        ("", 0, []),
+        ("", 65536, ["limit checkpoints to 65536 bytes"]),
+        ("checkpointstore limit 1 65536", 65536, []),
+        ("checkpointstore limit 1 65536", 1024, ["limit checkpoints to 1024 bytes"]),
+        ("checkpointstore limit 0 65536", 65536, ["limit checkpoints to 65536 bytes"]),
+        ("checkpointstore limit 1 65536", 0, ["lift the limit on checkpoints"]),
+    ],
+)
+def test_a_limit_is_made_changed_and_lifted(now: str, limit: int, wanted: list[str]) -> None:
+    catalog = replace(COMPLETE, ground=replace(COMPLETE.ground, limit=now))
+    request = PATRONI.model_copy(update={"limit": limit})
+    assert [step.name for step in planner.plan(request, catalog, "app_a").steps] == wanted
+
+
+def test_the_least_limit_counts_every_value() -> None:
+    request = PATRONI.model_copy(update={"limit": 1024})
+    (step,) = planner.plan(request, COMPLETE, "app_a").steps
+    assert "octet_length(NEW.blob) >= '1'::integer" in step.sql
+
+
 def test_an_index_that_is_being_built_is_waited_for() -> None:
     building = replace(INDEXES["checkpoints_thread_id_idx"], valid=False, building=True)
     catalog = replace(COMPLETE, indexes={**INDEXES, building.name: building})

@@ -102,6 +102,8 @@ class Ground:
     """The mark on the function that tells of archiving; empty where there is none."""
     metrics: str = ""
     """The mark on the functions that tell of threads; empty where there are none."""
+    limit: str = ""
+    """The mark on the function that limits checkpoints; empty where there is none."""
     extensions: frozenset[str] = frozenset()
 
 

@@ -7,7 +7,7 @@ from .access import planner as access
 from .catalog import Catalog
 from .langgraph import planner as langgraph
 from .langgraph import shape as langgraph_shape
-from .request import Module, Provider, Request, Roles
+from .request import Module, Provider, Request
 from .step import Plan, Step
 
 
@@ -17,7 +17,7 @@ class SchemaModule:
 
     check: Callable[[Catalog], None]
     awaits: Callable[[Catalog], str]
-    steps: Callable[[Roles, Catalog], Iterator[Step]]
+    steps: Callable[[Request, Catalog], Iterator[Step]]
     tables: Collection[str]
     indexes: Collection[str]
     version: int
@@ -68,7 +68,7 @@ def plan(request: Request, catalog: Catalog, username: str) -> Plan:
     if ground := (*access.roles(request, catalog, username), *access.ground(request, catalog)):
         # Alone, as a GRANT that has no effect must show before a table stumbles over it.
         return Plan(ground)
-    return Plan(tuple(step for module in modules for step in module.steps(request.roles, catalog)))
+    return Plan(tuple(step for module in modules for step in module.steps(request, catalog)))
 
 
 def admit(request: Request, catalog: Catalog, username: str, verifier: str) -> Plan:

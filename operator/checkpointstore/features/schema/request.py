@@ -38,6 +38,8 @@ class Request(Fragment):
     port: int = 5432
     database: str = "app"
     modules: tuple[Module, ...] = (Module.LANGGRAPH,)
+    limit: int = Field(default=0, ge=0)
+    """Bytes that a checkpoint may have; 0 for any number."""
     roles: Roles = Roles()
     retire: tuple[str, ...] = ()
     """Login roles that shall not log in any more."""

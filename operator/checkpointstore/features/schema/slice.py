@@ -22,6 +22,7 @@ from ...kernel.observed import Observed
 from ...kernel.pod import CONTAINER_SECURITY, POD_SECURITY, mount, scratch, secret_volume
 from .access.planner import ARCHIVING, LOOKUP, METRICS
 from .langgraph import VERSION as LANGGRAPH_VERSION
+from .limits import Limits
 from .request import Module, Provider, Request, Roles
 
 COMPONENT = "schema"
@@ -43,7 +44,13 @@ class Schema(Fragment):
 
 
 def contribute(
-    spec: Schema, env: Env, observed: Observed, database: Database, commands: Commands, now: datetime
+    spec: Schema,
+    limits: Limits,
+    env: Env,
+    observed: Observed,
+    database: Database,
+    commands: Commands,
+    now: datetime,
 ) -> tuple[Contribution, bool]:
     """The contribution, and whether the schema stands for the present credentials."""
     credentials = observed.secrets.get(env.names.credentials)
@@ -54,7 +61,7 @@ def contribute(
             conditions=(waiting(SCHEMA_APPLIED, "CredentialsPending", "The application's password is being made"),),
         ), False
     bound = observed.secrets.get(env.names.binding)
-    request = _request(spec, env, database)
+    request = _request(spec, limits, env, database)
     name = f"{env.names.schema}-{_digest(request, credentials.version + database.admin_version)}"
     live = observed.get("Job", name)
     said = outcome(observed, COMPONENT, name)
@@ -92,8 +99,8 @@ def _status(said: Mapping[str, Any]) -> dict[str, Any]:
     return {"schema": {"modules": said["modules"]}, "postgres": server}
 
 
-def _request(spec: Schema, env: Env, database: Database) -> Request:
-    base = {"store": f"{env.namespace}/{env.name}", "modules": tuple(spec.modules)}
+def _request(spec: Schema, limits: Limits, env: Env, database: Database) -> Request:
+    base = {"store": f"{env.namespace}/{env.name}", "modules": tuple(spec.modules), "limit": limits.bytes}
     if database.provider == "External":
         # Several stores may share the server: each has roles of its own, named like its logins.
         prefix = database.logins[0].removesuffix("_a")

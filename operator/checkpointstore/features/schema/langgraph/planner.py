@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ..access.planner import READ, WRITE, share, take
 from ..catalog import Catalog
-from ..request import Roles
+from ..request import Request
 from ..script import load
 from ..step import Step
 from .shape import BLOBS, CHECKPOINTS, COMPRESSED, INDEXES, OPTIONS, TABLES, VERSION, VERSIONS, WRITES
@@ -13,6 +13,10 @@ from .shape import BLOBS, CHECKPOINTS, COMPRESSED, INDEXES, OPTIONS, TABLES, VER
 STORAGE = load(__package__, "80_storage.sql")
 EXTRAS = load(__package__, "90_indexes.sql")
 RECORD = load(__package__, "00_checkpoint_migrations.sql")
+LIMIT = load(__package__, "95_limit.sql")
+LIMITED = "checkpointstore limit 1"
+"""Raise the number with the functions' texts."""
+PARTS = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +72,9 @@ def awaits(catalog: Catalog) -> str:
     return next((f"another session builds {name}" for name in INDEXES if _found(catalog, name, building=True)), "")
 
 
-def steps(names: Roles, catalog: Catalog) -> Iterator[Step]:
+def steps(request: Request, catalog: Catalog) -> Iterator[Step]:
     """Statements in upstream's order: an application whose setup() meets us halfway reads a true version."""
+    names = request.roles
     for name in TABLES:
         if name in catalog.tables:
             yield from take(names, catalog, catalog.tables[name])
@@ -81,6 +86,19 @@ def steps(names: Roles, catalog: Catalog) -> Iterator[Step]:
     for name in TABLES:
         if name in catalog.tables:
             yield from share(names, catalog.tables[name], READ if name == VERSIONS else WRITE)
+    yield from _limit(request.limit, catalog)
+
+
+def _limit(most: int, catalog: Catalog) -> Iterator[Step]:
+    """Triggers for `most` bytes a checkpoint, or none."""
+    mark = f"{LIMITED} {most}" if most else ""
+    if mark == catalog.ground.limit:
+        return
+    if not mark:
+        yield Step("lift the limit on checkpoints", LIMIT.sql("lift"), as_owner=True)
+        return
+    sql = LIMIT.sql("limit", limit=str(most), large=str(max(1, most // PARTS)), mark=mark)
+    yield Step(f"limit checkpoints to {most} bytes", sql, as_owner=True)
 
 
 def _migrate(catalog: Catalog, migration: Migration) -> Iterator[Step]:
