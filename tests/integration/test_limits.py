@@ -118,6 +118,8 @@ def test_it_warns_from_four_fifths_on(uri: str) -> None:
         put(saver, 1, words=50 * KIB)
         assert notices == []
         put(saver, 2, words=53 * KIB)
+        mark = connection.execute("SELECT current_setting('checkpointstore.large', true) AS mark").fetchone()
+    assert mark == {"mark": ""}, "the next transaction, maybe of another client, has nothing to add up"
     (notice,) = notices
     assert 'thread "t" has 53 kB, nearly the limit of 64 kB' in notice
 
