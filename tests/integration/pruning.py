@@ -57,11 +57,11 @@ class Store:
         places = ((item, item.config["configurable"]) for item in found)
         return {(place["checkpoint_ns"], place["checkpoint_id"]): item for item, place in places}
 
-    def rows(self) -> dict[str, list[Any]]:
+    def rows(self, database: str = "app") -> dict[str, set[str]]:
         """All rows of the checkpoint tables."""
-        with self.server.admin("app") as connection:
+        with self.server.admin(database) as connection:
             return {
-                table: [tuple(row.values()) for row in connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2, 3, 4")]
+                table: {row["text"] for row in connection.execute(f"SELECT r::text AS text FROM {table} AS r")}
                 for table in TABLES
             }
 

@@ -5,8 +5,8 @@ Why nothing is lost that a saver writes meanwhile:
 - A put commits a checkpoint together with its new blobs, and each act here is one statement, which sees one snapshot.
   So it sees both or neither, and what it does not see it does not remove.
 - A new checkpoint also refers to blobs of the one that it follows. The newest stays, with its blobs. But a run may have
-  read an old one just before that went, to fork from it. So blobs do not go with their checkpoints: the thread is
-  noted, and when its checkpoints have been gone for a while, those blobs go that no checkpoint refers to by then.
+  read an old one just before that went, to fork from it. So blobs do not go with their checkpoints: they are noted,
+  and those go that no checkpoint refers to when the last has been gone for a while that did.
 - Rows that stay are never changed, not even the id of a parent that is gone.
 """
 
@@ -47,7 +47,8 @@ SIZES = {
 _THREAD = "r.thread_id = %(thread)s"
 _DOOMED = f"{_THREAD} AND r.checkpoint_ns = %(name)s AND r.checkpoint_id = ANY (ARRAY(SELECT id FROM doomed))"
 _OLD = f"{_THREAD} AND (SELECT old FROM old)"
-_UNUSED = f"{_THREAD} AND (r.checkpoint_ns, r.channel, r.version) IN (TABLE unused)"
+_LOOSE = f"{_THREAD} AND (r.checkpoint_ns, r.channel, r.version) IN (TABLE loose)"
+_FREED = "count(*) AS blobs, coalesce(sum(size), 0)::bigint AS bytes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ class Tables:
         return bool(self._one(f"SELECT pg_try_advisory_lock({LOCK}) AS locked")["locked"])
 
     def prepare(self) -> bool:
-        """Whether there are checkpoint tables; beside them stands a small one, of what the next run goes on with."""
+        """Whether there are checkpoint tables; beside them stand two small ones, of what the next run goes on with."""
         there = self._one(QUERIES.sql("there"))
         if there["tables"] and not there["own"] and not self._dry:
             self._do(QUERIES.sql("table"))
@@ -115,7 +116,7 @@ class Tables:
         """Remember that the threads up to this one were looked at; "" is all of them."""
         if not self._dry:
             with _translated(), self._connection.transaction():
-                self._do("DELETE FROM public.checkpointstore_retention WHERE task = 'cursor'")
+                self._do("DELETE FROM public.checkpointstore_retention_cursor")
                 if thread:
                     self._do(QUERIES.sql("reach"), thread=thread)
 
@@ -137,7 +138,7 @@ class Tables:
         """Remove the oldest checkpoints above `after`, with their writes: what went, and the last id, "" if none."""
         query = f"""
         WITH doomed AS MATERIALIZED ({QUERIES.sql("doomed")}), {self._both(_DOOMED)}
-             {self._noted("FROM doomed LIMIT 1")}
+             {self._noted("note")}
         SELECT (SELECT max(id) FROM doomed) AS last, {QUERIES.sql("count")}"""
         values = {"thread": thread, "floor": floor, "after": after, "most": most}
         row = self._one(query, name=cut.name, keep=list(cut.keep), **values)
@@ -147,7 +148,7 @@ class Tables:
     def expire(self, thread: str, fresh: str) -> Removed | None:
         """Remove a whole thread, unless it has anything that is not below `fresh`, or tells no time: then None."""
         query = f"""
-        WITH old AS MATERIALIZED ({QUERIES.sql("old")}), {self._both(_OLD)} {self._noted("FROM old WHERE old")}
+        WITH old AS MATERIALIZED ({QUERIES.sql("old")}), {self._both(_OLD)} {self._noted("note_all")}
         SELECT (SELECT old FROM old) AS old, {QUERIES.sql("count")}"""
         removed: Removed | None = None
         with _translated(), self._connection.transaction() as transaction:
@@ -159,41 +160,43 @@ class Tables:
                 raise psycopg.Rollback(transaction)
         return removed
 
-    def swept(self, grace: float) -> list[tuple[str, datetime]]:
-        """Threads whose checkpoints went so long ago that no run goes on from one, and when the last of them went."""
+    def due(self, grace: float) -> list[str]:
+        """Threads with blobs whose checkpoints went so long ago that no run goes on from one."""
         rows = [] if self._dry else self._all(QUERIES.sql("due"), grace=timedelta(seconds=grace))
-        return [(row["thread_id"], row["at"]) for row in rows]
+        return [str(row["thread_id"]) for row in rows]
 
-    def sweep(self, thread: str, at: datetime, most: int) -> Removed:
-        """Remove blobs that no checkpoint of the thread refers to; fewer than `most` were the last."""
-        removed = self._unused(thread, most, kept=None, floor="", names=[], keep=[])
-        if removed.blobs < most:
-            self._do(QUERIES.sql("done"), thread=thread, at=at)
-        return removed
-
-    def unused(self, thread: str, floor: str, cuts: Sequence[Cut]) -> Removed:
-        """What nothing would refer to after these cuts; without cuts, after the whole thread went. For a dry run."""
-        names, keep = [cut.name for cut in cuts], [identifier for cut in cuts for identifier in cut.keep]
-        return self._unused(thread, None, kept=bool(cuts), floor=floor, names=names, keep=keep)
-
-    def _unused(self, thread: str, most: int | None, **values: Any) -> Removed:
+    def sweep(self, thread: str, grace: float, most: int) -> tuple[Removed, bool]:
+        """Remove those of them that no checkpoint of the thread refers to, and whether there may be more."""
         query = f"""
-        WITH unused AS MATERIALIZED ({QUERIES.sql("unused")}), blob AS ({self._gone("checkpoint_blobs", _UNUSED)})
-        SELECT count(*) AS blobs, coalesce(sum(size), 0)::bigint AS bytes FROM blob"""
-        return Removed(**self._one(query, thread=thread, most=most, **values))
+        WITH noted AS MATERIALIZED ({QUERIES.sql("noted")}), loose AS MATERIALIZED ({QUERIES.sql("loose")}),
+             blob AS ({self._gone("checkpoint_blobs", _LOOSE)}), done AS ({QUERIES.sql("done")})
+        SELECT {_FREED}, (SELECT count(*) FROM noted) AS noted FROM blob"""
+        row = self._one(query, thread=thread, grace=timedelta(seconds=grace), most=most)
+        more = row.pop("noted") == most
+        return Removed(**row), more
+
+    def loose(self, thread: str, floor: str, cuts: Sequence[Cut]) -> Removed:
+        """What nothing would refer to after these cuts; without cuts, after the whole thread went. For a dry run."""
+        which, where = "", _THREAD
+        if cuts:
+            which, where = f"loose AS MATERIALIZED ({QUERIES.sql('would')}),", _LOOSE
+        names, keep = [cut.name for cut in cuts], [identifier for cut in cuts for identifier in cut.keep]
+        query = f"WITH {which} blob AS ({self._gone('checkpoint_blobs', where)}) SELECT {_FREED} FROM blob"
+        return Removed(**self._one(query, thread=thread, floor=floor, names=names, keep=keep))
 
     def _both(self, where: str) -> str:
-        checkpoint, write = (self._gone(table, where) for table in ("checkpoints", "checkpoint_writes"))
-        return f"checkpoint AS ({checkpoint}), write AS ({write})"
+        versions = ", r.checkpoint -> 'channel_versions' AS versions"
+        checkpoint = self._gone("checkpoints", where, versions)
+        return f"checkpoint AS ({checkpoint}), write AS ({self._gone('checkpoint_writes', where)})"
 
-    def _gone(self, table: str, where: str) -> str:
+    def _gone(self, table: str, where: str, more: str = "") -> str:
         """Rows on their way out, each with its size; a dry run only looks at them."""
         if self._dry:
-            return f"SELECT {SIZES[table]} AS size FROM public.{table} AS r WHERE {where}"
-        return f"DELETE FROM public.{table} AS r WHERE {where} RETURNING {SIZES[table]} AS size"
+            return f"SELECT {SIZES[table]} AS size{more} FROM public.{table} AS r WHERE {where}"
+        return f"DELETE FROM public.{table} AS r WHERE {where} RETURNING {SIZES[table]} AS size{more}"
 
-    def _noted(self, when: str) -> str:
-        return "" if self._dry else f", note AS ({QUERIES.sql('note')} {when} {QUERIES.sql('again')})"
+    def _noted(self, name: str) -> str:
+        return "" if self._dry else f", note AS ({QUERIES.sql(name)})"
 
     def _do(self, query: str | sql.Composed, **values: Any) -> None:
         with _translated():

@@ -1,26 +1,30 @@
 -- name: there
 SELECT to_regclass('public.checkpoints') IS NOT NULL AND to_regclass('public.checkpoint_blobs') IS NOT NULL
        AND to_regclass('public.checkpoint_writes') IS NOT NULL AS tables,
-       to_regclass('public.checkpointstore_retention') IS NOT NULL AS own
+       to_regclass('public.checkpointstore_retention_cursor') IS NOT NULL AS own
 
+-- Blobs that a removed checkpoint referred to, and when the last such was removed; and how far a run came that was not through.
 -- name: table
-CREATE TABLE public.checkpointstore_retention (
-    task text NOT NULL,
-    thread_id text NOT NULL,
+CREATE TABLE public.checkpointstore_retention_blobs (
+    thread_id text,
+    checkpoint_ns text,
+    channel text,
+    version text,
     at timestamptz NOT NULL,
-    PRIMARY KEY (task, thread_id)
+    PRIMARY KEY (thread_id, checkpoint_ns, channel, version)
 );
-COMMENT ON TABLE public.checkpointstore_retention IS 'checkpointstore: what the next retention Job goes on with'
+CREATE INDEX ON public.checkpointstore_retention_blobs (at);
+CREATE TABLE public.checkpointstore_retention_cursor (thread_id text PRIMARY KEY)
 
 -- name: lag
 SELECT coalesce(max(pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn)), 0)::bigint AS bytes
   FROM pg_stat_replication WHERE state = 'streaming'
 
 -- name: cursor
-SELECT thread_id FROM public.checkpointstore_retention WHERE task = 'cursor'
+SELECT thread_id FROM public.checkpointstore_retention_cursor
 
 -- name: reach
-INSERT INTO public.checkpointstore_retention (task, thread_id, at) VALUES ('cursor', %(thread)s, clock_timestamp())
+INSERT INTO public.checkpointstore_retention_cursor VALUES (%(thread)s)
 
 -- The next threads in the order of the primary key, each found by one descent into it, and of each the oldest, the newest and the
 -- n-th newest checkpoint of the root graph by one more: rows are neither read nor counted.
@@ -130,30 +134,51 @@ SELECT EXISTS (SELECT FROM public.checkpoints WHERE thread_id = %(thread)s)
        OR EXISTS (SELECT FROM public.checkpoint_writes WHERE thread_id = %(thread)s) AS written
 
 -- name: note
-INSERT INTO public.checkpointstore_retention (task, thread_id, at) SELECT 'sweep', %(thread)s, clock_timestamp()
+INSERT INTO public.checkpointstore_retention_blobs
+SELECT b.thread_id, b.checkpoint_ns, b.channel, b.version, now()
+  FROM (SELECT DISTINCT v.key, v.value
+          FROM checkpoint AS c CROSS JOIN LATERAL jsonb_each_text(c.versions) AS v) AS v
+  JOIN public.checkpoint_blobs AS b ON b.thread_id = %(thread)s AND b.checkpoint_ns = %(name)s
+   AND b.channel = v.key AND b.version = v.value
+    ON CONFLICT (thread_id, checkpoint_ns, channel, version) DO UPDATE SET at = EXCLUDED.at
 
--- name: again
-ON CONFLICT (task, thread_id) DO UPDATE SET at = EXCLUDED.at
+-- name: note_all
+INSERT INTO public.checkpointstore_retention_blobs
+SELECT b.thread_id, b.checkpoint_ns, b.channel, b.version, now() FROM public.checkpoint_blobs AS b
+ WHERE b.thread_id = %(thread)s AND (SELECT old FROM old)
+    ON CONFLICT (thread_id, checkpoint_ns, channel, version) DO UPDATE SET at = EXCLUDED.at
 
 -- name: count
 (SELECT count(*) FROM checkpoint) AS checkpoints, (SELECT count(*) FROM write) AS writes,
-(SELECT coalesce(sum(size), 0)::bigint FROM (TABLE checkpoint UNION ALL TABLE write) AS row) AS bytes
+(SELECT coalesce(sum(size), 0)::bigint FROM (SELECT size FROM checkpoint UNION ALL SELECT size FROM write) AS row) AS bytes
 
 -- name: due
-SELECT thread_id, at FROM public.checkpointstore_retention
- WHERE task = 'sweep' AND at <= clock_timestamp() - %(grace)s ORDER BY at LIMIT 100
+SELECT DISTINCT thread_id FROM (
+  SELECT thread_id FROM public.checkpointstore_retention_blobs WHERE at <= now() - %(grace)s ORDER BY at LIMIT 1000) AS oldest
+
+-- name: noted
+SELECT n.checkpoint_ns AS name, n.channel, n.version FROM public.checkpointstore_retention_blobs AS n
+ WHERE n.thread_id = %(thread)s AND n.at <= now() - %(grace)s LIMIT %(most)s
 
 -- A set difference is never planned as a join of two large sets.
--- name: unused
-SELECT b.checkpoint_ns AS name, b.channel, b.version FROM public.checkpoint_blobs AS b WHERE b.thread_id = %(thread)s
- EXCEPT
- SELECT c.checkpoint_ns, v.key, v.value FROM public.checkpoints AS c
-  CROSS JOIN LATERAL jsonb_each_text(c.checkpoint -> 'channel_versions') AS v
-  WHERE c.thread_id = %(thread)s
-    AND (%(kept)s::boolean IS NULL
-         OR %(kept)s::boolean AND (c.checkpoint_id >= %(floor)s OR c.checkpoint_ns <> ALL (%(names)s)
-                                   OR c.checkpoint_id = ANY (%(keep)s)))
- LIMIT %(most)s
+-- name: loose
+SELECT name, channel, version FROM noted
+EXCEPT
+SELECT c.checkpoint_ns, v.key, v.value FROM public.checkpoints AS c
+ CROSS JOIN LATERAL jsonb_each_text(c.checkpoint -> 'channel_versions') AS v WHERE c.thread_id = %(thread)s
 
 -- name: done
-DELETE FROM public.checkpointstore_retention WHERE task = 'sweep' AND thread_id = %(thread)s AND at = %(at)s
+DELETE FROM public.checkpointstore_retention_blobs AS n
+ WHERE n.thread_id = %(thread)s AND (n.checkpoint_ns, n.channel, n.version) IN (TABLE noted)
+
+-- What only these checkpoints refer to.
+-- name: would
+WITH version AS MATERIALIZED (
+  SELECT c.checkpoint_ns AS name, v.key AS channel, v.value AS version,
+         c.checkpoint_ns = ANY (%(names)s) AND c.checkpoint_id < %(floor)s AND c.checkpoint_id <> ALL (%(keep)s) AS goes
+    FROM public.checkpoints AS c CROSS JOIN LATERAL jsonb_each_text(c.checkpoint -> 'channel_versions') AS v
+   WHERE c.thread_id = %(thread)s
+)
+SELECT name, channel, version FROM version WHERE goes
+EXCEPT
+SELECT name, channel, version FROM version WHERE NOT goes

@@ -89,7 +89,7 @@ class Work:
         )
 
     def _all(self, now: datetime) -> None:
-        """Every thread once, beginning where the last run ended; after each page, what earlier pages left to sweep."""
+        """Every thread once, beginning where the last run ended; after each page, the blobs whose time has come."""
         asked = self.request
         young, fresh = (_before(now, seconds) for seconds in (asked.keep_for, asked.delete_after))
         after = self.tables.cursor()
@@ -99,9 +99,7 @@ class Work:
                 with self._lenient():
                     self._thread(look, fresh)
                 self.threads += 1
-            for thread, at in self.tables.swept(asked.grace):
-                with self._lenient():
-                    self._sweep(thread, at)
+            self._sweeps()
             after = page[-1].thread if len(page) == PAGE else ""
             self.tables.reach(after)
             if not after:
@@ -122,7 +120,7 @@ class Work:
             if gone is not None:
                 self.removed += gone
                 if self.request.dry_run:
-                    self.removed += self._paced(self.tables.unused, look.thread, "", ())
+                    self.removed += self._paced(self.tables.loose, look.thread, "", ())
                 return
         if look.floor:
             self._history(look)
@@ -146,15 +144,22 @@ class Work:
                 if gone.checkpoints < size:
                     break
         if self.request.dry_run:
-            self.removed += self._paced(self.tables.unused, look.thread, look.floor, cuts)
+            self.removed += self._paced(self.tables.loose, look.thread, look.floor, cuts)
 
-    def _sweep(self, thread: str, at: datetime) -> None:
-        while True:
-            size = self.pace.size
-            gone = self._paced(self.tables.sweep, thread, at, size)
+    def _sweeps(self) -> None:
+        """The blobs that have waited long enough, the oldest first."""
+        seen: set[str] = set()
+        while threads := [thread for thread in self.tables.due(self.request.grace) if thread not in seen]:
+            seen.update(threads)
+            for thread in threads:
+                with self._lenient():
+                    self._sweep(thread)
+
+    def _sweep(self, thread: str) -> None:
+        more = True
+        while more:
+            gone, more = self._paced(self.tables.sweep, thread, self.request.grace, self.pace.size)
             self.removed += gone
-            if gone.blobs < size:
-                return
 
     def _paced(self, act: Callable[Given, Answer], *given: Given.args, **named: Given.kwargs) -> Answer:
         """Do it, and rest; no act is begun when the run's time is over."""

@@ -26,6 +26,7 @@ CONTINUOUS_ARCHIVING = "ContinuousArchiving"
 LAST_BACKUP_SUCCEEDED = "LastBackupSucceeded"
 BACKUP_VERIFIED = "BackupVerified"
 AUTOSCALING_LIMITED = "AutoscalingLimited"
+RETENTION_SUCCEEDED = "RetentionSucceeded"
 # True is what a person should look at.
 ABNORMAL = frozenset({AUTOSCALING_LIMITED})
 

@@ -1,6 +1,9 @@
 """What a retention Job is asked to do, the JSON in its environment, and how it ended, its termination message."""
 
-from pydantic import ConfigDict, Field
+from collections.abc import Mapping
+from typing import Any, Self
+
+from pydantic import ConfigDict, Field, ValidationError
 
 from ...kernel.fragment import Fragment
 
@@ -63,4 +66,12 @@ class Outcome(Fragment):
     message: str = ""
 
     def text(self) -> str:
-        return self.model_dump_json(by_alias=True, exclude_defaults=True)
+        return self.model_dump_json(by_alias=True)
+
+    @classmethod
+    def read(cls, said: Mapping[str, Any]) -> Self | None:
+        """What a run says that did its work; None where it says something else."""
+        try:
+            return cls.model_validate(said) if "complete" in said and not said.get("reason") else None
+        except ValidationError:
+            return None
