@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
 import psycopg
 from psycopg import sql
@@ -26,6 +26,8 @@ from ..kernel.errors import StoreError
 from .postgres import Connection, meaning
 
 QUERIES = load(__package__, "retention.sql")
+CALLS = 200
+"""So many calls of subgraphs are removed together."""
 LOCK = int.from_bytes(b"retain")
 """The advisory lock that one retention Job a database holds."""
 SETTINGS = """
@@ -45,10 +47,14 @@ SIZES = {
     for table, columns in _COLUMNS.items()
 }
 _THREAD = "r.thread_id = %(thread)s"
-_DOOMED = f"{_THREAD} AND r.checkpoint_ns = %(name)s AND r.checkpoint_id = ANY (ARRAY(SELECT id FROM doomed))"
+_DOOMED = "r.ctid = ANY (ARRAY(SELECT place FROM doomed))"
+_DOOMED_WRITES = f"r.ctid = ANY (ARRAY({QUERIES.sql('doomed_writes')}))"
+_LOOSE = f"r.ctid = ANY (ARRAY({QUERIES.sql('loose_blobs')}))"
 _OLD = f"{_THREAD} AND (SELECT old FROM old)"
-_LOOSE = f"{_THREAD} AND (r.checkpoint_ns, r.channel, r.version) IN (TABLE loose)"
 _FREED = "count(*) AS blobs, coalesce(sum(size), 0)::bigint AS bytes"
+
+Place: TypeAlias = tuple[str, str]
+"""A namespace, and a checkpoint's id in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +70,17 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """What goes of a namespace: all that is below the thread's floor but for `keep`."""
+    """What goes of namespaces: all that is below the thread's floor but for `keep`."""
 
-    name: str
-    keep: tuple[str, ...]
-    delta: bool
+    names: tuple[str, ...]
+    keep: tuple[str, ...] = ()
+    delta: bool = False
     """A DeltaChannel's values are made of it, so that nothing may go."""
+
+    @property
+    def root(self) -> bool:
+        """Whether it is the root graph's."""
+        return self.names == ("",)
 
 
 class Busy(StoreError):
@@ -131,24 +142,29 @@ class Tables:
         With `aged`, what tells no time stays.
         """
         rows = self._all(QUERIES.sql("cuts"), thread=thread, floor=floor, aged=aged, timed=TIMED)
-        found = [Cut(row["name"], tuple(row["keep"]), row["delta"]) for row in rows]
-        return sorted(found, key=lambda cut: cut.name == "")
+        # Of calls there are many, and of each all goes.
+        over = [row["name"] for row in rows if row["over"]]
+        calls = [Cut(tuple(over[first : first + CALLS])) for first in range(0, len(over), CALLS)]
+        others = [Cut((row["name"],), tuple(row["keep"]), row["delta"]) for row in rows if not row["over"]]
+        return [*calls, *sorted(others, key=lambda cut: cut.root)]
 
-    def cut(self, thread: str, floor: str, cut: Cut, after: str, most: int) -> tuple[Removed, str]:
-        """Remove the oldest checkpoints above `after`, with their writes: what went, and the last id, "" if none."""
+    def cut(self, thread: str, floor: str, cut: Cut, after: Place, most: int) -> tuple[Removed, Place | None]:
+        """Remove the first checkpoints after a place, with their writes: what went, and how far; None is the end."""
         query = f"""
-        WITH doomed AS MATERIALIZED ({QUERIES.sql("doomed")}), {self._both(_DOOMED)}
+        WITH doomed AS MATERIALIZED ({QUERIES.sql("doomed")}),
+             {self._both(_DOOMED, _DOOMED_WRITES)}
              {self._noted("note")}
-        SELECT (SELECT max(id) FROM doomed) AS last, {QUERIES.sql("count")}"""
-        values = {"thread": thread, "floor": floor, "after": after, "most": most}
-        row = self._one(query, name=cut.name, keep=list(cut.keep), **values)
-        last = str(row.pop("last") or "")
-        return Removed(**row), last
+        SELECT {QUERIES.sql("last")}, {QUERIES.sql("count")}"""
+        where = {"thread": thread, "floor": floor, "names": list(cut.names), "keep": list(cut.keep)}
+        row = self._one(query, name=after[0], id=after[1], most=most, **where)
+        place = (row.pop("name"), row.pop("id"))
+        removed = Removed(**row)
+        return removed, place if removed.checkpoints == most else None
 
     def expire(self, thread: str, fresh: str) -> Removed | None:
         """Remove a whole thread, unless it has anything that is not below `fresh`, or tells no time: then None."""
         query = f"""
-        WITH old AS MATERIALIZED ({QUERIES.sql("old")}), {self._both(_OLD)} {self._noted("note_all")}
+        WITH old AS MATERIALIZED ({QUERIES.sql("old")}), {self._both(_OLD, _OLD)} {self._noted("note_all")}
         SELECT (SELECT old FROM old) AS old, {QUERIES.sql("count")}"""
         removed: Removed | None = None
         with _translated(), self._connection.transaction() as transaction:
@@ -180,14 +196,15 @@ class Tables:
         which, where = "", _THREAD
         if cuts:
             which, where = f"loose AS MATERIALIZED ({QUERIES.sql('would')}),", _LOOSE
-        names, keep = [cut.name for cut in cuts], [identifier for cut in cuts for identifier in cut.keep]
+        names = [name for cut in cuts for name in cut.names]
+        keep = [identifier for cut in cuts for identifier in cut.keep]
         query = f"WITH {which} blob AS ({self._gone('checkpoint_blobs', where)}) SELECT {_FREED} FROM blob"
         return Removed(**self._one(query, thread=thread, floor=floor, names=names, keep=keep))
 
-    def _both(self, where: str) -> str:
-        versions = ", r.checkpoint -> 'channel_versions' AS versions"
-        checkpoint = self._gone("checkpoints", where, versions)
-        return f"checkpoint AS ({checkpoint}), write AS ({self._gone('checkpoint_writes', where)})"
+    def _both(self, checkpoints: str, writes: str) -> str:
+        more = ", r.checkpoint_ns AS name, r.checkpoint -> 'channel_versions' AS versions"
+        gone = self._gone("checkpoints", checkpoints, more)
+        return f"checkpoint AS ({gone}), write AS ({self._gone('checkpoint_writes', writes)})"
 
     def _gone(self, table: str, where: str, more: str = "") -> str:
         """Rows on their way out, each with its size; a dry run only looks at them."""

@@ -88,7 +88,7 @@ WITH RECURSIVE ns AS (
              AND NOT EXISTS (SELECT FROM public.checkpoints AS c WHERE c.thread_id = %(thread)s
                                 AND c.checkpoint_ns = ns.name AND c.checkpoint_id < %(floor)s AND c.checkpoint_id !~ %(timed)s))
 )
-SELECT p.name, below.ids || sender.ids AS keep,
+SELECT p.name, p.over, below.ids || sender.ids AS keep,
        NOT p.over AND (
          EXISTS (SELECT FROM public.checkpoints AS c WHERE c.thread_id = %(thread)s AND c.checkpoint_ns = p.name
                     AND (c.metadata ? 'counters_since_delta_snapshot' OR c.metadata ? 'delta_writes_versioned'))
@@ -117,11 +117,22 @@ SELECT p.name, below.ids || sender.ids AS keep,
                        AND NOT p.over) AS ids) AS sender
  WHERE p.over OR NOT p.call OR p.orphan IS NULL
 
+-- The statements that remove never join two sets of a thread's rows: how many those are is estimated worst for the threads that
+-- are worth pruning, and such a join can go quadratic. Each row is looked up by its key, and removed by its place.
 -- name: doomed
-SELECT c.checkpoint_id AS id FROM public.checkpoints AS c
- WHERE c.thread_id = %(thread)s AND c.checkpoint_ns = %(name)s AND c.checkpoint_id < %(floor)s
-   AND c.checkpoint_id > %(after)s AND c.checkpoint_id <> ALL (%(keep)s)
- ORDER BY c.checkpoint_id LIMIT %(most)s
+SELECT c.ctid AS place, c.checkpoint_ns AS name, c.checkpoint_id AS id FROM public.checkpoints AS c
+ WHERE c.thread_id = %(thread)s AND c.checkpoint_ns = ANY (%(names)s) AND c.checkpoint_id < %(floor)s
+   AND (c.checkpoint_ns, c.checkpoint_id) > (%(name)s, %(id)s) AND c.checkpoint_id <> ALL (%(keep)s)
+ ORDER BY c.checkpoint_ns, c.checkpoint_id LIMIT %(most)s
+
+-- name: doomed_writes
+SELECT w.place FROM doomed AS d CROSS JOIN LATERAL (
+       SELECT w.ctid AS place FROM public.checkpoint_writes AS w
+        WHERE w.thread_id = %(thread)s AND w.checkpoint_ns = d.name AND w.checkpoint_id = d.id OFFSET 0) AS w
+
+-- name: last
+(SELECT name FROM doomed ORDER BY name DESC, id DESC LIMIT 1) AS name,
+(SELECT id FROM doomed ORDER BY name DESC, id DESC LIMIT 1) AS id
 
 -- name: old
 SELECT NOT EXISTS (SELECT FROM public.checkpoints AS c WHERE c.thread_id = %(thread)s
@@ -135,11 +146,12 @@ SELECT EXISTS (SELECT FROM public.checkpoints WHERE thread_id = %(thread)s)
 
 -- name: note
 INSERT INTO public.checkpointstore_retention_blobs
-SELECT b.thread_id, b.checkpoint_ns, b.channel, b.version, now()
-  FROM (SELECT DISTINCT v.key, v.value
+SELECT %(thread)s, v.name, v.key, v.value, now()
+  FROM (SELECT DISTINCT c.name, v.key, v.value
           FROM checkpoint AS c CROSS JOIN LATERAL jsonb_each_text(c.versions) AS v) AS v
-  JOIN public.checkpoint_blobs AS b ON b.thread_id = %(thread)s AND b.checkpoint_ns = %(name)s
-   AND b.channel = v.key AND b.version = v.value
+ CROSS JOIN LATERAL (
+       SELECT FROM public.checkpoint_blobs AS b WHERE b.thread_id = %(thread)s AND b.checkpoint_ns = v.name
+          AND b.channel = v.key AND b.version = v.value OFFSET 0) AS b
     ON CONFLICT (thread_id, checkpoint_ns, channel, version) DO UPDATE SET at = EXCLUDED.at
 
 -- name: note_all
@@ -157,19 +169,22 @@ SELECT DISTINCT thread_id FROM (
   SELECT thread_id FROM public.checkpointstore_retention_blobs WHERE at <= now() - %(grace)s ORDER BY at LIMIT 1000) AS oldest
 
 -- name: noted
-SELECT n.checkpoint_ns AS name, n.channel, n.version FROM public.checkpointstore_retention_blobs AS n
+SELECT n.ctid AS place, n.checkpoint_ns AS name, n.channel, n.version FROM public.checkpointstore_retention_blobs AS n
  WHERE n.thread_id = %(thread)s AND n.at <= now() - %(grace)s LIMIT %(most)s
 
--- A set difference is never planned as a join of two large sets.
 -- name: loose
 SELECT name, channel, version FROM noted
 EXCEPT
 SELECT c.checkpoint_ns, v.key, v.value FROM public.checkpoints AS c
  CROSS JOIN LATERAL jsonb_each_text(c.checkpoint -> 'channel_versions') AS v WHERE c.thread_id = %(thread)s
 
+-- name: loose_blobs
+SELECT b.place FROM loose AS l CROSS JOIN LATERAL (
+       SELECT b.ctid AS place FROM public.checkpoint_blobs AS b WHERE b.thread_id = %(thread)s
+          AND b.checkpoint_ns = l.name AND b.channel = l.channel AND b.version = l.version OFFSET 0) AS b
+
 -- name: done
-DELETE FROM public.checkpointstore_retention_blobs AS n
- WHERE n.thread_id = %(thread)s AND (n.checkpoint_ns, n.channel, n.version) IN (TABLE noted)
+DELETE FROM public.checkpointstore_retention_blobs AS n WHERE n.ctid = ANY (ARRAY(SELECT place FROM noted))
 
 -- What only these checkpoints refer to.
 -- name: would

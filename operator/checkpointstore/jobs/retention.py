@@ -12,7 +12,7 @@ from typing import ParamSpec, TypeVar
 from pydantic import ValidationError
 
 from ..adapters import postgres
-from ..adapters.retention import Busy, Look, Tables
+from ..adapters.retention import Busy, Look, Place, Tables
 from ..features.retention.identifier import lowest
 from ..features.retention.request import Outcome, Removed, Request
 from ..features.schema.request import Provider
@@ -128,7 +128,7 @@ class Work:
     def _history(self, look: Look) -> None:
         aged = self.request.keep_for is not None
         cuts = self._paced(self.tables.cuts, look.thread, look.floor, aged)
-        root = next((cut for cut in cuts if cut.name == ""), None)
+        root = next((cut for cut in cuts if cut.root), None)
         if root is None or root.delta:
             # Time travel to its checkpoints, which all stay, may need those of its subgraphs.
             self.delta += root is not None
@@ -136,13 +136,10 @@ class Work:
         self.delta += any(cut.delta for cut in cuts)
         cuts = [cut for cut in cuts if not cut.delta]
         for cut in cuts:
-            after = ""
-            while True:
-                size = self.pace.size
-                gone, after = self._paced(self.tables.cut, look.thread, look.floor, cut, after, size)
+            after: Place | None = ("", "")
+            while after is not None:
+                gone, after = self._paced(self.tables.cut, look.thread, look.floor, cut, after, self.pace.size)
                 self.removed += gone
-                if gone.checkpoints < size:
-                    break
         if self.request.dry_run:
             self.removed += self._paced(self.tables.loose, look.thread, look.floor, cuts)
 
