@@ -1,13 +1,18 @@
 """What stays after the retention Job, as stock savers and LangGraph's own graphs see it."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+from langgraph.checkpoint.postgres import PostgresSaver
 from langgraph.types import Command
 
+from checkpointstore.features.retention.request import Outcome
+from checkpointstore.jobs import retention
 from tests.integration import graphs
 from tests.integration.graphs import config
-from tests.integration.job import Job
+from tests.integration.job import PASSWORDS, Job
 from tests.integration.pruning import Read, Store, head, ids, names, shifted
 from tests.integration.server import Server
 
@@ -104,6 +109,22 @@ def test_what_subgraphs_remember_is_there_for_time_travel(store: Store) -> None:
             assert again == expected, back
 
 
+def test_a_kept_fork_finds_what_subgraphs_remembered_where_it_was_made_from(store: Store) -> None:
+    with store.saver() as saver:
+        graph = graphs.remembering(saver)
+        answers = []
+        for thread in ("thread", "twin"):
+            graphs.talk(graph, thread, 6)
+            old = next(state for state in graph.get_state_history(config(thread)) if state.metadata["step"] == 8)
+            forked = graph.update_state(old.config, {"said": ["by hand"]}, as_node="answer")
+            if thread == "thread":
+                store.prune(keepLast=1)
+                assert len(ids(store.read(thread))) == 1
+            answers.append(graph.invoke(None, forked)["said"])
+        assert answers[0] == answers[1]
+        assert "own 2" in answers[0]
+
+
 @pytest.mark.parametrize("policy", [{"keepLast": 3}, {"keepLast": 1, "keepFor": 0.0}])
 def test_a_delta_channel_keeps_what_it_is_made_of(store: Store, policy: dict[str, Any]) -> None:
     with store.saver() as saver:
@@ -192,6 +213,40 @@ def test_a_dry_run_changes_nothing_and_tells_what_would_go(store: Store, dry: bo
     done = store.prune(**policy)
     print(done)
     assert told.removed == done.removed
+
+
+def test_on_somebody_elses_server_it_works_as_the_owner(external: Job, server: Server) -> None:
+    assert external.run().code == 0
+    with PostgresSaver.from_conn_string(server.uri("app_a", PASSWORDS["app_a"])) as saver:
+        graphs.talk(graphs.chat(saver), "thread", 5)
+    request = {"store": "shop/agents", "provider": "External", "owner": "shop_agents_owner", "keepLast": 2, "share": 1}
+    environ = {"CHECKPOINTSTORE_JOB": json.dumps(request), "CHECKPOINTSTORE_ADMIN_DIR": str(external.admin)}
+    outcome, code = retention.conclude(environ)
+    assert (code, outcome.reason, outcome.removed.checkpoints) == (0, "", 13)
+    with server.admin("app") as connection:
+        connection.execute("REVOKE shop_agents_owner FROM dba")
+    outcome, code = retention.conclude(environ)
+    assert (code, outcome.reason) == (64, "InsufficientPrivilege")
+
+
+def test_what_it_cannot_understand_or_do_is_told(store: Store, tmp_path: Path) -> None:
+    assert retention.conclude({"CHECKPOINTSTORE_JOB": "{}"})[0].reason == "InvalidRequest"
+    missing = store.environ() | {"CHECKPOINTSTORE_ADMIN_DIR": str(tmp_path)}
+    assert retention.conclude(missing)[0].reason == "SecretIncomplete"
+    outcome, code = retention.conclude(store.environ(keepLast=1, port=1))
+    assert (code, outcome.reason) == (1, "Unavailable")
+    with store.server.admin("app") as connection:
+        connection.execute("DROP TABLE checkpoint_writes")
+    assert store.prune(keepLast=1).threads == 0, "tables that are not there have nothing to remove"
+
+
+def test_the_program_writes_its_outcome_for_kubernetes(store: Store, tmp_path: Path) -> None:
+    with store.saver() as saver:
+        graphs.talk(graphs.chat(saver), "thread", 3)
+    assert store.start(tmp_path / "result", keepLast=2).wait() == 0
+    said = Outcome.read(json.loads((tmp_path / "result").read_text()))
+    assert said is not None
+    assert (said.threads, said.removed.checkpoints, said.complete) == (1, 7, True)
 
 
 def _age(store: Store, thread: str, hours: int) -> None:
