@@ -22,7 +22,7 @@ class Point:
     sends: bool = False
     """Whether it has writes of tasks that its child starts with."""
     mark: str = ""
-    """What a DeltaChannel leaves in the metadata."""
+    """What a DeltaChannel leaves."""
     blobs: frozenset[str] = field(default_factory=frozenset)
 
 

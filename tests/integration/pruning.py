@@ -13,8 +13,10 @@ from typing import Any
 from langgraph.checkpoint.base import CheckpointTuple
 from langgraph.checkpoint.postgres import PostgresSaver
 
-from checkpointstore.features.retention.request import Outcome
+from checkpointstore.adapters.retention import Tables
+from checkpointstore.features.retention.request import Outcome, Request
 from checkpointstore.jobs import retention
+from checkpointstore.jobs.retention import Work
 from tests.integration.graphs import config
 from tests.integration.job import PASSWORDS
 from tests.integration.server import Server
@@ -44,6 +46,12 @@ class Store:
         outcome, code = retention.conclude(self.environ(**asked))
         assert (code, outcome.reason) == (0, ""), outcome
         return outcome
+
+    def quick(self, **asked: Any) -> Outcome:
+        """The same without a program, a login and a certificate."""
+        request = Request.model_validate_json(self.environ(**asked)["CHECKPOINTSTORE_JOB"])
+        with self.server.admin("app") as connection:
+            return Work(Tables(connection, request.owner, request.group, request.dry_run), request).do()
 
     def start(self, result: Path, **asked: Any) -> subprocess.Popen[bytes]:
         """A run in a process of its own."""

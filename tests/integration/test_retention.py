@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from langgraph.checkpoint.postgres import PostgresSaver
 from langgraph.types import Command
@@ -219,10 +220,16 @@ def test_on_somebody_elses_server_it_works_as_the_owner(external: Job, server: S
     assert external.run().code == 0
     with PostgresSaver.from_conn_string(server.uri("app_a", PASSWORDS["app_a"])) as saver:
         graphs.talk(graphs.chat(saver), "thread", 5)
-    request = {"store": "shop/agents", "provider": "External", "owner": "shop_agents_owner", "keepLast": 2, "share": 1}
+    request = {"store": "shop/agents", "provider": "External", "keepLast": 2, "share": 1}
+    request |= {"owner": "shop_agents_owner", "group": "shop_agents"}
     environ = {"CHECKPOINTSTORE_JOB": json.dumps(request), "CHECKPOINTSTORE_ADMIN_DIR": str(external.admin)}
     outcome, code = retention.conclude(environ)
     assert (code, outcome.reason, outcome.removed.checkpoints) == (0, "", 13)
+    with (
+        psycopg.connect(server.uri("app_a", PASSWORDS["app_a"])) as application,
+        pytest.raises(psycopg.errors.InsufficientPrivilege),
+    ):
+        application.execute("SELECT FROM checkpointstore_retention_blobs")
     with server.admin("app") as connection:
         connection.execute("REVOKE shop_agents_owner FROM dba")
     outcome, code = retention.conclude(environ)

@@ -90,8 +90,8 @@ class Busy(StoreError):
 class Tables:
     """The checkpoint tables of one database; dry ones cannot be written to, and tell what would go."""
 
-    def __init__(self, connection: Connection, owner: str, dry: bool) -> None:
-        self._connection, self._dry = connection, dry
+    def __init__(self, connection: Connection, owner: str, group: str, dry: bool) -> None:
+        self._connection, self._group, self._dry = connection, group, dry
         self._owner = sql.Identifier(owner)
         self._do(sql.SQL(SETTINGS).format("on" if dry else "off", self._owner))
 
@@ -103,7 +103,7 @@ class Tables:
         """Whether there are checkpoint tables; beside them stand two small ones, of what the next run goes on with."""
         there = self._one(QUERIES.sql("there"))
         if there["tables"] and not there["own"] and not self._dry:
-            self._do(QUERIES.sql("table"))
+            self._do(QUERIES.sql("table", group=self._group))
         return bool(there["tables"])
 
     def now(self) -> datetime:
@@ -197,9 +197,10 @@ class Tables:
         if cuts:
             which, where = f"loose AS MATERIALIZED ({QUERIES.sql('would')}),", _LOOSE
         names = [name for cut in cuts for name in cut.names]
-        keep = [identifier for cut in cuts for identifier in cut.keep]
+        places = [(name, identifier) for cut in cuts for name in cut.names for identifier in cut.keep]
+        spared, keep = ([place[part] for place in places] for part in (0, 1))
         query = f"WITH {which} blob AS ({self._gone('checkpoint_blobs', where)}) SELECT {_FREED} FROM blob"
-        return Removed(**self._one(query, thread=thread, floor=floor, names=names, keep=keep))
+        return Removed(**self._one(query, thread=thread, floor=floor, names=names, spared=spared, keep=keep))
 
     def _both(self, checkpoints: str, writes: str) -> str:
         more = ", r.checkpoint_ns AS name, r.checkpoint -> 'channel_versions' AS versions"

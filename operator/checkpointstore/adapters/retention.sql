@@ -14,7 +14,8 @@ CREATE TABLE public.checkpointstore_retention_blobs (
     PRIMARY KEY (thread_id, checkpoint_ns, channel, version)
 );
 CREATE INDEX ON public.checkpointstore_retention_blobs (at);
-CREATE TABLE public.checkpointstore_retention_cursor (thread_id text PRIMARY KEY)
+CREATE TABLE public.checkpointstore_retention_cursor (thread_id text PRIMARY KEY);
+REVOKE ALL ON public.checkpointstore_retention_blobs, public.checkpointstore_retention_cursor FROM :"group"
 
 -- name: lag
 SELECT coalesce(max(pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn)), 0)::bigint AS bytes
@@ -190,7 +191,8 @@ DELETE FROM public.checkpointstore_retention_blobs AS n WHERE n.ctid = ANY (ARRA
 -- name: would
 WITH version AS MATERIALIZED (
   SELECT c.checkpoint_ns AS name, v.key AS channel, v.value AS version,
-         c.checkpoint_ns = ANY (%(names)s) AND c.checkpoint_id < %(floor)s AND c.checkpoint_id <> ALL (%(keep)s) AS goes
+         c.checkpoint_ns = ANY (%(names)s) AND c.checkpoint_id < %(floor)s
+         AND (c.checkpoint_ns, c.checkpoint_id) NOT IN (SELECT * FROM unnest(%(spared)s::text[], %(keep)s::text[])) AS goes
     FROM public.checkpoints AS c CROSS JOIN LATERAL jsonb_each_text(c.checkpoint -> 'channel_versions') AS v
    WHERE c.thread_id = %(thread)s
 )

@@ -49,7 +49,7 @@ def conclude(environ: Mapping[str, str]) -> tuple[Outcome, int]:
         if request.provider == Provider.PATRONI:
             target = target.database(request.database)
         with postgres.connect(target, f"checkpointstore retention {request.store}") as connection:
-            return Work(Tables(connection, request.owner, request.dry_run), request).do(), DONE
+            return Work(Tables(connection, request.owner, request.group, request.dry_run), request).do(), DONE
     except Refused as error:
         return Outcome(reason=error.reason, message=error.message[:1000]), REFUSED
     except StoreError as error:

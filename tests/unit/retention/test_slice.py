@@ -119,7 +119,7 @@ def test_the_job_that_is_due() -> None:
         "keepFor": 30 * 86400,
         "deleteAfter": 400 * 86400,
     }
-    assert Request.model_validate(asked).owner == "app_owner"
+    assert (Request.model_validate(asked).owner, Request.model_validate(asked).group) == ("app_owner", "app")
     found = story.later(minutes=30).look()
     assert found.desired == (job,), "until it has ended"
     assert found.quiet == {"retention"}
@@ -228,7 +228,8 @@ def test_an_external_server_is_reached_by_its_own_secret() -> None:
     story.look()
     job = begun(story)
     asked = json.loads(job["spec"]["template"]["spec"]["containers"][0]["env"][0]["value"])
-    assert (asked["provider"], asked["owner"], "host" in asked) == ("External", "shop_agents_owner", False)
+    assert (asked["provider"], asked["owner"], asked["group"]) == ("External", "shop_agents_owner", "shop_agents")
+    assert "host" not in asked
     assert job["spec"]["template"]["spec"]["volumes"][0]["secret"]["secretName"] == "rds"
 
 

@@ -22,6 +22,8 @@ class Request(Fragment):
     database: str = "app"
     owner: str = Field(default="app_owner", min_length=1, max_length=63)
     """The role that owns the tables; what is removed is removed as it."""
+    group: str = Field(default="app", min_length=1, max_length=63)
+    """The application's, which has no business with the Job's own tables."""
     keep_last: int = Field(default=0, ge=0)
     """0 keeps a thread's whole history, whatever `keep_for` says."""
     keep_for: float | None = None

@@ -76,14 +76,15 @@ def _next(spec: Retention, now: datetime) -> timedelta | None:
 
 
 def _request(spec: Retention, env: Env, database: Database) -> Request:
-    history = spec.history
+    history, group = spec.history, database.logins[0].removesuffix("_a")
     ours = database.provider == "Patroni"
     where = {"host": database.host, "port": database.port, "database": database.database} if ours else {}
     return Request(
         store=f"{env.namespace}/{env.name}",
         provider=database.provider,
-        # Named like the logins, as the schema Job names it.
-        owner=f"{database.logins[0].removesuffix('_a')}_owner",
+        # Named like the logins, as the schema Job names them.
+        owner=f"{group}_owner",
+        group=group,
         keep_last=(history.keep_last or 1) if history else 0,
         keep_for=_seconds(history.keep_for) if history else None,
         delete_after=_seconds(spec.delete_after),
