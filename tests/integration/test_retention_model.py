@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, Phase, event, given, settings
+from hypothesis import HealthCheck, Phase, event, example, given, settings
 from hypothesis import strategies as st
 
 from checkpointstore.features.retention.identifier import lowest
@@ -120,6 +120,44 @@ def store(server: Server) -> Iterator[Store]:
     server.reset()
 
 
+def day(number: int) -> str:
+    """An id of the n-th day of ten."""
+    return lowest(NOW - timedelta(days=10 - number))
+
+
+ROOT = [Point("a", "", day(number)) for number in (2, 4, 6)]
+LAST: tuple[dict[str, Any], Policy] = ({"keepLast": 1}, Policy(1, None, None))
+AGED: tuple[dict[str, Any], Policy] = ({"keepLast": 1, "keepFor": 4.5 * DAY}, Policy(None, day(5), None))
+OLD: tuple[dict[str, Any], Policy] = ({"keepLast": 0, "deleteAfter": 4.5 * DAY}, Policy(None, None, day(5)))
+
+
+def sub(name: str, *days: int, root: int | None = None) -> list[Point]:
+    return [Point("a", name, day(number), root=day(root) if root else None) for number in days]
+
+
+def sent(name: str, first: int, second: int) -> list[Point]:
+    """A checkpoint of an old version, and the parent that has what was sent to it."""
+    parent = Point("a", name, day(first), sends=True)
+    return [parent, Point("a", name, day(second), parent=parent.id, version=3)]
+
+
+@example(points=[*ROOT, *sub("kept", 0, 1), *sent("kept", 3, 5)], policy=LAST)
+@example(points=[*ROOT[:2], *sent("", 5, 6)], policy=LAST)
+@example(points=[*ROOT, *sub("call:1", 3, 7, root=2)], policy=LAST)
+@example(points=[*ROOT, *sub("call:1", 3, 5, root=6)], policy=LAST)
+@example(points=[*ROOT, *sub("call:1", 3, 5, root=4), *sub("call:2", 7, root=6)], policy=LAST)
+@example(points=[*ROOT, *sub("call:1", 1, 3, 5), *sub("kept", 1, 3, 5, 7)], policy=LAST)
+@example(points=[*ROOT[:2], replace(ROOT[2], source="fork", parent=day(2)), *sub("kept", 0, 1, 3, 5)], policy=LAST)
+@example(points=[*ROOT, *(replace(p, mark="snapshot", blobs=frozenset("a")) for p in sub("kept", 1, 3))], policy=LAST)
+@example(points=[*ROOT, *(replace(p, mark=MARKS[1]) for p in sub("call:1", 3, root=2))], policy=LAST)
+@example(points=[*ROOT, Point("a", "", "0001")], policy=AGED)
+@example(points=[*ROOT, Point("a", "", "0001")], policy=LAST)
+@example(points=[*ROOT, Point("a", "kept", "0001"), *sub("kept", 1, 3)], policy=LAST)
+@example(points=[*ROOT, Point("a", "", "zz"), *sub("kept", 1, 3)], policy=LAST)
+@example(points=ROOT[:2], policy=OLD)
+@example(points=[*ROOT[:2], Point("a", "kept", "0001")], policy=OLD)
+@example(points=[*ROOT[:2], *sub("kept", 7)], policy=OLD)
+@example(points=sub("kept", 1, 3), policy=OLD)
 @given(points=stores(), policy=policies())
 @settings(max_examples=60, deadline=None, phases=PHASES, suppress_health_check=list(HealthCheck))
 def test_the_model_keeps_what_stays(store: Store, points: list[Point], policy: tuple[dict[str, Any], Policy]) -> None:
