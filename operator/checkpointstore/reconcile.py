@@ -13,6 +13,7 @@ from .features.backup import slice as backup
 from .features.pooler import slice as pooler
 from .features.pooler.scaling import Watch
 from .features.pooler.spec import PrometheusServer
+from .features.retention import slice as retention
 from .features.schema import slice as schema
 from .kernel.action import Action, Apply, Delete, Emit, Manifest, Mark, Program, PublishPooler, Ref, Reload, Tell
 from .kernel.command import Commands
@@ -138,6 +139,7 @@ def _rooms(
         network_policy.contribute(spec.network_policy, env, database),
         filled,
         _backed_up(store, env, observed, database, commands, now),
+        _retained(store, env, observed, database, commands.hibernate or commands.paused or not stands, now),
     ]
     return parts, database.serving and reachable and readable, carried.watch
 
@@ -169,6 +171,15 @@ def _backed_up(
     servers = patroni.instances(store.spec.postgres, env, observed)
     rests = commands.hibernate or commands.paused
     return backup.contribute(spec, env, observed, database, servers, store.status, now, rests, commands.verify)
+
+
+def _retained(
+    store: Store, env: Env, observed: Observed, database: Database, rests: bool, now: datetime
+) -> Contribution:
+    spec = store.spec.retention
+    if spec is None:
+        return retention.without(store.status)
+    return retention.contribute(spec, env, observed, database, store.status, now, rests)
 
 
 def farewell(store: Store, observed: Observed, platform: Platform, deleted: datetime, now: datetime) -> Plan:

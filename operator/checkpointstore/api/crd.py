@@ -8,6 +8,7 @@ from pydantic.alias_generators import to_camel
 
 from ..features.backup import recovery_spec
 from ..features.pooler import spec as pooler
+from ..features.retention import spec as retention
 from ..kernel.naming import NAME_LIMIT, NAME_PATTERN, NAME_RULE
 from ..providers.spec import rules
 from . import backup
@@ -143,6 +144,9 @@ def _root() -> dict[str, Any]:
     pool = spec["properties"]["pooler"]
     pool["x-kubernetes-validations"] = list(pooler.RULES)
     pool["properties"]["autoscaling"]["x-kubernetes-validations"] = list(pooler.AUTOSCALING_RULES)
+    stays = spec["properties"]["retention"]
+    stays["x-kubernetes-validations"] = list(retention.RULES)
+    stays["properties"]["history"]["x-kubernetes-validations"] = list(retention.HISTORY_RULES)
     bootstrap = spec["properties"]["bootstrap"]
     bootstrap["x-kubernetes-validations"] = [
         {

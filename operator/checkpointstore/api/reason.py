@@ -12,6 +12,7 @@ from ..kernel.condition import (
     POSTGRES_AVAILABLE,
     READY,
     RECONCILING,
+    RETENTION_SUCCEEDED,
     SCHEMA_APPLIED,
     STALLED,
     Status,
@@ -259,6 +260,42 @@ _AUTOSCALING = Subject(
     ),
 )
 
+_RETENTION = Subject(
+    RETENTION_SUCCEEDED,
+    "The last run removed what is beyond the policy. Only with `spec.retention`; it never changes Ready.",
+    Status.TRUE,
+    (
+        (
+            Status.TRUE,
+            (
+                Reason("Succeeded", "It did."),
+                Reason("Behind", "It did not reach all threads in its time; the next run goes on there."),
+                Reason("DryRun", "It said what would go, as `spec.retention.dryRun` asks."),
+            ),
+        ),
+        (
+            Status.FALSE,
+            (
+                Reason("InsufficientPrivilege", "The login may not act as the tables' owner."),
+                Reason("LoginRefused", "The external server refuses the login."),
+                Reason("DatabaseMissing", "The external server has no such database."),
+                Reason("CertificateRefused", "The external server's certificate is not the one that is expected."),
+                Reason("SecretIncomplete", "A key of the Secret that the Job logs in with is missing or empty."),
+                Reason("InvalidRequest", "Operator and Job do not understand each other."),
+            ),
+        ),
+        (
+            Status.UNKNOWN,
+            (
+                Reason("Pending", "No run has ended yet."),
+                Reason("Unavailable", "The primary does not answer, or another run is at work."),
+                Reason("TookTooLong", "The Job was ended after half an hour."),
+                Reason("JobFailed", "The Job's pod ended without saying why."),
+            ),
+        ),
+    ),
+)
+
 CONDITIONS = (
     _READY,
     _RECONCILING,
@@ -268,6 +305,7 @@ CONDITIONS = (
     _SCHEMA,
     _POOLER,
     _AUTOSCALING,
+    _RETENTION,
     backups.ARCHIVING,
     backups.LAST_BACKUP,
     backups.VERIFIED,
@@ -290,6 +328,7 @@ EVENTS = (
     Event("Normal", "AuthoritySwitched", "The new authority signs from now on."),
     Event("Normal", "AuthorityRetired", "The old authority is no longer trusted."),
     Event("Normal", "SchemaRetried", "A failed schema Job is deleted and made again."),
+    Event("Warning", "RetentionFailed", "A retention run failed, and why. The next is begun by schedule."),
     Event("Normal", "BackupCompleted", "A backup was completed; its size and how long it took."),
     Event("Warning", "BackupFailed", "A backup failed, and why. It is tried again."),
     Event("Normal", "BackupVerified", "A backup was restored and found sound."),

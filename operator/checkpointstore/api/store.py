@@ -13,6 +13,7 @@ from ..features.backup.recovery_spec import Recovery
 from ..features.backup.spec import Backup
 from ..features.network_policy import NetworkPolicy
 from ..features.pooler.spec import Pooler
+from ..features.retention.spec import Retention
 from ..features.schema.slice import Schema
 from ..kernel.errors import Refused
 from ..kernel.fragment import Fragment
@@ -69,6 +70,8 @@ class StoreSpec(Fragment):
     """The connection pooler that applications talk to."""
     backup: Backup | None = None
     """Backups; none are made when absent."""
+    retention: Retention | None = None
+    """How long checkpoints stay; all stay for ever when absent."""
     bootstrap: Bootstrap = Bootstrap()
     """Where the first data comes from."""
     reclaim_policy: Reclaim = Reclaim()
