@@ -33,6 +33,14 @@ def schema() -> None:
 
 
 @job.command()
+def retention() -> None:
+    """Remove checkpoints beyond one store's policy; reads CHECKPOINTSTORE_JOB."""
+    from .jobs.retention import run
+
+    raise typer.Exit(run())
+
+
+@job.command()
 def program(folder: Annotated[Path, typer.Argument(help="Where to copy the programs to.")]) -> None:
     """Bring the programs that work on a repository into another image's pod."""
     from .jobs.program import run

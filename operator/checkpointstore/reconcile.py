@@ -16,6 +16,7 @@ from .features.monitoring.finding import Watch as Monitored
 from .features.monitoring.question import Whose
 from .features.pooler import slice as pooler
 from .features.pooler.scaling import Watch
+from .features.retention import slice as retention
 from .features.schema import slice as schema
 from .kernel.action import Action, Apply, Delete, Emit, Manifest, Mark, Program, PublishPooler, Ref, Reload, Tell
 from .kernel.command import Commands
@@ -156,6 +157,7 @@ def _rooms(store: Store, env: Env, platform: Platform, observed: Observed, comma
         filled,
         _backed_up(store, env, observed, database, commands, now),
         told,
+        _retained(store, env, observed, database, commands.hibernate or commands.paused or not stands, now),
     ]
     return _Rooms(parts, database.serving and reachable and readable, carried.watch, monitors)
 
@@ -208,6 +210,15 @@ def _backed_up(
     servers = patroni.instances(store.spec.postgres, env, observed)
     rests = commands.hibernate or commands.paused
     return backup.contribute(spec, env, observed, database, servers, store.status, now, rests, commands.verify)
+
+
+def _retained(
+    store: Store, env: Env, observed: Observed, database: Database, rests: bool, now: datetime
+) -> Contribution:
+    spec = store.spec.retention
+    if spec is None:
+        return retention.without(store.status)
+    return retention.contribute(spec, env, observed, database, store.status, now, rests)
 
 
 def farewell(store: Store, observed: Observed, platform: Platform, deleted: datetime, now: datetime) -> Plan:

@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+from checkpointstore.features.retention.request import Outcome as Retained
+from checkpointstore.features.retention.request import Removed
 from checkpointstore.features.schema.outcome import Outcome
 from checkpointstore.kernel.action import Manifest
 from checkpointstore.kernel.naming import STORE_LABEL
@@ -19,6 +21,7 @@ STARTED = "simulated/parameters-at-start"
 SUCCESS = json.dumps(
     {"modules": [{"name": "LangGraph", "version": 9}], "serverVersion": "17.11", "maxConnections": 128}
 )
+RETAINED = Retained(threads=3, removed=Removed(checkpoints=20, bytes=4096), complete=True, seconds=1).text()
 
 
 def step(server: ApiServer, repository: Repository, refusal: Outcome | None = None) -> None:
@@ -138,6 +141,8 @@ def _end(server: ApiServer, job: Manifest, repository: Repository, refusal: Outc
         if refusal:
             return 64, refusal.text()
         return (0, SUCCESS) if _reachable(server, job) else None
+    if job["metadata"]["labels"]["app.kubernetes.io/component"] == "retention":
+        return (0, RETAINED) if _reachable(server, job) else None
     found = repository.end(job)
     return (found[0], json.dumps(found[1])) if found else None
 

@@ -158,10 +158,11 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except psycopg.Error as error:
-        raise _meaning(error) from None
+        raise meaning(error) from None
 
 
-def _meaning(error: psycopg.Error) -> StoreError:
+def meaning(error: psycopg.Error) -> StoreError:
+    """What the server says, as an error of ours."""
     text = error.diag.message_primary or str(error).strip()
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
         return Refused("InsufficientPrivilege", text)

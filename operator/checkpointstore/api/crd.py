@@ -9,6 +9,7 @@ from pydantic.alias_generators import to_camel
 from ..features.backup import recovery_spec
 from ..features.monitoring import spec as monitoring
 from ..features.pooler import spec as pooler
+from ..features.retention import spec as retention
 from ..features.schema import limits
 from ..kernel.naming import NAME_LIMIT, NAME_PATTERN, NAME_RULE
 from ..providers.spec import rules
@@ -148,6 +149,9 @@ def _root() -> dict[str, Any]:
     thresholds = spec["properties"]["monitoring"]["properties"]["thresholds"]
     thresholds["x-kubernetes-validations"] = list(monitoring.THRESHOLD_RULES)
     spec["properties"]["limits"]["x-kubernetes-validations"] = list(limits.RULES)
+    stays = spec["properties"]["retention"]
+    stays["x-kubernetes-validations"] = list(retention.RULES)
+    stays["properties"]["history"]["x-kubernetes-validations"] = list(retention.HISTORY_RULES)
     bootstrap = spec["properties"]["bootstrap"]
     bootstrap["x-kubernetes-validations"] = [
         {

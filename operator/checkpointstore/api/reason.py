@@ -12,6 +12,7 @@ from ..kernel.condition import (
     POSTGRES_AVAILABLE,
     READY,
     RECONCILING,
+    RETENTION_SUCCEEDED,
     SCHEMA_APPLIED,
     STALLED,
     THRESHOLDS_EXCEEDED,
@@ -290,6 +291,42 @@ _THRESHOLDS = Subject(
     ),
 )
 
+_RETENTION = Subject(
+    RETENTION_SUCCEEDED,
+    "The last run removed what is beyond the policy. Only with `spec.retention`; it never changes Ready.",
+    Status.TRUE,
+    (
+        (
+            Status.TRUE,
+            (
+                Reason("Succeeded", "It did."),
+                Reason("Behind", "It did not reach all threads in its time; the next run goes on there."),
+                Reason("DryRun", "It said what would go, as `spec.retention.dryRun` asks."),
+            ),
+        ),
+        (
+            Status.FALSE,
+            (
+                Reason("InsufficientPrivilege", "The login may not act as the tables' owner."),
+                Reason("LoginRefused", "The external server refuses the login."),
+                Reason("DatabaseMissing", "The external server has no such database."),
+                Reason("CertificateRefused", "The external server's certificate is not the one that is expected."),
+                Reason("SecretIncomplete", "A key of the Secret that the Job logs in with is missing or empty."),
+                Reason("InvalidRequest", "Operator and Job do not understand each other."),
+            ),
+        ),
+        (
+            Status.UNKNOWN,
+            (
+                Reason("Pending", "No run has ended yet."),
+                Reason("Unavailable", "The primary does not answer, or another run is at work."),
+                Reason("TookTooLong", "The Job was ended after half an hour."),
+                Reason("JobFailed", "The Job's pod ended without saying why."),
+            ),
+        ),
+    ),
+)
+
 CONDITIONS = (
     _READY,
     _RECONCILING,
@@ -300,6 +337,7 @@ CONDITIONS = (
     _POOLER,
     _AUTOSCALING,
     _THRESHOLDS,
+    _RETENTION,
     backups.ARCHIVING,
     backups.LAST_BACKUP,
     backups.VERIFIED,
@@ -333,6 +371,7 @@ EVENTS = (
     Event("Warning", "ArchivingStopped", "ContinuousArchiving became False, and how long that can last."),
     Event("Normal", "ArchivingResumed", "ContinuousArchiving became True again."),
     Event("Normal", "PoolerScaled", "The pooler gets another size, from which to which, and why."),
+    Event("Warning", "RetentionFailed", "A retention run failed, and why. The next is begun by schedule."),
     Event("Warning", "ThresholdExceeded", "A threshold of spec.monitoring.thresholds is exceeded, and which."),
     Event("Normal", "ThresholdKept", "A threshold that was exceeded is kept again."),
     Event("Warning", "PoolerUnreachable", "The node of a pooler pod does not answer; the pod is deleted."),

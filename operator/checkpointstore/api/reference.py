@@ -79,6 +79,7 @@ MADE = (
     ("Secret", _N.backup_tls, "client certificate by which backup Jobs reach the instances; internal"),
     ("Secret", _N.repository, "pgBackRest's configuration with the object store's credentials; internal"),
     ("Secret", _N.source, "the same of the repository that the store is recovered from, until it is; internal"),
+    ("Job", f"{_N.retention}-<digest>", "removes checkpoints beyond the policy"),
     ("Job", f"{_N.backup}-<digest>", "makes one backup"),
     ("Job", f"{_N.verification}-<digest>", "restores the newest backup and checks it"),
     ("Job", f"{_N.look}-<digest>", "chooses what the store is recovered from"),

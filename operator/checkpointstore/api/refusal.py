@@ -160,6 +160,27 @@ CREATED = (
         'spec.postgres.parameters: Invalid value: "object": the operator owns fsync; remove it',
     ),
     Refused(
+        "retention that keeps everything",
+        {"retention": {}},
+        'spec.retention: Invalid value: "object": set at least one of history and deleteAfter',
+    ),
+    Refused(
+        "a history without a measure",
+        {"retention": {"history": {}}},
+        'spec.retention.history: Invalid value: "object": set at least one of keepLast and keepFor',
+    ),
+    Refused(
+        "threads that go before their history",
+        {"retention": {"history": {"keepFor": "30d"}, "deleteAfter": "4w"}},
+        'spec.retention.deleteAfter: Invalid value: "object": deleteAfter must not be shorter than history.keepFor',
+    ),
+    Refused(
+        "minutes, or months, as m",
+        {"retention": {"deleteAfter": "12m"}},
+        'spec.retention.deleteAfter: Invalid value: "12m": spec.retention.deleteAfter in body should match '
+        "'^[1-9][0-9]{0,5}[hdw]$'",
+    ),
+    Refused(
         "backups without a place",
         {"backup": {"retentionPolicy": "30d"}},
         "spec.backup.objectStore: Required value",

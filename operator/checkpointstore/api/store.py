@@ -14,6 +14,7 @@ from ..features.backup.spec import Backup
 from ..features.monitoring.spec import Monitoring
 from ..features.network_policy import NetworkPolicy
 from ..features.pooler.spec import Pooler
+from ..features.retention.spec import Retention
 from ..features.schema.limits import Limits
 from ..features.schema.slice import Schema
 from ..kernel.errors import Refused
@@ -77,6 +78,8 @@ class StoreSpec(Fragment):
     """What is too large to be stored."""
     monitoring: Monitoring = Monitoring()
     """What a person wants to be told of."""
+    retention: Retention | None = None
+    """How long checkpoints stay; all stay for ever when absent."""
     bootstrap: Bootstrap = Bootstrap()
     """Where the first data comes from."""
     reclaim_policy: Reclaim = Reclaim()

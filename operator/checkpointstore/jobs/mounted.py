@@ -2,19 +2,31 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Protocol
 
 from ..adapters.postgres import Target
-from ..features.schema.request import Provider, Request
+from ..features.schema.request import Provider
 from ..kernel.errors import Refused
 
 ADMIN = "CHECKPOINTSTORE_ADMIN_DIR"
 APPLICATION = "CHECKPOINTSTORE_APPLICATION_DIR"
 
 
-def admin(environ: Mapping[str, str], request: Request) -> Target:
+class Address(Protocol):
+    """The part of a request that says whose server it is, and where our own is."""
+
+    @property
+    def provider(self) -> str: ...
+    @property
+    def host(self) -> str: ...
+    @property
+    def port(self) -> int: ...
+
+
+def admin(environ: Mapping[str, str], request: Address) -> Target:
     """How the Job logs in: by certificate to our own server, by the user's Secret to an external one."""
     folder = Path(environ.get(ADMIN, "/etc/checkpointstore/admin"))
-    if request.provider is Provider.PATRONI:
+    if request.provider == Provider.PATRONI:
         return Target(
             {
                 "host": request.host,

@@ -27,6 +27,7 @@ LAST_BACKUP_SUCCEEDED = "LastBackupSucceeded"
 BACKUP_VERIFIED = "BackupVerified"
 AUTOSCALING_LIMITED = "AutoscalingLimited"
 THRESHOLDS_EXCEEDED = "ThresholdsExceeded"
+RETENTION_SUCCEEDED = "RetentionSucceeded"
 # True is what a person should look at.
 ABNORMAL = frozenset({AUTOSCALING_LIMITED, THRESHOLDS_EXCEEDED})
 

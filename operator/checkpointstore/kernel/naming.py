@@ -113,6 +113,11 @@ class Names:
         return f"{self.store}-verify"
 
     @property
+    def retention(self) -> str:
+        """What the names of retention Jobs begin with."""
+        return f"{self.store}-retention"
+
+    @property
     def source(self) -> str:
         """The Secret with the configuration of the repository that the store is recovered from."""
         return f"{self.store}-source"

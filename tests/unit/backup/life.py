@@ -8,8 +8,9 @@ from itertools import pairwise
 from cronsim import CronSim
 from hypothesis import strategies as st
 
-from checkpointstore.features.backup.cadence import BackupType, Due, History, Schedules, due, full_interval, next_due
+from checkpointstore.features.backup.cadence import BackupType, Due, History, Schedules, due, full_interval
 from checkpointstore.features.backup.retention import options
+from checkpointstore.kernel.cron import next_due
 
 from .expire import Repository, expire
 
@@ -90,7 +91,7 @@ def live(life: Life) -> Lived:
         history = History(fulls[-1].start if fulls else None, scheduled)
         found = due(life.schedules, life.window, history, CREATED, now)
         if not found:
-            now = life.comes(next_due(life.schedules, now) or life.end)
+            now = life.comes(next_due(life.schedules.values(), now) or life.end)
             continue
         scheduled = dict(found.settled)
         # The Job goes on when the operator does not.

@@ -13,12 +13,10 @@ from checkpointstore.features.backup.cadence import (
     Due,
     History,
     Schedules,
-    check,
     due,
     full_interval,
-    last_due,
-    next_due,
 )
+from checkpointstore.kernel.cron import check, last_due, next_due
 
 from .life import CREATED, DAY, LINES, SECOND, Life, lines, live, schedules, steady, troubled, widest
 
@@ -80,18 +78,18 @@ def test_a_line_is_due_from_the_very_second_on(now: datetime, last: datetime) ->
 @given(line=lines, after=st.timedeltas(timedelta(0), 800 * DAY))
 def test_last_and_next_due_time_are_neighbours(line: str, after: timedelta) -> None:
     now = CREATED + after
-    last, upcoming = last_due(line, now), next_due({FULL: line}, now)
+    last, upcoming = last_due(line, now), next_due((line,), now)
     assert upcoming is not None
     assert last <= now < upcoming
-    assert next_due({FULL: line}, last) == upcoming
-    assert next_due({FULL: line}, last - SECOND) == last
+    assert next_due((line,), last) == upcoming
+    assert next_due((line,), last - SECOND) == last
     assert last_due(line, upcoming - SECOND) == last
 
 
 def test_the_next_look_is_at_the_soonest_line() -> None:
-    assert next_due({FULL: SUNDAYS, INCR: DAILY}, at("03 12:00")) == at("04")
-    assert next_due({FULL: SUNDAYS, INCR: DAILY}, at("04")) == at("05")
-    assert next_due({}, at("03")) is None
+    assert next_due((SUNDAYS, DAILY), at("03 12:00")) == at("04")
+    assert next_due((SUNDAYS, DAILY), at("04")) == at("05")
+    assert next_due((), at("03")) is None
 
 
 @pytest.mark.parametrize(

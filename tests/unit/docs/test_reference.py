@@ -14,12 +14,14 @@ from checkpointstore.runtime.observe import owned
 from tests.contract.world import World
 from tests.golden.backup import BACKUP, RECOVERY
 from tests.golden.case import EXTERNAL
+from tests.unit.backup.story import later
 
 ROOT = Path(__file__).resolve().parents[3]
 SPECS: dict[str, dict[str, Any]] = {
     "Patroni": {"backup": BACKUP},
     "recovered": {"bootstrap": {"recovery": RECOVERY}},
     "External": EXTERNAL,
+    "pruned": {"retention": {"deleteAfter": "400d", "schedule": "* * * * *"}},
 }
 PAGE = reference.markdown(crd.checkpointstores(), crd.checkpointbackups())
 
@@ -69,6 +71,8 @@ def made(case: str) -> set[tuple[str, str]]:
     with World("store") as world:
         world.rds().bucket()
         world.make(SPECS[case]).settle()
+        if case == "pruned":
+            later(world, minutes=1).settle()
         store = world.body["metadata"]["uid"]
         left = {key for key in world.children() if key[0] in UNOWNED or owned(world.need(*key), store)}
         return left | set(world.removed)

@@ -2,14 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
-from cronsim import CronSim, CronSimError
+from ...kernel.cron import last_due
 
 WEEK = timedelta(days=7)
-# cronsim looks 50 years ahead, and the rarest line (the fifth Monday of a February) is due every 40 years at least.
-_ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 class BackupType(StrEnum):
@@ -46,36 +44,6 @@ class Due:
     """A weaker one was due, and the newest full backup is too old."""
     settled: Mapping[BackupType, datetime]
     """The history's `scheduled` once this backup was started."""
-
-
-def check(text: str) -> str:
-    """The line, when it is one of five fields that is due at some time.
-
-    Raises ValueError when it is not.
-    """
-    fields = len(text.split())
-    if fields != 5:
-        raise ValueError(
-            f"five fields are needed, minute, hour, day of the month, month and day of the week (in UTC), not {fields}"
-        )
-    try:
-        first = next(CronSim(text, _ANY_TIME), None)
-    except CronSimError as error:
-        raise ValueError(f"not a cron line such as 0 2 * * 0 (Sundays at 02:00 UTC): {str(error).lower()}") from None
-    if first is None:
-        raise ValueError("never due: no day is of that month, day of the month and day of the week")
-    return text
-
-
-def last_due(line: str, now: datetime) -> datetime:
-    """The newest due time that is not after now."""
-    # Backwards, cronsim begins before the time that it is given, and for it a fraction of a second is a step.
-    return next(CronSim(line, now + timedelta(microseconds=1), reverse=True))
-
-
-def next_due(schedules: Schedules, now: datetime) -> datetime | None:
-    """When something is due after now: the time to look again."""
-    return min((next(CronSim(line, now)) for line in schedules.values()), default=None)
 
 
 def due(schedules: Schedules, window: timedelta, history: History, created: datetime, now: datetime) -> Due | None:

@@ -14,6 +14,7 @@ from ...kernel.condition import (
     true,
 )
 from ...kernel.contribution import Contribution, Database, Instances
+from ...kernel.cron import next_due
 from ...kernel.env import Env
 from ...kernel.job import finished, outcome
 from ...kernel.observed import Observed
@@ -245,7 +246,7 @@ def _again(
     if failing:
         # A Secret that is mended is seen when it is looked at.
         times.append(LOOK_AGAIN)
-    if following := cadence.next_due(spec.schedules.lines(), now):
+    if following := next_due(spec.schedules.lines().values(), now):
         times.append(following - now)
     failures = [record.completed for record in seen if record.phase == FAILED]
     if failures and max(failures) + RETRY_AFTER > now:

@@ -5,13 +5,11 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from ...kernel.compute import Resources
+from ...kernel.cron import Cron
 from ...kernel.fragment import Fragment
 from ...kernel.object_store import ObjectStore, Place, SecretKey
-from .cadence import BackupType, check
+from .cadence import BackupType
 from .retention import window
-
-FIELD = r"[0-9A-Za-z*,/#-]+"
-Cron = Annotated[str, Field(pattern=rf"^{FIELD}( {FIELD}){{4}}$", max_length=100), AfterValidator(check)]
 
 
 def _window(text: str) -> str:

@@ -8,11 +8,11 @@ from typing import Any
 from ...kernel.action import Action, Emit, Manifest
 from ...kernel.condition import BACKUP_VERIFIED, Condition, Status, true
 from ...kernel.contribution import Database
+from ...kernel.cron import last_due, next_due
 from ...kernel.env import Env
 from ...kernel.job import finished, outcome, pods
 from ...kernel.observed import Observed
 from ...kernel.values import digest, moment
-from . import cadence
 from .memory import Memory
 from .pod import Work, image, job
 from .spec import Verification
@@ -141,11 +141,11 @@ def _is_due(spec: Verification, known: Mapping[str, Any], memory: Memory, asked:
         return True
     if "reason" in known and memory.succeeded and memory.succeeded > last:
         return True
-    return cadence.last_due(spec.schedule, now) > last
+    return last_due(spec.schedule, now) > last
 
 
 def _next(spec: Verification, known: Mapping[str, Any], now: datetime) -> timedelta | None:
-    following = cadence.next_due({cadence.BackupType.FULL: spec.schedule}, now)
+    following = next_due((spec.schedule,), now)
     times = [following - now] if following else []
     if known.get("reason") in UNKNOWN:
         times.append(max(datetime.fromisoformat(str(known["ended"])) + RETRY_AFTER - now, timedelta(seconds=1)))

@@ -1,0 +1,1 @@
+"""How long checkpoints stay: the policy, what is due, and the Job that prunes."""

@@ -1,0 +1,195 @@
+"""`spec.retention`: a Job at each time of the schedule removes what is beyond the policy, and its report is told."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from ...kernel.action import Action, Emit, Manifest
+from ...kernel.condition import RETENTION_SUCCEEDED, Condition, Status, true
+from ...kernel.contribution import Contribution, Database
+from ...kernel.cron import last_due, next_due
+from ...kernel.env import Env
+from ...kernel.job import finished, outcome
+from ...kernel.job import spec as job_spec
+from ...kernel.naming import labels
+from ...kernel.observed import Observed
+from ...kernel.pod import CONTAINER_SECURITY, POD_SECURITY, mount, scratch, secret_volume
+from ...kernel.values import bytes_text, digest, moment
+from .request import Outcome, Request
+from .spec import Retention, duration
+
+COMPONENT = "retention"
+SECONDS = 1800
+PATIENCE = timedelta(minutes=2)
+# What says nothing of the checkpoints: nobody could look.
+UNKNOWN = frozenset({"JobFailed", "TookTooLong", "Unavailable"})
+
+
+def contribute(
+    spec: Retention,
+    env: Env,
+    observed: Observed,
+    database: Database,
+    previous: Mapping[str, Any],
+    now: datetime,
+    rests: bool,
+) -> Contribution:
+    """`previous` is the store's status as it was; a store that `rests` begins nothing."""
+    known: dict[str, Any] = dict(previous.get("retention") or {})
+    known.setdefault("since", moment(now))
+    actions: tuple[Action, ...] = ()
+    request = _request(spec, env, database)
+    begun = str(known.get("begun") or "")
+    if begun and (ended := _ended(env, observed, _name(env, request, begun), now)):
+        actions = _told(ended)
+        known = {**known, "reason": None, "message": None, **ended, "begun": None}
+        begun = ""
+    if not begun and not rests and database.serving and (at := _due(spec, known, now)):
+        begun = at
+        known = {**known, "begun": begun, "lastRun": begun}
+    going = bool(begun) and not rests
+    return Contribution(
+        desired=(_job(env, database, request, begun),) if going else (),
+        actions=actions,
+        conditions=(_condition(known),),
+        status={"retention": known},
+        quiet=frozenset({COMPONENT}),
+        again=PATIENCE if going else _next(spec, now),
+    )
+
+
+def without(previous: Mapping[str, Any]) -> Contribution:
+    """Retention is not configured: what was told of it is taken back."""
+    return Contribution(status={"retention": None}) if previous.get("retention") else Contribution()
+
+
+def _due(spec: Retention, known: Mapping[str, Any], now: datetime) -> str:
+    """The due time that a run is to be begun for, "" when there is none; what was missed is made up for by one run."""
+    last = datetime.fromisoformat(str(known.get("lastRun") or known["since"]))
+    due = last_due(spec.schedule, now)
+    return moment(due) if due > last else ""
+
+
+def _next(spec: Retention, now: datetime) -> timedelta | None:
+    following = next_due((spec.schedule,), now)
+    return following - now if following else None
+
+
+def _request(spec: Retention, env: Env, database: Database) -> Request:
+    history, group = spec.history, database.logins[0].removesuffix("_a")
+    ours = database.provider == "Patroni"
+    where = {"host": database.host, "port": database.port, "database": database.database} if ours else {}
+    return Request(
+        store=f"{env.namespace}/{env.name}",
+        provider=database.provider,
+        # Named like the logins, as the schema Job names them.
+        owner=f"{group}_owner",
+        group=group,
+        keep_last=(history.keep_last or 1) if history else 0,
+        keep_for=_seconds(history.keep_for) if history else None,
+        delete_after=_seconds(spec.delete_after),
+        dry_run=spec.dry_run,
+        **where,
+    )
+
+
+def _seconds(text: str | None) -> float | None:
+    return duration(text).total_seconds() if text else None
+
+
+def _ended(env: Env, observed: Observed, name: str, now: datetime) -> dict[str, Any] | None:
+    """What a run has come to; None while it runs."""
+    live, said = observed.get("Job", name), outcome(observed, COMPONENT, name)
+    if finished(live, "Complete") and (done := Outcome.read(said)):
+        return {"lastSuccessful": moment(now), **_figures(done)}
+    if finished(live, "Complete") or finished(live, "Failed"):
+        late = any(item.get("reason") == "DeadlineExceeded" for item in (live or {})["status"].get("conditions", ()))
+        reason = str(said.get("reason") or ("TookTooLong" if late else "JobFailed"))
+        return {"reason": reason, "message": str(said.get("message") or _silent(late))}
+    return None
+
+
+def _figures(said: Outcome) -> dict[str, Any]:
+    removed = said.removed
+    return {
+        "threads": _rounded(said.threads),
+        "deleted": {
+            "checkpoints": _rounded(removed.checkpoints),
+            "writes": _rounded(removed.writes),
+            "blobs": _rounded(removed.blobs),
+            "threads": _rounded(removed.threads),
+        },
+        "bytes": _rounded(removed.bytes),
+        "deltaThreads": _rounded(said.delta),
+        "busyThreads": _rounded(said.busy),
+        "complete": said.complete,
+        "dryRun": said.dry_run,
+        "duration": f"{round(said.seconds)}s",
+    }
+
+
+def _rounded(count: int) -> int:
+    """Two digits are enough for people, and change less."""
+    return round(count, 2 - len(str(count)))
+
+
+def _silent(late: bool) -> str:
+    if late:
+        return f"It was ended after {SECONDS // 60} minutes"
+    return "The Job's pod ended without a word: it was killed, or its image could not be pulled"
+
+
+def _told(ended: Mapping[str, Any]) -> tuple[Action, ...]:
+    """A run every few minutes is no news; one that fails is."""
+    return (Emit("Warning", "RetentionFailed", str(ended["message"])),) if "reason" in ended else ()
+
+
+def _condition(known: Mapping[str, Any]) -> Condition:
+    if known.get("reason"):
+        status = Status.UNKNOWN if known["reason"] in UNKNOWN else Status.FALSE
+        return Condition(RETENTION_SUCCEEDED, status, str(known["reason"]), str(known["message"]))
+    if not known.get("lastSuccessful"):
+        return Condition(RETENTION_SUCCEEDED, Status.UNKNOWN, "Pending", "No run has ended yet")
+    deleted = known["deleted"]
+    figures = f"{deleted['checkpoints']} checkpoints ({bytes_text(known['bytes'])}), {deleted['threads']} whole threads"
+    looked = f"Looked at {known['threads']} threads"
+    if known["dryRun"]:
+        told = f"{looked}, and would remove {figures}: spec.retention.dryRun is set"
+        return true(RETENTION_SUCCEEDED, "DryRun", told)
+    if not known["complete"]:
+        return true(RETENTION_SUCCEEDED, "Behind", f"{looked} and removed {figures}; the next run goes on there")
+    return true(RETENTION_SUCCEEDED, "Succeeded", f"{looked} and removed {figures}")
+
+
+def _name(env: Env, request: Request, begun: str) -> str:
+    return f"{env.names.retention}-{digest(begun, request.model_dump_json())[:10]}"
+
+
+def _job(env: Env, database: Database, request: Request, begun: str) -> Manifest:
+    environment = {
+        "CHECKPOINTSTORE_JOB": request.model_dump_json(by_alias=True, exclude_defaults=True),
+        "HOME": "/tmp",
+    }
+    container = {
+        "name": "retention",
+        "image": env.images.operator,
+        "args": ["job", "retention"],
+        "env": [{"name": name, "value": value} for name, value in environment.items()],
+        "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}},
+        "securityContext": CONTAINER_SECURITY,
+        "volumeMounts": [mount("admin", "/etc/checkpointstore/admin", read_only=True), mount("tmp", "/tmp")],
+    }
+    pod: dict[str, Any] = {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "securityContext": POD_SECURITY,
+        # Killed anywhere it is begun again: there is nothing to wait for.
+        "terminationGracePeriodSeconds": 5,
+        "containers": [container],
+        "volumes": [secret_volume("admin", database.admin), scratch("tmp")],
+    }
+    if env.images.pull_secrets:
+        pod["imagePullSecrets"] = [{"name": secret} for secret in env.images.pull_secrets]
+    spec = job_spec(pod, labels(env.name, COMPONENT), tries=2)
+    name = _name(env, request, begun)
+    return env.object("batch/v1", "Job", name, COMPONENT, spec={**spec, "activeDeadlineSeconds": SECONDS})

@@ -1,0 +1,96 @@
+"""`spec.retention`: how much of each thread's history stays, when whole threads go, and when that is looked after."""
+
+import re
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, model_validator
+
+from ...kernel.cron import Cron
+from ...kernel.fragment import Fragment
+
+LONGEST = timedelta(days=36500)
+ANY_HISTORY = "set at least one of keepLast and keepFor"
+ANY = "set at least one of history and deleteAfter"
+ORDER = "deleteAfter must not be shorter than history.keepFor"
+_HOURS = {"h": 1, "d": 24, "w": 168}
+
+
+def _cel(field: str) -> str:
+    """A duration's hours in CEL."""
+    unit = f"({field}.endsWith('w') ? 168 : {field}.endsWith('d') ? 24 : 1)"
+    return f"int({field}.substring(0, size({field}) - 1)) * {unit}"
+
+
+_ORDER = (
+    "!has(self.deleteAfter) || !has(self.history) || !has(self.history.keepFor) || "
+    f"{_cel('self.deleteAfter')} >= {_cel('self.history.keepFor')}"
+)
+HISTORY_RULES = ({"rule": "has(self.keepLast) || has(self.keepFor)", "message": ANY_HISTORY},)
+RULES = (
+    {"rule": "has(self.history) || has(self.deleteAfter)", "message": ANY},
+    {"rule": _ORDER, "message": ORDER, "fieldPath": ".deleteAfter"},
+)
+
+
+def duration(text: str) -> timedelta:
+    """A time such as 12h, 30d or 4w.
+
+    Raises ValueError when it is none, or too long.
+    """
+    if re.fullmatch(r"[1-9][0-9]*[hdw]", text) is None:
+        raise ValueError(
+            "not a duration such as 12h, 30d or 4w: a whole number, then h for hours, d for days or w for weeks "
+            "(m is not offered: it means minutes to some and months to others)"
+        )
+    hours = int(text[:-1]) * _HOURS[text[-1]]
+    if hours > LONGEST.days * 24:
+        raise ValueError(f"at most {LONGEST.days}d are possible")
+    return timedelta(hours=hours)
+
+
+def _checked(text: str) -> str:
+    duration(text)
+    return text
+
+
+Duration = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,5}[hdw]$", max_length=7), AfterValidator(_checked)]
+
+
+class History(Fragment):
+    """How much of a thread's history stays: a checkpoint stays while any of these keeps it, and the newest always."""
+
+    keep_last: int | None = Field(default=None, ge=1, le=100_000)
+    """So many of a thread's newest checkpoints stay."""
+    keep_for: Duration | None = None
+    """A checkpoint stays so long from the time in its id, in hours (h), days (d) or weeks (w); one whose id tells no
+    time stays."""
+
+    @model_validator(mode="after")
+    def _any(self) -> "History":
+        if self.keep_last is None and self.keep_for is None:
+            raise ValueError(ANY_HISTORY)
+        return self
+
+
+class Retention(Fragment):
+    """How long checkpoints stay. What is removed is gone from the database; backups keep it for their own time."""
+
+    history: History | None = None
+    """How much of a thread's history stays; all of it when absent."""
+    delete_after: Duration | None = None
+    """A whole thread goes when its newest checkpoint is as old as this, in hours (h), days (d) or weeks (w); never when
+    absent."""
+    schedule: Cron = "*/10 * * * *"
+    """When it is looked after: a cron line of five fields, in UTC."""
+    dry_run: bool = False
+    """Only say in status what would go; nothing is removed."""
+
+    @model_validator(mode="after")
+    def _some(self) -> "Retention":
+        if self.history is None and self.delete_after is None:
+            raise ValueError(ANY)
+        keep_for = self.history.keep_for if self.history else None
+        if self.delete_after and keep_for and duration(self.delete_after) < duration(keep_for):
+            raise ValueError(ORDER)
+        return self

@@ -1,0 +1,183 @@
+"""The retention Job: removes what is beyond a store's policy, in small batches at a measured pace, from any state."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from pydantic import ValidationError
+
+from ..adapters import postgres
+from ..adapters.retention import Busy, Look, Place, Tables
+from ..features.retention.identifier import lowest
+from ..features.retention.request import Outcome, Removed, Request
+from ..features.schema.request import Provider
+from ..kernel.errors import Refused, StoreError, Unavailable
+from . import journal, mounted
+from .pace import FAR_BEHIND, WAIT, Pace
+from .schema import DONE, REFUSED, REQUEST, RESULT, TRANSIENT
+
+PAGE = 500
+"""Threads that are looked at in one round-trip."""
+Given = ParamSpec("Given")
+Answer = TypeVar("Answer")
+
+
+def run(environ: Mapping[str, str] = os.environ) -> int:
+    """Do the work, write the outcome where Kubernetes picks it up, and return the exit code."""
+    # As a container's first process it would otherwise ignore SIGTERM; being cut off anywhere is fine.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(TRANSIENT))
+    outcome, code = conclude(environ)
+    Path(environ.get(RESULT, "/dev/termination-log")).write_text(outcome.text(), "utf-8")
+    journal.write("finished", code=code, outcome=outcome.text())
+    return code
+
+
+def conclude(environ: Mapping[str, str]) -> tuple[Outcome, int]:
+    """The outcome and the exit code."""
+    try:
+        request = Request.model_validate_json(environ.get(REQUEST, ""))
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        return Outcome(reason="InvalidRequest", message=f"{REQUEST}: {problems}"), REFUSED
+    try:
+        target = mounted.admin(environ, request)
+        if request.provider == Provider.PATRONI:
+            target = target.database(request.database)
+        with postgres.connect(target, f"checkpointstore retention {request.store}") as connection:
+            return Work(Tables(connection, request.owner, request.group, request.dry_run), request).do(), DONE
+    except Refused as error:
+        return Outcome(reason=error.reason, message=error.message[:1000]), REFUSED
+    except StoreError as error:
+        return Outcome(reason="Unavailable", message=error.message[:1000]), TRANSIENT
+
+
+class Late(Exception):
+    """The run's time is over."""
+
+
+class Work:
+    """One run over a store's threads."""
+
+    def __init__(self, tables: Tables, request: Request) -> None:
+        self.tables, self.request = tables, request
+        self.pace = Pace(request.share)
+        self.begun = self.asked = time.monotonic()
+        self.removed, self.threads, self.delta, self.busy = Removed(), 0, 0, 0
+
+    def do(self) -> Outcome:
+        if not self.tables.lock():
+            raise Unavailable("another retention Job is at work")
+        complete = True
+        if self.tables.prepare():
+            try:
+                self._all(self.tables.now())
+            except Late:
+                complete = False
+        return Outcome(
+            threads=self.threads,
+            removed=self.removed,
+            delta=self.delta,
+            busy=self.busy,
+            complete=complete,
+            dry_run=self.request.dry_run,
+            seconds=round(time.monotonic() - self.begun, 1),
+        )
+
+    def _all(self, now: datetime) -> None:
+        """Every thread once, beginning where the last run ended; after each page, the blobs whose time has come."""
+        asked = self.request
+        young, fresh = (_before(now, seconds) for seconds in (asked.keep_for, asked.delete_after))
+        after = self.tables.cursor()
+        while True:
+            page = self._paced(self.tables.looks, after, PAGE, asked.keep_last, young, fresh)
+            for look in page:
+                with self._lenient():
+                    self._thread(look, fresh)
+                self.threads += 1
+            self._sweeps()
+            after = page[-1].thread if len(page) == PAGE else ""
+            self.tables.reach(after)
+            if not after:
+                return
+
+    @contextmanager
+    def _lenient(self) -> Iterator[None]:
+        """A thread that cannot be pruned now is left for the next run."""
+        try:
+            yield
+        except Busy as error:
+            self.busy += 1
+            journal.write("busy", message=error.message)
+
+    def _thread(self, look: Look, fresh: str | None) -> None:
+        if look.idle and fresh is not None:
+            gone = self._paced(self.tables.expire, look.thread, fresh)
+            if gone is not None:
+                self.removed += gone
+                if self.request.dry_run:
+                    self.removed += self._paced(self.tables.loose, look.thread, "", ())
+                return
+        if look.floor:
+            self._history(look)
+
+    def _history(self, look: Look) -> None:
+        aged = self.request.keep_for is not None
+        cuts = self._paced(self.tables.cuts, look.thread, look.floor, aged)
+        root = next((cut for cut in cuts if cut.root), None)
+        if root is None or root.delta:
+            # Time travel to its checkpoints, which all stay, may need those of its subgraphs.
+            self.delta += root is not None
+            return
+        self.delta += any(cut.delta for cut in cuts)
+        cuts = [cut for cut in cuts if not cut.delta]
+        for cut in cuts:
+            after: Place | None = ("", "")
+            while after is not None:
+                gone, after = self._paced(self.tables.cut, look.thread, look.floor, cut, after, self.pace.size)
+                self.removed += gone
+        if self.request.dry_run:
+            self.removed += self._paced(self.tables.loose, look.thread, look.floor, cuts)
+
+    def _sweeps(self) -> None:
+        """The blobs that have waited long enough, the oldest first."""
+        seen: set[str] = set()
+        while threads := [thread for thread in self.tables.due(self.request.grace) if thread not in seen]:
+            seen.update(threads)
+            for thread in threads:
+                with self._lenient():
+                    self._sweep(thread)
+
+    def _sweep(self, thread: str) -> None:
+        more = True
+        while more:
+            gone, more = self._paced(self.tables.sweep, thread, self.request.grace, self.pace.size)
+            self.removed += gone
+
+    def _paced(self, act: Callable[Given, Answer], *given: Given.args, **named: Given.kwargs) -> Answer:
+        """Do it, and rest; no act is begun when the run's time is over."""
+        self._in_time()
+        start = time.monotonic()
+        answer = act(*given, **named)
+        took = time.monotonic() - start
+        self.pace = self.pace.after(took)
+        time.sleep(self.pace.rest(took))
+        if time.monotonic() - self.asked > WAIT:
+            while self.tables.lag() > FAR_BEHIND:
+                self._in_time()
+                time.sleep(WAIT)
+            self.asked = time.monotonic()
+        return answer
+
+    def _in_time(self) -> None:
+        if time.monotonic() - self.begun > self.request.limit:
+            raise Late
+
+
+def _before(now: datetime, seconds: float | None) -> str | None:
+    """The lowest id that is not older than so many seconds."""
+    return None if seconds is None else lowest(now - timedelta(seconds=seconds))
