@@ -1,5 +1,6 @@
 """A real Prometheus on the cluster, as a user would have one: it finds the stores' pods itself and loads our rules."""
 
+import hashlib
 import json
 import urllib.parse
 from typing import Any
@@ -55,8 +56,8 @@ def configuration(interval: str) -> dict[str, Any]:
     }
 
 
-def manifests(image: str, interval: str) -> list[dict[str, Any]]:
-    """All that it is made of; it keeps what it has read as long as its pod lives."""
+def manifests(image: str, interval: str, rules: str) -> list[dict[str, Any]]:
+    """All that it is made of; it keeps what it has read as long as its pod lives, and reads its files once."""
     labels = {"app.kubernetes.io/name": NAME, DEMO_LABEL: "true"}
     meta = {"name": NAME, "namespace": NAMESPACE, "labels": labels}
     selector = {"app.kubernetes.io/name": NAME}
@@ -64,7 +65,9 @@ def manifests(image: str, interval: str) -> list[dict[str, Any]]:
     role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": NAMESPACE}
     account = {"kind": "ServiceAccount", "name": NAME, "namespace": NAMESPACE}
     # JSON is YAML: `make demo-down` runs this package with Python's own library alone.
-    files = {"prometheus.yml": json.dumps(configuration(interval)), "rules.yaml": RULES.read_text()}
+    files = {"prometheus.yml": json.dumps(configuration(interval)), "rules.yaml": rules}
+    digest = hashlib.sha256(json.dumps(files).encode()).hexdigest()[:16]
+    read = {"labels": labels, "annotations": {f"{DEMO_LABEL}-files": digest}}
     return [
         {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta},
         {
@@ -89,7 +92,7 @@ def manifests(image: str, interval: str) -> list[dict[str, Any]]:
                 "replicas": 1,
                 "strategy": {"type": "Recreate"},
                 "selector": {"matchLabels": selector},
-                "template": {"metadata": {"labels": labels}, "spec": _pod(image)},
+                "template": {"metadata": read, "spec": _pod(image)},
             },
         },
         {
@@ -132,10 +135,10 @@ def _pod(image: str) -> dict[str, Any]:
     }
 
 
-def install(kubectl: Kubectl, image: str, interval: str = "15s", timeout: float = 120) -> None:
-    """Bring it up and wait until it answers; one that reads at another pace is made anew."""
+def install(kubectl: Kubectl, image: str, interval: str = "15s", timeout: float = 120, rules: str = "") -> None:
+    """Bring it up, with our rules or others, and wait until it answers; one with other files is made anew."""
     kubectl.namespace(NAMESPACE)
-    kubectl.apply(*manifests(image, interval))
+    kubectl.apply(*manifests(image, interval, rules or RULES.read_text()))
     kubectl(
         "rollout", "status", f"deployment/{NAME}", "-n", NAMESPACE, f"--timeout={timeout:.0f}s", timeout=timeout + 10
     )
@@ -148,10 +151,21 @@ def uninstall(kubectl: Kubectl) -> None:
 
 
 def ask(kubectl: Kubectl, query: str) -> list[dict[str, Any]]:
-    """The result of an instant query, through the API server."""
-    path = f"/api/v1/namespaces/{NAMESPACE}/services/{NAME}:http/proxy/api/v1/query?query={urllib.parse.quote(query)}"
-    found: list[dict[str, Any]] = json.loads(kubectl("get", "--raw", path))["data"]["result"]
+    """The result of an instant query."""
+    found: list[dict[str, Any]] = _get(kubectl, f"query?query={urllib.parse.quote(query)}")["result"]
     return found
+
+
+def alerts(kubectl: Kubectl) -> list[dict[str, Any]]:
+    """What is pending or fires."""
+    found: list[dict[str, Any]] = _get(kubectl, "alerts")["alerts"]
+    return found
+
+
+def _get(kubectl: Kubectl, question: str) -> Any:
+    """What its API answers, through the API server."""
+    path = f"/api/v1/namespaces/{NAMESPACE}/services/{NAME}:http/proxy/api/v1/{question}"
+    return json.loads(kubectl("get", "--raw", path))["data"]
 
 
 def number(kubectl: Kubectl, query: str) -> float | None:

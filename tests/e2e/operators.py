@@ -60,3 +60,12 @@ def replace_waiting(kubectl: Kubectl) -> None:
             assert ended.get("exitCode", SIGKILLED) == SIGKILLED, f"the operator ended by itself: {ended}"
             where = ["-n", installation.NAMESPACE, "--ignore-not-found", "--wait=false"]
             kubectl("delete", "pod", pod["metadata"]["name"], *where)
+
+
+def scale(kubectl: Kubectl, replicas: int) -> None:
+    """So many pods, no more and no less."""
+    where = ["-n", installation.NAMESPACE]
+    kubectl("scale", "deployment", installation.OPERATOR, f"--replicas={replicas}", *where)
+    chosen = ["-l", installation.PODS, *where]
+    wait_for(f"{replicas} operator pods", lambda: len(kubectl.items("pods", *chosen)) == replicas, 90)
+    kubectl("rollout", "status", f"deployment/{installation.OPERATOR}", *where, "--timeout=90s")

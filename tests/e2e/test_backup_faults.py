@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -14,10 +13,10 @@ from demo import bucket
 from demo.agentjob import Agent
 from demo.installation import Installation
 from demo.kubectl import Kubectl, wait_for
-from localcluster.objectstore import BUCKET, LOCAL, ObjectStore
+from localcluster.objectstore import ObjectStore
 from tests.e2e import backup, operators, outage, process
 from tests.e2e.figure import Figures
-from tests.e2e.subject import Subject, stamp
+from tests.e2e.subject import Subject
 from tests.e2e.volume import CAPACITY, MIB, bounded
 from tests.e2e.writing import Writer
 
@@ -32,8 +31,6 @@ BALLAST = """
 CREATE TABLE ballast AS SELECT decode(string_agg(md5(random()::text), ''), 'hex') AS noise
   FROM generate_series(1, 20000000) n GROUP BY n / 100
 """
-# One file of WAL is 16 MiB: one is full every three or four seconds, and the table does not grow.
-WAL = "SELECT pg_logical_emit_message(false, 'filling', repeat('x', 8000000))"
 
 
 @pytest.fixture(scope="module")
@@ -53,30 +50,6 @@ def writer(shaken: Subject, start_agent: Callable[..., Agent], figures: Figures)
     return Writer.start(start_agent, figures, NAME, "faults", environment={"SECONDS": "7200"})
 
 
-def repository(subject: Subject) -> Path:
-    """Its folder in the bucket, on this host."""
-    uid = str(subject.seen()["metadata"]["uid"])
-    return LOCAL.data / BUCKET / FOLDER / subject.namespace / subject.name / uid
-
-
-def prove(subject: Subject) -> str:
-    """Have the newest backup proven; the request, for `proven`."""
-    asked = stamp()
-    subject.command("verify-backup", asked)
-    return asked
-
-
-def proven(subject: Subject, asked: str, seconds: float = 180) -> str:
-    """What BackupVerified says once that verification is over: before, it tells of the last one."""
-
-    def ended() -> bool:
-        known = subject.seen()["status"]["backup"].get("verification", {})
-        return known.get("asked") == asked and not known.get("begun")
-
-    wait_for("the verification to end", ended, seconds, every=1)
-    return str(subject.condition("BackupVerified")["reason"])
-
-
 def test_a_backup_whose_pod_is_killed_is_made_all_the_same(shaken: Subject, writer: Writer, figures: Figures) -> None:
     killed = 0
     with writer.through("backups_killed", failed=0):
@@ -88,7 +61,7 @@ def test_a_backup_whose_pod_is_killed_is_made_all_the_same(shaken: Subject, writ
             killed += process.kill(uid) > 0
             assert backup.made(shaken, name, 180)["phase"] == "Completed"
     figures.note("backups_killed_while_at_work", killed, f"of {2 * ROUNDS}")
-    assert proven(shaken, prove(shaken)) == "Restored"
+    assert backup.proven(shaken, backup.prove(shaken)) == "Restored"
 
 
 def test_an_operator_that_is_killed_goes_on_with_backups(
@@ -106,10 +79,10 @@ def test_an_operator_that_is_killed_goes_on_with_backups(
             backup.working(shaken, "backup")
             kill()
             backup.made(shaken, f"orphan-{number}", 120)
-        asked = prove(shaken)
+        asked = backup.prove(shaken)
         backup.working(shaken, "verification")
         kill()
-        assert proven(shaken, asked) == "Restored"
+        assert backup.proven(shaken, asked) == "Restored"
         source = {"objectStore": bucket.object_store(server, FOLDER), "store": NAME}
         with figures.timed("operator_killed_in_recovery_to_ready"):
             heir = backup.recover(kubectl, shaken.namespace, f"heir-{number}", source)
@@ -135,7 +108,7 @@ def test_instances_that_die_during_a_backup(shaken: Subject, writer: Writer, rol
         wait_for("both instances", shaken.whole, 300)
         shaken.ready()
         shaken.said("ContinuousArchiving", "Archiving", 90)
-    assert proven(shaken, prove(shaken)) == "Restored"
+    assert backup.proven(shaken, backup.prove(shaken)) == "Restored"
 
 
 @pytest.mark.parametrize(("how", "seconds"), [("hangs", 120), ("is gone", 600)])
@@ -173,7 +146,7 @@ def test_an_object_store_that_does_not_answer(
         return any(datetime.fromisoformat(status["completedAt"]) > back for status in found)
 
     wait_for("a backup by itself", made, 900, every=2)
-    assert proven(shaken, prove(shaken)) == "Restored"
+    assert backup.proven(shaken, backup.prove(shaken)) == "Restored"
 
 
 def test_another_databases_repository_is_not_written_over(
@@ -184,8 +157,8 @@ def test_another_databases_repository_is_not_written_over(
     other.apply(
         {**backup.SMALL, "backup": {"objectStore": bucket.object_store(server, FOLDER)}}, annotations={"paused": "true"}
     )
-    place = repository(other)
-    shutil.copytree(repository(shaken), place)
+    place = backup.repository(other, FOLDER)
+    shutil.copytree(backup.repository(shaken, FOLDER), place)
     before = {path: path.stat().st_mtime for path in place.rglob("*") if path.is_file()}
     other.command("paused", None)
     say(f"  a person sees: LastBackupSucceeded {other.said('LastBackupSucceeded', 'ForeignRepository', 180)}")
@@ -200,27 +173,6 @@ def test_another_databases_repository_is_not_written_over(
     kubectl("delete", "cps", "other", "-n", shaken.namespace, "--timeout=120s", timeout=150)
 
 
-def flip(path: Path) -> Callable[[], None]:
-    """Turn one bit of a file; gives what turns it back."""
-    place, bit = random.randrange(path.stat().st_size), 1 << random.randrange(8)
-
-    def turn() -> None:
-        with path.open("r+b") as file:
-            file.seek(place)
-            byte = file.read(1)[0]
-            file.seek(place)
-            file.write(bytes([byte ^ bit]))
-
-    turn()
-    return turn
-
-
-def stored(subject: Subject, label: str) -> Path:
-    """A file of a backup that holds the database's data."""
-    files = [path for path in (repository(subject) / "backup/main" / label).rglob("*") if path.is_file()]
-    return random.choice([path for path in files if not path.name.startswith("backup.manifest")])
-
-
 def test_a_flipped_bit_is_found_and_named(
     shaken: Subject, kubectl: Kubectl, server: ObjectStore, figures: Figures, say: Callable[[str], None]
 ) -> None:
@@ -229,31 +181,25 @@ def test_a_flipped_bit_is_found_and_named(
     source = {"objectStore": bucket.object_store(server, FOLDER), "store": NAME}
     found = {"newest": 0, "elsewhere": 0}
     for number in range(ROUNDS):
-        path = stored(shaken, newest)
-        back = flip(path)
+        path = backup.stored(shaken, FOLDER, newest)
+        back = backup.flip(path)
         heir = backup.recover(kubectl, shaken.namespace, f"flipped-{number}", source)
         told = heir.said("Initialized", "RestoreFailed", 240)
-        say(f"  {path.relative_to(repository(shaken))}: Initialized RestoreFailed {told}")
+        say(f"  {path.relative_to(backup.repository(shaken, FOLDER))}: Initialized RestoreFailed {told}")
         found["newest"] += newest in told
         back()
         kubectl("delete", "cps", heir.name, "-n", heir.namespace, "--timeout=120s", timeout=150)
-        path = stored(shaken, older)
-        back = flip(path)
-        assert proven(shaken, prove(shaken)) == "RepositoryDamaged"
+        path = backup.stored(shaken, FOLDER, older)
+        back = backup.flip(path)
+        assert backup.proven(shaken, backup.prove(shaken)) == "RepositoryDamaged"
         told = shaken.condition("BackupVerified")["message"]
-        say(f"  {path.relative_to(repository(shaken))}: BackupVerified RepositoryDamaged {told}")
+        say(f"  {path.relative_to(backup.repository(shaken, FOLDER))}: BackupVerified RepositoryDamaged {told}")
         found["elsewhere"] += older in told
         back()
     for where, times in found.items():
         figures.note(f"flipped_bits_{where}_named", times, f"of {ROUNDS}", f">={ROUNDS}")
     assert set(found.values()) == {ROUNDS}
-    assert proven(shaken, prove(shaken)) == "Restored"
-
-
-def default_class(kubectl: Kubectl) -> str:
-    marked = "storageclass.kubernetes.io/is-default-class"
-    found = kubectl.items("storageclasses")
-    return next(str(item["metadata"]["name"]) for item in found if marked in item["metadata"].get("annotations", {}))
+    assert backup.proven(shaken, backup.prove(shaken)) == "Restored"
 
 
 @pytest.fixture
@@ -264,7 +210,7 @@ def narrow(installation: Installation, kubectl: Kubectl, namespace: str, server:
         subject = Subject(kubectl, namespace, "narrow")
         storage = {"size": CAPACITY, "storageClassName": volume.name}
         # The throw-away instance's volume is another one.
-        elsewhere = {"storageClassName": default_class(kubectl)}
+        elsewhere = {"storageClassName": backup.default_class(kubectl)}
         there = {"objectStore": bucket.object_store(server, FOLDER), "verification": elsewhere}
         subject.apply({"postgres": {"storage": storage}, "pooler": {"instances": 1}, "backup": there})
         subject.ready()
@@ -291,7 +237,7 @@ def test_what_waits_is_dropped_before_the_volume_is_full(
             end = time.monotonic() + 600
             while narrow.condition("ContinuousArchiving")["reason"] != "WALDropped":
                 assert time.monotonic() < end, narrow.condition("ContinuousArchiving")
-                narrow.psql(WAL)
+                narrow.psql(backup.WAL)
                 size, free = narrow.inside(["df", "--output=size,avail", volume]).split()[-2:]
                 least = min(least, int(free) / int(size))
                 if (text := narrow.condition("ContinuousArchiving")["message"]) not in told:
@@ -314,5 +260,5 @@ def test_what_waits_is_dropped_before_the_volume_is_full(
     heir = backup.recover(kubectl, narrow.namespace, "gap", source, {"targetTime": dropped.isoformat()})
     say(f"  a moment of it: Initialized TargetInGap {heir.said('Initialized', 'TargetInGap', 90)}")
     kubectl("delete", "cps", "gap", "-n", narrow.namespace, "--timeout=60s")
-    assert proven(narrow, prove(narrow)) == "Restored"
+    assert backup.proven(narrow, backup.prove(narrow)) == "Restored"
     writer.stop()

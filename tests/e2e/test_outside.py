@@ -13,7 +13,7 @@ import pytest
 from demo import installation as operator
 from demo.installation import Installation
 from demo.kubectl import Kubectl, wait_for
-from tests.e2e import inventory
+from tests.e2e import inventory, operators
 from tests.e2e.subject import Subject, stamp
 
 NAME = "outside"
@@ -32,7 +32,7 @@ def process(
     given = {item["name"]: item["value"] for item in container["env"] if "value" in item}
     own = {"POD_NAMESPACE": operator.NAMESPACE, "POD_NAME": "by-hand", "PYTHONPATH": str(ROOT / "operator")}
     log = tmp_path_factory.mktemp("operator") / "log"
-    scale(kubectl, 0)
+    operators.scale(kubectl, 0)
     try:
         with log.open("wb") as out:
             started = subprocess.Popen(
@@ -48,16 +48,7 @@ def process(
             started.kill()
             started.wait()
     finally:
-        scale(kubectl, 2)
-
-
-def scale(kubectl: Kubectl, replicas: int) -> None:
-    """So many pods, no more and no less."""
-    where = ["-n", operator.NAMESPACE]
-    kubectl("scale", "deployment", operator.OPERATOR, f"--replicas={replicas}", *where)
-    chosen = ["-l", operator.PODS, *where]
-    wait_for(f"{replicas} operator pods", lambda: len(kubectl.items("pods", *chosen)) == replicas, 90)
-    kubectl("rollout", "status", f"deployment/{operator.OPERATOR}", *where, "--timeout=90s")
+        operators.scale(kubectl, 2)
 
 
 def test_one_life_of_a_store(process: subprocess.Popen[bytes], kubectl: Kubectl, namespace: str) -> None:
