@@ -67,6 +67,11 @@ class Subject:
         """One condition, empty while there is none."""
         return store.conditions(self.seen()).get(kind, {})
 
+    def events(self, reason: str) -> list[dict[str, Any]]:
+        """Its events of a reason."""
+        about = f"involvedObject.name={self.name},involvedObject.kind=CheckpointStore,reason={reason}"
+        return self.kubectl.items("events", "-n", self.namespace, "--field-selector", about)
+
     def said(self, kind: str, reason: str, timeout: float) -> str:
         """Wait until a condition gives a reason; its message."""
         found: dict[str, Any] = {}

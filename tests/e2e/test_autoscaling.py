@@ -20,6 +20,8 @@ MAX_WAIT = 0.05
 SPEC: dict[str, Any] = {
     "postgres": {"parameters": {"max_connections": "100"}},
     "pooler": {"autoscaling": {"minInstances": 2, "maxInstances": 4, "maxWait": "50ms", "scaleDownAfter": "30s"}},
+    # Ten rows a second, as PostgreSQL counts them over five minutes, of the hundreds that the crowd writes.
+    "monitoring": {"thresholds": {"writesPerSecond": 10, "p99": "10s", "sustainedFor": "1m"}},
 }
 BUDGET, REST, PATIENCE = 40, 10, 30
 RATE, SECONDS = 0.25, 0.5
@@ -78,6 +80,8 @@ def test_pools_grow_before_clients_wait_long_and_shrink_when_they_have_gone(
     assert max(item.used for item in timeline.moments) <= BUDGET
     assert {item.ready for item in timeline.moments} == {"True"}
     assert {item.reconciling for item in timeline.moments} == {"False"}
+    say(f"  {load.said('ThresholdsExceeded', 'TooManyWrites', 90)}")
+    assert load.events("ThresholdExceeded")
 
 
 def test_without_prometheus_it_stays_as_it_is(load: Subject, metrics: Kubectl, figures: Figures) -> None:

@@ -1,4 +1,4 @@
-"""A volume that fills under a writer: told before, told when nothing can be written, and over when it has grown."""
+"""A volume that fills: it grows while it may, is told before and when nothing can be written, and is over with room."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +15,9 @@ from tests.e2e.volume import CAPACITY, MIB, Volume, bounded
 from tests.e2e.writing import Writer
 
 NAME = "filling"
-SIZE, GROWN = 512 * MIB, 1024 * MIB
+SIZE, GROWN = 1024 * MIB, 2560 * MIB
+LIMIT = "2Gi"
+CLAIM = f"data-{NAME}-0"
 
 
 @pytest.fixture
@@ -27,7 +29,7 @@ def volume(installation: Installation) -> Iterator[Volume]:
 @pytest.fixture
 def filling(volume: Volume, kubectl: Kubectl, namespace: str) -> Iterator[Subject]:
     subject = Subject(kubectl, namespace, NAME)
-    storage = {"size": CAPACITY, "storageClassName": volume.name}
+    storage = {"size": CAPACITY, "storageClassName": volume.name, "autogrow": {"limit": LIMIT}}
     subject.apply({"postgres": {"storage": storage}, "pooler": {"instances": 1}})
     subject.ready()
     yield subject
@@ -44,9 +46,19 @@ def test_a_volume_that_fills(
     say: Callable[[str], None],
 ) -> None:
     writer = Writer.start(start_agent, figures, NAME, "filling")
+    volume.leave(220 * MIB)
+    with figures.timed("volume_filling_to_growth_asked", "<=30"):
+        wait_for("its claim to ask for more", lambda: asked(filling) == LIMIT, 60)
+    volume.resize(filling.kubectl, filling.namespace, CLAIM, LIMIT)
+    wait_for("the size to be told", lambda: filling.seen()["status"]["postgres"]["volumeSize"] == LIMIT, 60)
+    filling.ready()
+    assert filling.seen()["spec"]["postgres"]["storage"]["size"] == CAPACITY, "a user's spec stays as it is"
+    assert [event["message"] for event in filling.events("VolumesGrow")] == [f"Volumes grow from {CAPACITY} to {LIMIT}"]
     volume.leave(40 * MIB)
     with figures.timed("volume_nearly_full_to_told", "<=30"):
-        say(f"  nearly: {filling.said('PostgresAvailable', 'VolumeNearlyFull', 60)}")
+        nearly = filling.said("PostgresAvailable", "VolumeNearlyFull", 60)
+    say(f"  nearly: {nearly}")
+    assert "beyond autogrow.limit" in nearly
     assert filling.condition("Ready")["status"] == "True"
     volume.leave(0)
     began = time.monotonic()
@@ -67,6 +79,11 @@ def test_a_volume_that_fills(
     result = writer.stop()
     figures.note("volume_full_rows_lost", result["lost"], "rows", "<=0")
     assert filling.condition("PostgresAvailable")["reason"] == "AllInstancesReady"
+
+
+def asked(subject: Subject) -> str:
+    claim = subject.kubectl.json("get", "pvc", CLAIM, "-n", subject.namespace)
+    return str(claim["spec"]["resources"]["requests"]["storage"])
 
 
 def switched(subject: Subject) -> bool:

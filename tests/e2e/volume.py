@@ -1,5 +1,6 @@
 """A volume of the local cluster that has an end: it can be filled, and made larger."""
 
+import json
 import os
 import secrets
 from collections.abc import Iterator
@@ -9,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from checkpointstore.kernel.values import quantity
 from demo.installation import Installation
-from demo.kubectl import run
+from demo.kubectl import Kubectl, run
 from localcluster.layout import VOLUMES
 
 MIB = 1024 * 1024
@@ -30,7 +32,7 @@ class Volume:
         return VOLUMES / self.name
 
     def manifests(self) -> tuple[dict[str, object], ...]:
-        """A StorageClass that has this volume only."""
+        """A StorageClass that has this volume only, and says that it can grow."""
         meta = {"name": self.name}
         spec = {
             "capacity": {"storage": CAPACITY},
@@ -44,6 +46,7 @@ class Volume:
                 "kind": "StorageClass",
                 "metadata": meta,
                 "provisioner": "kubernetes.io/no-provisioner",
+                "allowVolumeExpansion": True,
             },
             {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": meta, "spec": spec},
         )
@@ -54,6 +57,15 @@ class Volume:
 
     def grow(self, size: int) -> None:
         run(["mount", "-o", f"remount,size={size}", str(self.path)])
+
+    def resize(self, kubectl: Kubectl, namespace: str, claim: str, size: str) -> None:
+        """What a driver does when a claim asks for more: the file system first, then it says so."""
+        self.grow(int(quantity(size)))
+        for kind, name, place, part in (
+            ("pv", self.name, (), {"spec": {"capacity": {"storage": size}}}),
+            ("pvc", claim, ("-n", namespace, "--subresource=status"), {"status": {"capacity": {"storage": size}}}),
+        ):
+            kubectl("patch", kind, name, *place, "--type=merge", "-p", json.dumps(part))
 
     def leave(self, free: int) -> None:
         """Take so much of it that only `free` bytes are left, or none."""

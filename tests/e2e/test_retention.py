@@ -1,0 +1,54 @@
+"""History beyond the policy goes while agents go on, by Jobs that may be killed, and every thread can be resumed."""
+
+from collections.abc import Callable
+from typing import Any
+
+from demo.agentjob import Agent, Line
+from demo.kubectl import Kubectl, wait_for
+from tests.e2e.figure import Figures
+from tests.e2e.subject import Subject
+
+NAME = "brief"
+KEPT = 3
+# Each minute; the second run takes the values of what the first one removed only an hour later.
+SPEC: dict[str, Any] = {"retention": {"history": {"keepLast": KEPT}, "schedule": "* * * * *"}}
+COUNT = "select count(*) from checkpoints where thread_id = 'conversation' and checkpoint_ns = ''"
+
+
+def test_history_goes_and_conversations_go_on(
+    kubectl: Kubectl,
+    namespace: str,
+    make_store: Callable[..., dict[str, Any]],
+    run_agent: Callable[..., tuple[Line, Agent]],
+    start_agent: Callable[..., Agent],
+    figures: Figures,
+    say: Callable[[str], None],
+) -> None:
+    make_store(NAME, {})
+    brief = Subject(kubectl, namespace, NAME)
+    result, agent = run_agent("conversation.py", NAME, MESSAGES="8")
+    assert result["ok"], agent.tail()
+    before = int(brief.psql(COUNT))
+    assert before > KEPT
+    going = start_agent("conversation.py", NAME, {"MESSAGES": "240", "PAUSE": "0.5", "THREAD": "going"})
+    brief.patch(SPEC)
+    (pod, *_) = wait_for("a retention Job's pod", lambda: kubectl.items("pods", *chosen(namespace)), 90, every=0.5)
+    kubectl("delete", "pod", pod["metadata"]["name"], "-n", namespace, "--wait=false", "--grace-period=0", "--force")
+    with figures.timed("retention_killed_to_done", "<=120"):
+        say(f"  {brief.said('RetentionSucceeded', 'Succeeded', 150)}")
+    assert brief.condition("Ready")["status"] == "True"
+    assert brief.condition("Reconciling")["status"] == "False"
+    # Whoever was pruned while it wrote has lost nothing that it goes on from.
+    result = going.result(240)
+    assert result["ok"], going.tail()
+    figures.note("retention_failed_calls", result["retries"], "calls", "<=0")
+    assert int(brief.psql(COUNT)) == KEPT
+    known = brief.seen()["status"]["retention"]
+    assert known["deleted"]["checkpoints"] > 0
+    assert known["lastSuccessful"]
+    result, agent = run_agent("conversation.py", NAME, MESSAGES="10")
+    assert result["ok"], agent.tail()
+
+
+def chosen(namespace: str) -> tuple[str, ...]:
+    return ("-n", namespace, "-l", f"checkpointstore.dev/store={NAME},app.kubernetes.io/component=retention")
