@@ -21,6 +21,8 @@ class Point:
     version: int = 4
     sends: bool = False
     """Whether it has writes of tasks that its child starts with."""
+    silent: bool = False
+    """Whether nothing was written to it."""
     mark: str = ""
     """What a DeltaChannel leaves."""
     blobs: frozenset[str] = field(default_factory=frozenset)

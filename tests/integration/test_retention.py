@@ -180,6 +180,45 @@ def test_whoever_read_a_checkpoint_that_went_may_still_go_on_from_it(store: Stor
         assert head(saver, "thread").checkpoint["channel_values"] == oldest.checkpoint["channel_values"]
 
 
+def test_each_value_waits_from_when_its_last_checkpoint_went(store: Store) -> None:
+    """So those of a thread that is pruned in each run do go, and none too early."""
+    policy: dict[str, Any] = {"keepLast": 2, "grace": 3600}
+    with store.saver() as saver, store.server.admin("app") as connection:
+        graph = graphs.chat(saver)
+        graphs.talk(graph, "thread", 5)
+        assert store.prune(**policy).removed.blobs == 0
+        first = store.loose()
+        connection.execute("UPDATE checkpointstore_retention_blobs SET at = at - interval '2 hours'")
+        graphs.talk(graph, "thread", 2)
+        assert store.prune(**policy).removed.blobs == len(first)
+        second = store.loose()
+        assert second
+        assert not [blob for blob in second if blob in first]
+        assert store.prune(**policy | {"grace": 0}).removed.blobs == len(second)
+        assert store.loose() == []
+
+
+def test_a_value_of_two_checkpoints_waits_from_when_the_later_one_went(store: Store) -> None:
+    policy: dict[str, Any] = {"keepLast": 1, "grace": 3600}
+    age = "UPDATE checkpointstore_retention_blobs SET at = at - interval '{} minutes'"
+    with store.saver() as saver, store.server.admin("app") as connection:
+        graph = graphs.chat(saver)
+        graphs.talk(graph, "thread", 1)
+        store.prune(**policy)
+        noted = connection.execute("SELECT FROM checkpointstore_retention_blobs").fetchall()
+        alone = store.loose()
+        assert len(noted) > len(alone), "the newest refers to values of one that went"
+        connection.execute(age.format(50))
+        graphs.talk(graph, "thread", 1, first=1)
+        store.prune(**policy)
+        connection.execute(age.format(20))
+        assert store.prune(**policy).removed.blobs == len(alone)
+        assert store.loose()
+        connection.execute(age.format(50))
+        assert store.prune(**policy).removed.blobs > 0
+        assert store.loose() == []
+
+
 def test_threads_go_from_their_last_write_and_no_other(store: Store) -> None:
     with store.saver() as saver:
         graph = graphs.chat(saver)

@@ -23,6 +23,7 @@ from .schema import DONE, REFUSED, REQUEST, RESULT, TRANSIENT
 
 PAGE = 500
 """Threads that are looked at in one round-trip."""
+PATIENCE = 3.0
 Given = ParamSpec("Given")
 Answer = TypeVar("Answer")
 
@@ -70,8 +71,11 @@ class Work:
         self.removed, self.threads, self.delta, self.busy = Removed(), 0, 0, 0
 
     def do(self) -> Outcome:
-        if not self.tables.lock():
-            raise Unavailable("another retention Job is at work")
+        while not self.tables.lock():
+            # The server may not have noticed yet that the one before is gone.
+            if time.monotonic() - self.begun > PATIENCE:
+                raise Unavailable("another retention Job is at work")
+            time.sleep(0.1)
         complete = True
         if self.tables.prepare():
             try:
