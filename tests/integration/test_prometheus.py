@@ -5,9 +5,12 @@ import http.server
 import math
 import ssl
 import subprocess
+import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -138,6 +141,53 @@ def test_who_does_not_answer_is_told_in_time(monkeypatch: pytest.MonkeyPatch) ->
         asyncio.run(prometheus.samples(Access(f"http://127.0.0.1:{where}"), "up[1m]"))
     with pytest.raises(Unavailable):
         asyncio.run(prometheus.samples(Access("http://127.0.0.1:1"), "up[1m]"))
+
+
+def test_those_that_hang_or_drip_keep_no_other_from_being_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eight of them, each asked by more than there are threads; one that sends a byte a second ends too."""
+    monkeypatch.setattr(prometheus, "TIMEOUT", 2)
+    ended = threading.Event()
+
+    def hang(_: object) -> None:
+        ended.wait(20)
+
+    def drip(request: http.server.BaseHTTPRequestHandler) -> None:
+        request.send_response(200)
+        request.end_headers()
+        while not ended.is_set():
+            request.wfile.write(b" " * 65536)
+            time.sleep(1)
+
+    async def story(bad: list[str], good: str) -> float:
+        asked = [asyncio.create_task(prometheus.value(Access(url), "up")) for url in bad for _ in range(3)]
+        await asyncio.sleep(0.5)
+        began = time.monotonic()
+        assert await prometheus.value(Access(good), "up") is None
+        took = time.monotonic() - began
+        for answer in await asyncio.gather(*asked, return_exceptions=True):
+            assert isinstance(answer, Unavailable)
+        return took
+
+    with ExitStack() as servers:
+        acts = [drip, *[hang] * 7]
+        bad = [f"http://127.0.0.1:{servers.enter_context(served(handler(act)))}" for act in acts]
+        good = f"http://127.0.0.1:{servers.enter_context(served(handler(answers(EMPTY))))}"
+        servers.callback(ended.set)
+        assert asyncio.run(story(bad, good)) < 1.8
+        deadline = time.monotonic() + 2 * prometheus.TIMEOUT + 5
+        while any(thread.name.startswith("prometheus") for thread in busy()):
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+
+
+def busy() -> list[threading.Thread]:
+    """Threads that are in the middle of an answer."""
+    frames = sys._current_frames()
+    return [
+        thread
+        for thread in threading.enumerate()
+        if (frame := frames.get(thread.ident or 0)) and "_answer" in "".join(traceback.format_stack(frame))
+    ]
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,12 @@
 import asyncio
 import re
 import tempfile
+import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,8 +24,9 @@ TIMEOUT = 5
 LIMIT = 16 * 1024 * 1024
 """Bytes of an answer: twenty pods that are read each second stay below it."""
 T = TypeVar("T")
-# Fewer than the threads that there are: who does not answer keeps one for seconds.
-_ASKED_AT_ONCE = asyncio.Semaphore(4)
+# Who does not answer keeps a thread for seconds: so few of them that eight such leave the others theirs.
+_AT_ONCE, _THREADS = 2, ThreadPoolExecutor(18, "prometheus")
+_asked: dict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(_AT_ONCE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +68,11 @@ def _number(found: Sequence[Any]) -> float | None:
 
 
 async def _ask(access: Access, query: str, read: Callable[[Sequence[Any]], T]) -> T:
-    async with _ASKED_AT_ONCE:
+    async with _asked[access.url]:
         try:
             async with asyncio.timeout(2 * TIMEOUT):
-                return read(await asyncio.to_thread(_asked, access, query))
+                loop = asyncio.get_running_loop()
+                return read(await loop.run_in_executor(_THREADS, _answer, access, query))
         except (PrometheusApiClientException, ValueError, LookupError, TypeError, AttributeError) as error:
             raise Refused(
                 "PrometheusRefuses", f"{access.url} does not answer as Prometheus does: {_brief(error)}"
@@ -75,10 +81,10 @@ async def _ask(access: Access, query: str, read: Callable[[Sequence[Any]], T]) -
             raise Unavailable(f"{access.url} does not answer: {type(error).__name__}") from None
 
 
-def _asked(access: Access, query: str) -> Sequence[Any]:
+def _answer(access: Access, query: str) -> Sequence[Any]:
     with tempfile.TemporaryDirectory() as folder, requests.Session() as session:
         session.trust_env = False
-        session.hooks["response"].append(_bounded)
+        session.hooks["response"].append(partial(_bounded, until=time.monotonic() + 2 * TIMEOUT))
         if access.ca:
             file = Path(folder) / "ca.crt"
             file.write_text(access.ca)
@@ -91,12 +97,12 @@ def _asked(access: Access, query: str) -> Sequence[Any]:
         return found if isinstance(found, list) else []
 
 
-def _bounded(answer: requests.Response, **_: Any) -> None:
-    """Read an answer that a person's own server gives, and not more of it than any real one has."""
+def _bounded(answer: requests.Response, until: float, **_: Any) -> None:
+    """Read an answer that a person's own server gives, not more of it than any real one has, and not for ever."""
     content = bytearray()
     for chunk in answer.iter_content(65536):
         content += chunk
-        if len(content) > LIMIT:
+        if len(content) > LIMIT or time.monotonic() > until:
             raise requests.exceptions.ContentDecodingError("too long")
     answer._content = bytes(content)
 

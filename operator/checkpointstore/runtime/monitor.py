@@ -22,7 +22,7 @@ from .access import Accesses, gap
 from .log import STORE
 from .rounds import rounds
 
-PERIOD = 15.0
+PERIOD = 30.0
 RARELY = 600.0
 """Seconds from one look at the last day to the next: a status tells of it no more often."""
 _log = logging.getLogger(__name__)
