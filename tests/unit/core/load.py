@@ -39,6 +39,7 @@ def seen(offer: Offer, size: Size, rules: Rules, now: float, noise: float = 0.0)
         clients=offer.clients,
         busy=busy,
         busiest=busy / size.instances,
+        sustained=busy / size.instances,
         processor=min(size.instances * rules.core, done * offer.processor),
         server=offer.server,
     )

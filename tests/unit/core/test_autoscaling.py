@@ -94,6 +94,50 @@ def test_constant_load_comes_to_rest_and_stays_there(soak: bool) -> None:
         assert shrinks if noise else not late, (law, offered, late)
 
 
+def arrivals(chance: random.Random, mean: float) -> int:
+    """How many come, as they do at random."""
+    limit, count, product = math.exp(-mean), 0, chance.random()
+    while product > limit:
+        count, product = count + 1, product * chance.random()
+    return count
+
+
+def test_random_moments_do_not_make_it_flap() -> None:
+    """A third of the pools at work on average; all of them for a moment now and then, and nobody waits long."""
+    law = replace(RULES, least=Size(2, 10), patience=30.0)
+    for seed in range(200):
+        chance = random.Random(seed)
+        state = State(law.least)
+        for tick in range(360):
+            now = 1000.0 + 5 * tick
+            pods = [min(state.size.connections, arrivals(chance, 3.5)) for _ in range(2)]
+            steady = seen(Offer(clients=140, rate=70.0, seconds=0.1), state.size, law, now, chance.uniform(-0.2, 0.2))
+            state = decide(replace(steady, busy=sum(pods), busiest=max(pods)), state, law, now)
+            assert state.size == law.least
+
+
+def test_who_had_to_grow_again_waits_twice_as_long_and_no_longer_than_sixteen_times() -> None:
+    """Quiet, and each time that it has shrunk as much as before again."""
+    law, state = replace(RULES, patience=60.0), at(FULL)
+    waits: list[int] = []
+    grown, now = 1000.0, 1000.0
+    while len(waits) < 7:
+        now += 5
+        quiet = seen(Offer(clients=20, rate=10.0), state.size, law, now)
+        state = decide(replace(quiet, since=now - 1), state, law, now)
+        if state.size == law.least:
+            waits.append(round((now - grown) / 60))
+            now += 20
+            state = decide(replace(FULL, since=now - 1), state, law, now)
+            grown = now
+    assert waits == [1, 2, 4, 8, 16, 16, 16]
+    for _ in range(4 * 16 * 60):
+        now += 5
+        state = decide(replace(quiet, since=now - 1), state, law, now)
+    state = decide(replace(FULL, since=now - 1), state, law, now)
+    assert state.restless == 0, "long after, it is as at first"
+
+
 def test_missing_samples_never_shrink_and_begin_the_wait_anew() -> None:
     state = State(Size(6, 5))
     idle = Offer(clients=2, rate=1.0)
@@ -117,7 +161,7 @@ FULL = seen(Offer(clients=200, rate=5000.0), RULES.least, RULES, 1000.0)
 
 def test_full_pools_grow_to_what_waits_and_the_budget_ends_it() -> None:
     assert at(FULL).size == Size(2, 20)
-    spent = at(replace(FULL, busy=40, busiest=20), Size(2, 20))
+    spent = at(replace(FULL, busy=40, busiest=20, sustained=20), Size(2, 20))
     assert (spent.size, spent.reason) == (Size(2, 20), "ServerConnectionsExhausted")
 
 
@@ -127,13 +171,13 @@ def test_a_busy_server_gets_no_more_connections() -> None:
 
 
 def test_who_waits_for_something_else_gets_nothing() -> None:
-    told = at(replace(FULL, busy=1, busiest=1))
+    told = at(replace(FULL, busy=1, busiest=1, sustained=1))
     assert (told.size, told.reason) == (RULES.least, "WithinLimits")
 
 
 @pytest.mark.parametrize("full", [{"processor": 1.9}, {"clients": 3900}])
 def test_a_full_thread_and_full_slots_ask_for_pods(full: dict[str, float]) -> None:
-    quiet = replace(FULL, wait=0.0, waiting=0.0, busy=1, busiest=1, clients=10)
+    quiet = replace(FULL, wait=0.0, waiting=0.0, busy=1, busiest=1, sustained=1, clients=10)
     grown = at(replace(quiet, **full))
     assert grown.size == Size(4, 5)
     assert grown.changed == 1000.0
@@ -142,25 +186,25 @@ def test_a_full_thread_and_full_slots_ask_for_pods(full: dict[str, float]) -> No
 
 
 def test_pods_share_what_the_pools_had_grown_to() -> None:
-    busy = replace(FULL, processor=2.0, busy=10, busiest=5)
+    busy = replace(FULL, processor=2.0, busy=10, busiest=5, sustained=5)
     assert at(busy, Size(2, 20)).size == Size(4, 10)
 
 
 def test_a_spent_budget_adds_no_pod() -> None:
-    told = at(replace(FULL, processor=2.0, busy=40, busiest=20), Size(2, 20))
+    told = at(replace(FULL, processor=2.0, busy=40, busiest=20, sustained=20), Size(2, 20))
     assert (told.size, told.reason) == (Size(2, 20), "ServerConnectionsExhausted")
 
 
 def test_what_was_measured_before_a_change_says_nothing_of_it() -> None:
     grown = at(FULL)
-    full = replace(FULL, busiest=20)
+    full = replace(FULL, busiest=20, sustained=20)
     assert decide(replace(full, since=1000.0), grown, RULES, 1010.0) == grown
     assert decide(replace(full, since=1001.0), grown, RULES, 1016.0).reason == "ServerConnectionsExhausted"
 
 
 def test_a_limit_is_told_for_a_while_and_then_no_more() -> None:
     told = at(replace(FULL, server=0.97))
-    calm = replace(FULL, wait=0.0, waiting=0.0, busy=1, busiest=1)
+    calm = replace(FULL, wait=0.0, waiting=0.0, busy=1, busiest=1, sustained=1)
     assert decide(replace(calm, since=1001.0), told, RULES, 1000.0 + LINGER).reason == "PostgresSaturated"
     assert decide(replace(calm, since=1001.0), told, RULES, 1001.0 + LINGER).reason == "WithinLimits"
 
@@ -168,7 +212,7 @@ def test_a_limit_is_told_for_a_while_and_then_no_more() -> None:
 def test_what_could_not_be_told_is_forgotten_with_the_next_samples() -> None:
     told = decide(GAP, at(replace(FULL, server=0.97)), RULES, 1010.0)
     assert told.reason == "SamplesStale"
-    calm = replace(FULL, since=1011.0, wait=0.0, waiting=0.0, busy=1, busiest=1)
+    calm = replace(FULL, since=1011.0, wait=0.0, waiting=0.0, busy=1, busiest=1, sustained=1)
     assert decide(calm, told, RULES, 1020.0).reason == "WithinLimits"
 
 

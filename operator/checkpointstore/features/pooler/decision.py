@@ -3,11 +3,12 @@
 | full | asks for | held back by |
 |---|---|---|
 | PgBouncer's one thread, or its slots for clients | another pod | maxInstances; server connections, all at work |
-| server connections | more of them for each pod | the server's budget; a busy server |
+| server connections: on average, or so that clients wait | more for each pod | the server's budget; a busy server |
 | nothing, for as long as scaleDownAfter | what the highest demand of that time needs | nothing |
 
 It grows at once and shrinks late, grows at four fifths of what there is and shrinks to three: at constant load it
-rests. What cannot be told is never taken for little.
+rests. Whoever had to grow soon after it shrank waits twice as long the next time. What cannot be told is never taken
+for little.
 """
 
 import math
@@ -19,10 +20,13 @@ from .size import Size
 
 CROWDED, ROOMY = 0.8, 0.6
 FULL, SPARE = 0.9, 2.0
-"""Server connections are full from that share on, and twice the highest demand is kept when they become fewer."""
+"""Server connections are full from that share on, where clients wait a little for them already, and twice the highest
+demand is kept when they become fewer."""
 SATURATED = 0.95
 # Who waits now and then is not calm.
 CALM = 0.25
+# Growth within so many times its patience after a shrink shows that it had none; that is doubled so often at most.
+REGRET, RESTLESS = 10, 4
 LINGER = 120.0
 """For so many seconds a limit is told after it was last met, and samples that new pods do not have yet are no news."""
 
@@ -92,6 +96,10 @@ class State:
     message: str = WITHIN.message
     limited: float = 0.0
     """When a limit was last met."""
+    shrunk: float = -math.inf
+    """When it was last made smaller."""
+    restless: int = 0
+    """How often its patience is doubled."""
 
 
 def decide(load: Load | Gap, state: State, rules: Rules, now: float) -> State:
@@ -109,7 +117,7 @@ def decide(load: Load | Gap, state: State, rules: Rules, now: float) -> State:
         state = replace(state, reason=WITHIN.reason, message=WITHIN.message)
     if asked is not None:
         size, why = asked
-        return replace(state, size=size, changed=now, why=why, calm=None)
+        return replace(state, size=size, changed=now, why=why, calm=None, restless=_restless(state, rules, now))
     return _calmed(load, state, rules, now)
 
 
@@ -122,7 +130,8 @@ def _growth(load: Load, size: Size, rules: Rules) -> tuple[Size, str] | Limit | 
     what, share = max(fullness.items(), key=lambda item: item[1])
     if share >= CROWDED:
         return _more_pods(load, size, rules, what, share)
-    if load.busiest >= FULL * size.connections:
+    waits = load.busiest >= FULL * size.connections and load.wait > CALM * rules.wait
+    if waits or load.sustained >= CROWDED * size.connections:
         larger = _larger_pools(load, size, rules)
         # Nobody is limited who does not wait.
         return larger if load.wait > rules.wait or not isinstance(larger, Limit) else None
@@ -175,10 +184,16 @@ def _calmed(load: Load, state: State, rules: Rules, now: float) -> State:
     size = needed(calm.peak, rules)
     if size == state.size or size.instances > state.size.instances or size.total > state.size.total:
         return replace(state, calm=None)
-    if now - calm.since < rules.patience:
+    if now - calm.since < rules.patience * 2**state.restless:
         return replace(state, calm=calm)
     why = "Less has sufficed for as long as scaleDownAfter says"
-    return State(size, changed=now, why=why)
+    return State(size, changed=now, why=why, shrunk=now, restless=state.restless)
+
+
+def _restless(state: State, rules: Rules, now: float) -> int:
+    """After a growth: more where it had shrunk too soon, else not at all."""
+    soon = now - state.shrunk <= REGRET * rules.patience * 2**state.restless
+    return min(RESTLESS, state.restless + 1) if soon else 0
 
 
 def needed(demand: Demand, rules: Rules) -> Size:

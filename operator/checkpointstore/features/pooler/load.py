@@ -48,6 +48,8 @@ class Load:
     """Server connections at work."""
     busiest: float
     """Server connections at work in the pod that has most."""
+    sustained: float
+    """The same on average over the interval, by what transactions have ended in it."""
     processor: float
     """Cores used."""
     server: float | None = None
@@ -113,6 +115,7 @@ def _load(told: Mapping[str, Sequence[float]], since: float) -> Load:
         clients=sum(told[CLIENTS]) + waiting,
         busy=sum(busy),
         busiest=max(busy),
+        sustained=max(told[LENT]),
         processor=sum(told[PROCESSOR]),
     )
 

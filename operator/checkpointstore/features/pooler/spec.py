@@ -34,7 +34,8 @@ class Autoscaling(Fragment):
     max_wait: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,4}(ms|s)$")] = "50ms"
     """How long a transaction may wait for a server connection, on average, before the pooler grows; in ms or s."""
     scale_down_after: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,4}[smh]$")] = "10m"
-    """How long less must have sufficed before the pooler shrinks; in s, m or h."""
+    """How long less must have sufficed before the pooler shrinks; in s, m or h. Up to sixteen times as long where it
+    had to grow again soon after."""
     prometheus: PrometheusServer | None = None
     """Where the load is read. The operator's own setting when absent."""
 
