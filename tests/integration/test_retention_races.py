@@ -187,7 +187,7 @@ POLICY: dict[str, Any] = {"keepLast": 4, "keepFor": 0.0}
 
 
 def test_killed_anywhere_and_run_again_it_ends_the_same(store: Store, tmp_path: Path, soak: bool) -> None:
-    _copies(store, 60)
+    _copies(store, 400 if soak else 60)
     with store.server.admin() as connection:
         connection.execute("CREATE DATABASE copy TEMPLATE app OWNER app_owner")
     chance, kills = random.Random(6), 0
