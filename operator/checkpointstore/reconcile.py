@@ -175,7 +175,8 @@ def _monitored(
     if spec.postgres.external is not None or commands.hibernate:
         return Contribution(status=monitoring.without(known)), None
     scaled = spec.pooler.autoscaling
-    whose = Whose(store.namespace, f"{env.names.postgres}-[0-9]+", DATA)
+    room = patroni.room(spec.postgres, env, observed)
+    whose = Whose(store.namespace, f"{env.names.postgres}-[0-9]+", DATA, room)
     exhausted = observed.scale is not None and observed.scale.reason == "ServerConnectionsExhausted"
     server = Server(spec.postgres.resources.memory(), database.max_connections, exhausted)
     return monitoring.contribute(

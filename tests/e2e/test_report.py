@@ -170,6 +170,22 @@ def limited(kubectl: Kubectl, namespace: str, file: Path) -> Path:
     return file
 
 
+def test_the_largest_threads_are_named(used: str, namespace: str, kubectl: Kubectl) -> None:
+    command = [sys.executable, "-m", "checkpointstore", "largest", used, "-n", namespace, "--count", "1"]
+    environment = {**kubectl.environment(), "KUBECONFIG": str(kubectl.kubeconfig), "PYTHONPATH": str(ROOT / "operator")}
+    told = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert told.returncode == 0, told.stderr
+    heading, _, row = told.stdout.splitlines()[:3]
+    assert [cell.strip() for cell in heading.split("|")] == [
+        "size",
+        "largest channel",
+        "its size",
+        "thread",
+        "namespace",
+    ]
+    assert row.split("|")[0].strip().split()[1] in ("bytes", "kB")
+
+
 def test_missing_rights_are_lines_among_the_problems(
     kubectl: Kubectl, namespace: str, used: str, report: Report, tmp_path: Path
 ) -> None:
@@ -197,22 +213,6 @@ def test_a_store_without_pods_is_reported_too(
     found = unpacked(archive)
     assert "no PostgreSQL pod" in found["problems.txt"]
     assert "Hibernated" in found["conditions.txt"]
-
-
-def test_the_largest_threads_are_named(used: str, namespace: str, kubectl: Kubectl) -> None:
-    command = [sys.executable, "-m", "checkpointstore", "largest", used, "-n", namespace, "--count", "1"]
-    environment = {**kubectl.environment(), "KUBECONFIG": str(kubectl.kubeconfig), "PYTHONPATH": str(ROOT / "operator")}
-    told = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
-    assert told.returncode == 0, told.stderr
-    heading, _, row = told.stdout.splitlines()[:3]
-    assert [cell.strip() for cell in heading.split("|")] == [
-        "size",
-        "largest channel",
-        "its size",
-        "thread",
-        "namespace",
-    ]
-    assert row.split("|")[0].strip().split()[1] in ("bytes", "kB")
 
 
 def test_a_wrong_name_is_said_in_a_sentence(namespace: str, report: Report, tmp_path: Path) -> None:

@@ -105,6 +105,61 @@ def test_pending_writes_count_too(saver: PostgresSaver) -> None:
     assert [task for task, _, _ in found.pending_writes or []] == ["one"]
 
 
+def test_values_in_the_checkpoints_own_row_count_too(saver: PostgresSaver) -> None:
+    """Where a saver puts top-level strings and numbers."""
+    made, versions = checkpoint(1)
+    made["channel_values"] = {"text": "x" * 70 * KIB}
+    with pytest.raises(ProgramLimitExceeded, match='channel "text" has 70 kB'):
+        saver.put(CONFIG, made, {}, versions)  # type: ignore[arg-type]
+    made["channel_values"] = {"text": "x" * 40 * KIB}
+    config = saver.put(CONFIG, made, {}, versions)  # type: ignore[arg-type]
+    with pytest.raises(ProgramLimitExceeded):
+        saver.put_writes(config, [("words", ["y" * 30 * KIB])], "one")
+
+
+def test_thousands_of_small_writes_are_added_up_before_long(saver: PostgresSaver) -> None:
+    config = put(saver, 1, words=KIB)
+    with pytest.raises(ProgramLimitExceeded):
+        flood(saver, config)
+    found = saver.get_tuple(config)
+    assert found
+    assert 5_000 < len(found.pending_writes or []) < 8_000
+
+
+def flood(saver: PostgresSaver, config: RunnableConfig) -> None:
+    for task in range(40):
+        saver.put_writes(config, [("words", "y" * 10)] * 500, f"task {task}")
+
+
+@pytest.mark.parametrize("odd", [None, [], "text"])
+def test_a_checkpoint_of_another_form_is_not_refused_for_it(odd: Any, saver: PostgresSaver) -> None:
+    made, versions = checkpoint(1, words=5 * KIB)
+    made["channel_versions"] = odd
+    saver.put(CONFIG, made, {}, versions)  # type: ignore[arg-type]
+
+
+def test_what_an_application_makes_under_its_names_is_no_limit(patroni: Job, server: Server) -> None:
+    assert patroni.run().code == 0
+    with psycopg.connect(server.uri("app_a", PASSWORDS["app_a"])) as connection:
+        connection.execute(
+            "CREATE FUNCTION public.checkpointstore_limit() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'"
+        )
+        connection.execute(f"COMMENT ON FUNCTION public.checkpointstore_limit() IS 'checkpointstore limit 1 {LIMIT}'")
+    refused = limited(patroni, LIMIT).run()
+    assert refused.outcome["reason"] == "InsufficientPrivilege"
+    assert "drop public.checkpointstore_limit()" in refused.outcome["message"]
+    with server.admin("app") as connection:
+        connection.execute("DROP FUNCTION public.checkpointstore_limit()")
+    assert limited(patroni, LIMIT).run().code == 0
+    with server.admin("app") as connection:
+        connection.execute("ALTER TABLE public.checkpoints DISABLE TRIGGER checkpointstore_limit")
+    mended = limited(patroni, LIMIT).run()
+    assert (mended.code, [step for step in mended.steps if "limit" in step]) == (
+        0,
+        ["limit checkpoints to 65536 bytes"],
+    )
+
+
 def test_many_values_that_are_small_by_themselves_are_added_up(saver: PostgresSaver) -> None:
     with pytest.raises(ProgramLimitExceeded):
         put(saver, 1, **{f"channel{number}": KIB for number in range(70)})

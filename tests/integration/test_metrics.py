@@ -22,7 +22,7 @@ from tests.integration.job import PASSWORDS, Job
 from tests.integration.repository import free_port
 from tests.integration.server import Server
 
-FUNCTIONS = ("threads", "index_bloat", "statements")
+FUNCTIONS = ("threads", "index_bloat", "statement_times")
 CALLED = {f"checkpointstore.{name}()" for name in FUNCTIONS}
 KNOWN: RunnableConfig = {"configurable": {"thread_id": "t", "checkpoint_ns": "", "checkpoint_id": "1"}}
 NEWEST: RunnableConfig = {"configurable": {"thread_id": "t", "checkpoint_ns": ""}}

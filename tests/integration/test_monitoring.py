@@ -6,6 +6,7 @@ import random
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +109,15 @@ def test_nothing_that_was_done_took_no_time_and_nobody_who_tells_is_nothing(tmp_
     idle = {name: values.split("+")[0] + "x30" for name, values in statements("put", [0.001]).items()}
     up = {of("agents-0", "pg_up"): "1x30"}
     evaluate(tmp_path, "1m", "20m", idle | up, {question.p99(WHOSE): 0.0})
-    evaluate(tmp_path, "1m", "20m", idle, {question.p99(WHOSE): None})
+    evaluate(tmp_path, "1m", "20m", up, {question.p99(WHOSE): 0.0})
+    evaluate(tmp_path, "1m", "20m", {}, {question.p99(WHOSE): None})
+
+
+def test_an_exporter_that_does_not_tell_of_the_spread_is_not_taken_for_fast(tmp_path: Path) -> None:
+    """As one of the release before, whose pod was not replaced."""
+    each = {name: values for name, values in statements("put", [0.5]).items() if "square" not in name}
+    up = {of("agents-0", "pg_up"): "1x30"}
+    evaluate(tmp_path, "1m", "20m", each | up, {question.p99(WHOSE): None})
 
 
 def volume(pod: str, size: int, values: str) -> dict[str, str]:
@@ -142,6 +151,12 @@ def test_days_by_the_faster_of_the_last_week_and_day(
     asked = question.days_left(WHOSE)
     close = asked if expected is None else f"abs({asked} / {expected} - 1) < bool 0.02"
     evaluate(tmp_path, "10m", f"{hours}h", told, {close: None if expected is None else 1.0})
+
+
+def test_what_volumes_may_grow_by_counts_as_free(tmp_path: Path) -> None:
+    told = volume("agents-0", 500 * GIB, f"{103 * GIB}-{GIB // DAY}x{3 * DAY}")
+    asked = question.days_left(replace(WHOSE, room=50 * GIB))
+    evaluate(tmp_path, "10m", "72h", told, {f"abs({asked} / 150 - 1) < bool 0.02": 1.0})
 
 
 def test_a_volume_that_grew_is_no_shrinking_of_what_is_used(tmp_path: Path) -> None:

@@ -47,7 +47,13 @@ SELECT EXISTS (SELECT FROM role WHERE name = %(owner)s
        coalesce(obj_description(to_regprocedure('pooler.user_lookup(text)'), 'pg_proc'), '') AS lookup,
        coalesce(obj_description(to_regprocedure('checkpointstore.archiving()'), 'pg_proc'), '') AS archiving,
        coalesce(obj_description(to_regprocedure('checkpointstore.threads()'), 'pg_proc'), '') AS metrics,
-       coalesce(obj_description(to_regprocedure('public.checkpointstore_limit()'), 'pg_proc'), '') AS limit,
+       -- Only where it is ours and at work: an application may make functions in public too.
+       coalesce((SELECT obj_description(p.oid, 'pg_proc') FROM pg_proc p JOIN role o ON o.oid = p.proowner
+                  WHERE p.oid = to_regprocedure('public.checkpointstore_limit()') AND o.name = %(owner)s
+                    AND 3 = (SELECT count(*) FROM pg_trigger t
+                              WHERE t.tgname IN ('checkpointstore_large', 'checkpointstore_limit') AND t.tgenabled = 'O'
+                                AND t.tgrelid IN (to_regclass('public.checkpoints'), to_regclass('public.checkpoint_blobs'),
+                                                  to_regclass('public.checkpoint_writes')))), '') AS limit,
        ARRAY(SELECT extname::text FROM pg_extension) AS extensions
 
 -- name: tables

@@ -167,6 +167,7 @@ STATUS: dict[str, Any] = _object(
         bytes=_count("What these took in their tables; room that is used again, and not returned to the volume."),
         deltaThreads=_count("Threads whose history stays because a DeltaChannel's values are made of it."),
         busyThreads=_count("Threads that were left for the next run."),
+        busyReason=_text("What the server said of the last of them."),
         complete={"type": "boolean", "description": "Whether it saw all threads in its time."},
         dryRun={"type": "boolean", "description": "Whether it only said what would go."},
         duration=_text("How long it took."),

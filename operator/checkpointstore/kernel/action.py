@@ -161,6 +161,8 @@ class Grow:
     claims: tuple[str, ...]
     size: str
     statefulset: str
+    told: Emit
+    """Only when the claims were taken."""
 
 
 @dataclass(frozen=True, slots=True)

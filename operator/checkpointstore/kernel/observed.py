@@ -129,6 +129,8 @@ class Findings:
     reason: str = ""
     """One word for why something cannot be told, "" where all can."""
     message: str = ""
+    looked: bool = False
+    """Whether what follows was told since the operator began."""
     days: float | None = None
     """Until a volume is full; None where nobody can tell."""
     memory: int | None = None

@@ -62,7 +62,7 @@ class Autogrow(Fragment):
     """Volumes grow by themselves: by half whenever less than a quarter of one is free."""
 
     limit: Quantity
-    """The size they never grow beyond."""
+    """The size they never grow beyond by themselves."""
 
 
 class Storage(Fragment):

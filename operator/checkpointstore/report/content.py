@@ -37,9 +37,10 @@ PATRONI = {
     "history.txt": ("history",),
     "configuration.txt": ("show-config",),
 }
-# A report only looks, and never stands in anybody's way.
+# A report only looks, never stands in anybody's way, and runs no function that an application has made in public.
 SESSION = (
-    "-c pg_stat_statements.track=none -c default_transaction_read_only=on -c statement_timeout=10s -c lock_timeout=1s"
+    "-c pg_stat_statements.track=none -c default_transaction_read_only=on -c statement_timeout=10s -c lock_timeout=1s "
+    "-c search_path=pg_catalog,pg_temp"
 )
 EXPORTER = "pgbouncer_"
 

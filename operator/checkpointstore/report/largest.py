@@ -7,8 +7,10 @@ from ..adapters import kube
 from ..kernel.errors import Refused
 from .content import psql
 
-# Sizes of all threads' newest checkpoints are read, but no value.
-SESSION = "-c default_transaction_read_only=on -c statement_timeout=25s -c lock_timeout=1s"
+# Sizes of all threads' newest checkpoints are read, but no value. No function runs that an application made in public.
+SESSION = (
+    "-c default_transaction_read_only=on -c statement_timeout=25s -c lock_timeout=1s -c search_path=pg_catalog,pg_temp"
+)
 
 
 def run(store: str, namespace: str | None, count: int) -> str:

@@ -139,11 +139,12 @@ async def _step(kube: Kube, store: Store, action: Action, taken: set[Ref]) -> No
             await kube.merge("CheckpointStore", store.namespace, store.name, gone)
         case Mark(finalizer, present):
             await mark(kube, store.body, finalizer, present)
-        case Grow(claims, size, statefulset):
+        case Grow(claims, size, statefulset, told):
             grown = {"spec": {"resources": {"requests": {"storage": size}}}}
             for claim in claims:
                 await kube.merge("PersistentVolumeClaim", store.namespace, claim, grown)
             await kube.delete("StatefulSet", store.namespace, statefulset, orphan=True)
+            await emit(kube, store.body, told.type, told.reason, told.message)
         case Emit(type_, reason, message):
             await emit(kube, store.body, type_, reason, message)
 

@@ -83,6 +83,12 @@ FIGURES = (
     Figure("pooler_ready_instances", "pooler.readyInstances", float, "Pooler pods that are ready"),
     Figure("pooler_desired_instances", "pooler.desiredInstances", float, "Pooler pods that the load asks for"),
     Figure("pooler_pool_size", "pooler.poolSize", float, "Server connections that each pooler pod may have"),
+    Figure(
+        "retention_last_success_timestamp_seconds",
+        "retention.lastSuccessful",
+        _moment,
+        "When a retention run last ended well",
+    ),
     Figure("storage_days_left", "monitoring.storageDaysLeft", float, "Days until a volume is full, at the last pace"),
     Figure(
         "recommended_memory_bytes",

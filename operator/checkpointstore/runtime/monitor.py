@@ -23,7 +23,7 @@ from .log import STORE
 from .rounds import rounds
 
 PERIOD = 30.0
-RARELY = 600.0
+SOON, RARELY = 60.0, 600.0
 """Seconds from one look at the last day to the next: a status tells of it no more often."""
 _log = logging.getLogger(__name__)
 
@@ -93,8 +93,8 @@ class Monitor:
             found = await prometheus.samples(access, query)
             series[name] = found[0].points if len(found) == 1 else ()
         known = self._long.get(who)
-        # A new store has nothing to tell at first, and not for long.
-        if known is None or known.day.read_share is None or time.monotonic() - known.at > RARELY:
+        # A new store has nothing to tell at first.
+        if known is None or time.monotonic() - known.at > (SOON if known.day.read_share is None else RARELY):
             known = self._long[who] = await _long(access, order.whose)
         return Told(series, known.days, known.day)
 

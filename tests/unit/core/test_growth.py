@@ -1,9 +1,11 @@
 """Volumes that grow by themselves: in time, one after another, never beyond the limit, and told where they cannot."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from checkpointstore.kernel.errors import Refused
 from checkpointstore.kernel.observed import Volume
 from tests.contract.disk import GIB
 from tests.contract.world import NAMESPACE, World
@@ -85,6 +87,40 @@ def test_a_statefulset_that_is_lost_is_made_with_the_size_that_volumes_have(worl
     filled(world, 15, 9)
     world.delete("StatefulSet", "agents").settle()
     assert sizes(world) == ["15Gi"] * 3
+
+
+def test_it_never_follows_others_beyond_the_limit(world: World) -> None:
+    """A claim that somebody has made larger by hand."""
+    world.edit("PersistentVolumeClaim", CLAIMS[0], {"spec": {"resources": {"requests": {"storage": "50Gi"}}}})
+    world.settle()
+    assert sizes(world)[1:] == ["20Gi"] * 2
+
+
+def test_what_has_grown_is_so_without_it_too(world: World) -> None:
+    filled(world, 10, 1)
+    world.settle()
+    filled(world, 15, 9)
+    world.change(postgres={"storage": {"autogrow": None}}).settle()
+    world.delete("StatefulSet", "agents").settle()
+    assert sizes(world) == ["15Gi"] * 3, "the next instance holds what is there"
+
+
+def test_a_growth_that_is_refused_is_told_and_nothing_is_said_to_grow(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patch = world.server.patch
+
+    def refusing(kind: str, namespace: str, name: str, change: Any, *rest: Any, **more: Any) -> Any:
+        if kind == "PersistentVolumeClaim" and "resources" in change.get("spec", {}):
+            raise Refused("Forbidden", "only dynamically provisioned pvc can be resized")
+        return patch(kind, namespace, name, change, *rest, **more)
+
+    monkeypatch.setattr(world.server, "patch", refusing)
+    filled(world, 10, 1)
+    world.look()
+    assert world.states["Stalled"] == ("True", "Forbidden")
+    assert world.states["Ready"] == ("True", "Serving")
+    assert [event for event in world.server.all("Event", None) if event["reason"] == "VolumesGrow"] == []
 
 
 def test_what_the_spec_asks_for_counts_as_before(world: World) -> None:

@@ -83,8 +83,10 @@ def test_at_a_constant_crossing_it_does_not_flap(values: list[float], window: in
 def test_a_time_is_covered_by_most_of_its_readings_and_a_fresh_one() -> None:
     assert covered(points(*[1.0] * 32), 600, 15, NOW)
     assert not covered(points(*[1.0] * 31), 600, 15, NOW)
-    assert covered(points(*[1.0] * 40, age=120), 600, 15, NOW)
-    assert not covered(points(*[1.0] * 40, age=121), 600, 15, NOW)
+    assert covered(points(*[1.0] * 40, age=135), 600, 15, NOW)
+    assert not covered(points(*[1.0] * 40, age=136), 600, 15, NOW)
+    # Prometheus puts readings at whole steps, so the newest may be as old as one.
+    assert covered(points(*[1.0] * 40, step=2160, age=2159), 86400, 2160, NOW)
     assert not covered((), 600, 15, NOW)
 
 
@@ -115,7 +117,7 @@ def test_a_threshold_that_the_spec_has_no_more_is_not_exceeded() -> None:
     fewer = replace(WATCH, thresholds=Thresholds(writes_per_second=100))
     assert find(fewer, Gap("PrometheusUnreachable", "away"), before, NOW).exceeded == {"writesPerSecond"}
     none = replace(WATCH, thresholds=None)
-    assert find(none, Told({}, None, Day()), before, NOW) == Findings(connections=128)
+    assert find(none, Told({}, None, Day()), before, NOW) == Findings(looked=True, connections=128)
     assert none.series() == {}
 
 
@@ -156,6 +158,7 @@ def test_readings_are_no_closer_than_scrapes_and_never_too_many() -> None:
         (Day(database=200.0 * MIB, read_share=0.02, read_seconds=0.001), 1024),  # it fits: read once after a start
         (Day(database=400.0 * MIB, read_share=0.005, read_seconds=0.001), 1024),
         (Day(database=60.0 * MIB, read_share=0.0), 512),
+        (Day(database=float("nan"), read_share=float("nan")), 1024),
         (Day(database=70.0 * MIB, read_share=0.0), 1024),
         (Day(database=60.0 * MIB, read_share=0.002), 1024),
     ],
@@ -168,6 +171,7 @@ def test_memory_is_never_less_than_the_least_nor_than_connections_need() -> None
     idle = Day(database=1.0, read_share=0.0)
     assert memory(Server(512, 60, False), idle) == 512
     assert memory(Server(700, 60, False), idle) == 512
+    assert memory(Server(256, 60, False), idle) == 256
     assert memory(Server(1024, 128, True), Day(database=100.0 * MIB, read_share=0.0)) == 200 * 8
 
 
@@ -200,12 +204,12 @@ def condition(plan: reconcile.Plan) -> tuple[str, str, str] | None:
 
 def test_it_is_told_as_a_condition_a_status_and_an_event(world: World) -> None:
     assert condition(planned(world, None)) == ("Unknown", "Pending", "Nothing has been looked at yet")
-    calm = planned(world, Findings(days=41.7, memory=2048, connections=128))
+    calm = planned(world, Findings(looked=True, days=41.7, memory=2048, connections=128))
     assert condition(calm) == ("False", "WithinThresholds", "No threshold is exceeded")
     assert calm.status["monitoring"] == {
         "exceeded": [],
         "storageDaysLeft": 42,
-        "recommended": {"memory": "2.0Gi", "connections": 128},
+        "recommended": {"memory": "2048Mi", "connections": 128},
     }
     assert not calm.actions
     both = planned(world, Findings(exceeded=frozenset({"writesPerSecond", "storageDaysLeft"})))
@@ -236,13 +240,26 @@ def test_a_threshold_that_is_exceeded_stands_though_prometheus_is_away(world: Wo
     exceeded = condition(planned(world, replace(away, exceeded=frozenset({"writesPerSecond"}))))
     assert exceeded is not None
     assert exceeded[:2] == ("True", "TooManyWrites")
+    assert exceeded[2].endswith("So it was when it could last be told: away")
+
+
+def test_an_operator_that_has_just_begun_goes_on_with_what_was_told(world: World) -> None:
+    known = {"status": {"monitoring": {"exceeded": ["writesPerSecond", "p99"], "storageDaysLeft": 9}}}
+    world.server.patch("CheckpointStore", NAMESPACE, "agents", known, subresource="status")
+    begun = planned(world, None)
+    assert condition(begun) == ("True", "TooManyWrites", "For 10m, more than 100 rows a second were written")
+    assert not begun.actions
+    assert begun.monitors
+    assert begun.monitors.exceeded == {"writesPerSecond"}, "the spec has the other no more"
+    away = planned(world, Findings(exceeded=frozenset({"writesPerSecond"}), reason="PrometheusUnreachable"))
+    assert away.status["monitoring"] == {"exceeded": ["writesPerSecond"]}, "the rest stays as it was"
 
 
 @pytest.mark.parametrize(
     ("days", "shown"), [(None, None), (3650.0, None), (1234.0, 1200), (99.6, 100), (0.4, 0), (9.7, 9)]
 )
 def test_days_have_two_digits(world: World, days: float | None, shown: int | None) -> None:
-    assert planned(world, Findings(days=days)).status["monitoring"]["storageDaysLeft"] == shown
+    assert planned(world, Findings(looked=True, days=days)).status["monitoring"]["storageDaysLeft"] == shown
 
 
 def test_without_thresholds_only_recommendations_are_told(world: World) -> None:
@@ -265,6 +282,19 @@ def test_without_a_prometheus_it_says_so_and_looks_at_nothing() -> None:
         )
         assert plan.monitors is None
         assert "monitoring" not in plan.status
+
+
+def test_days_count_to_what_volumes_may_grow_to() -> None:
+    with World() as world:
+        storage = {"size": "10Gi", "autogrow": {"limit": "30Gi"}}
+        world.expand().make({**SPEC, "postgres": {"storage": storage}}).settle()
+        watched = planned(world, None).monitors
+        assert watched
+        assert watched.whose.room == 20 * 1024 * MIB
+        world.change(postgres={"storage": {"autogrow": None}}).settle()
+        watched = planned(world, None).monitors
+        assert watched
+        assert watched.whose.room == 0
 
 
 def test_nobody_looks_after_what_does_not_run(world: World) -> None:

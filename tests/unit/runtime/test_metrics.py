@@ -32,6 +32,7 @@ FULL: dict[str, Any] = {
         "verification": {"duration": "9s"},
     },
     "recovery": {"duration": "0s"},
+    "retention": {"lastSuccessful": "1970-01-01T00:00:10Z"},
     "monitoring": {"storageDaysLeft": 0, "recommended": {"memory": "2.0Gi", "connections": 200}},
 }
 
@@ -61,6 +62,7 @@ def test_a_status_that_says_all_gives_every_number() -> None:
         f"backup_database_bytes{LABELS} 8.0",
         f"backup_verification_duration_seconds{LABELS} 9.0",
         f"recovery_duration_seconds{LABELS} 0.0",
+        f"retention_last_success_timestamp_seconds{LABELS} 10.0",
         f"storage_days_left{LABELS} 0.0",
         f"recommended_memory_bytes{LABELS} 2.147483648e+09",
         f"recommended_connections{LABELS} 200.0",
@@ -123,7 +125,12 @@ def test_a_store_with_backups_is_told_until_it_is_gone(told: Stores) -> None:
     async def story(served: Served) -> None:
         kept = {row.split("{")[0] for row in numbers(told)}
         absent = {"backup_last_failure_timestamp_seconds", "recovery_duration_seconds"}
-        absent |= {"storage_days_left", "recommended_memory_bytes", "recommended_connections"}
+        absent |= {
+            "retention_last_success_timestamp_seconds",
+            "storage_days_left",
+            "recommended_memory_bytes",
+            "recommended_connections",
+        }
         assert kept == {figure.name for figure in FIGURES} - absent
         served.world.delete("CheckpointStore", "agents")
         await served.until(lambda: served.actors.idle, 5)

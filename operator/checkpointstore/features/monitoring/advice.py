@@ -58,7 +58,7 @@ def memory(server: Server, day: Day) -> int | None:
     if day.read_share > OFTEN and slow and database > buffers:
         wanted = 2 * server.memory
     elif day.read_share < RARELY and database < buffers / 4:
-        wanted = max(LEAST_MEMORY, server.memory // 2)
+        wanted = min(server.memory, max(LEAST_MEMORY, server.memory // 2))
     # A server that has more connections than the usual has them by a person's wish.
     if (many := connections(server, day)) > server.connections:
         wanted = max(wanted, many * OF_A_CONNECTION)

@@ -1,7 +1,7 @@
 """`find()`: from what Prometheus said of a store to what is told of it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...kernel.observed import Findings
 from ...kernel.prometheus import Gap, PrometheusServer
@@ -18,6 +18,18 @@ MISSING = "SamplesMissing"
 READINGS, CLOSEST = 40, 15.0
 
 
+def limits(wanted: Thresholds | None) -> tuple[Threshold, ...]:
+    """Those that the spec sets."""
+    if wanted is None:
+        return ()
+    given = (
+        (WRITES, wanted.writes_per_second, Side.ABOVE),
+        (P99, wanted.slow, Side.ABOVE),
+        (DAYS, wanted.storage_days_left, Side.BELOW),
+    )
+    return tuple(Threshold(name, limit, side) for name, limit, side in given if limit is not None)
+
+
 @dataclass(frozen=True, slots=True)
 class Watch:
     """A store to be looked after."""
@@ -28,17 +40,6 @@ class Watch:
     exceeded: frozenset[str]
     """What the status says of it, for who has just begun to look."""
     server: Server
-
-    def limits(self) -> tuple[Threshold, ...]:
-        wanted = self.thresholds
-        if wanted is None:
-            return ()
-        given = (
-            (WRITES, wanted.writes_per_second, Side.ABOVE),
-            (P99, wanted.slow, Side.ABOVE),
-            (DAYS, wanted.storage_days_left, Side.BELOW),
-        )
-        return tuple(Threshold(name, limit, side) for name, limit, side in given if limit is not None)
 
     @property
     def step(self) -> float:
@@ -51,7 +52,10 @@ class Watch:
             return {}
         asked = {WRITES: question.writes, P99: question.p99, DAYS: question.days_left}
         seconds = self.thresholds.sustained
-        return {item.name: question.over(asked[item.name](self.whose), seconds, self.step) for item in self.limits()}
+        return {
+            item.name: question.over(asked[item.name](self.whose), seconds, self.step)
+            for item in limits(self.thresholds)
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,20 +71,21 @@ class Told:
 def find(watch: Watch, told: Told | Gap, before: Findings | None, now: float) -> Findings:
     """What is to be told; `now` in seconds since 1970. What cannot be told stays as it was."""
     exceeded = before.exceeded if before else watch.exceeded
-    exceeded &= {item.name for item in watch.limits()}
+    exceeded &= {item.name for item in limits(watch.thresholds)}
     if isinstance(told, Gap):
         kept = before or Findings()
-        return Findings(exceeded, told.reason, told.message, kept.days, kept.memory, kept.connections)
-    missing = [item.name for item in watch.limits() if not _covers(watch, told.series[item.name], now)]
+        return replace(kept, exceeded=exceeded, reason=told.reason, message=told.message)
+    missing = [item.name for item in limits(watch.thresholds) if not _covers(watch, told.series[item.name], now)]
     judged = frozenset(
         item.name
-        for item in watch.limits()
+        for item in limits(watch.thresholds)
         if (item.name in exceeded if item.name in missing else _judged(item, told.series[item.name], exceeded))
     )
     return Findings(
         exceeded=judged,
         reason=MISSING if missing else "",
         message=_unknown(missing, watch) if missing else "",
+        looked=True,
         days=told.days,
         memory=advice.memory(watch.server, told.day),
         connections=advice.connections(watch.server, told.day),

@@ -26,6 +26,8 @@ class Whose:
     pods: str
     """A regular expression for their names."""
     mountpoint: str
+    room: int = 0
+    """Bytes that each volume may still grow by itself."""
 
     def where(self, more: str = "") -> str:
         return f'{{namespace="{self.namespace}",pod=~"{self.pods}"{more}}}'
@@ -51,7 +53,8 @@ def p99(whose: Whose) -> str:
     )
     variance = f"clamp(ln({squares} * {calls} / {seconds} ^ 2), 0, {_WIDEST:.4f})"
     estimated = f"{seconds} / {calls} * exp({_NORMAL_P99} * sqrt({variance}) - {variance} / 2)"
-    return f"max(({estimated}) and ({calls} > 0)) or max(pg_up{whose.where()}) * 0"
+    never = f"max(pg_up{whose.where()}) * 0 unless on () count(checkpointstore_statement_calls_total{where})"
+    return f"max(({estimated}) and ({calls} > 0)) or max({calls}) == 0 or ({never})"
 
 
 def days_left(whose: Whose) -> str:
@@ -63,7 +66,7 @@ def days_left(whose: Whose) -> str:
         f"(deriv({used}[{time}:{STEP}]) and count_over_time({used}[{time}:{STEP}]) >= {HISTORY})" for time in TRENDS
     )
     pace = f'max by (pod) ({week} or label_replace({day}, "trend", "day", "", ""))'
-    return f"clamp_max(min({free} / clamp_min({pace}, 1e-9)) / {_DAY}, {MOST_DAYS})"
+    return f"clamp_max(min(({free} + {whose.room}) / clamp_min({pace}, 1e-9)) / {_DAY}, {MOST_DAYS})"
 
 
 def database(whose: Whose) -> str:

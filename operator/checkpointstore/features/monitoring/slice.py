@@ -9,13 +9,10 @@ from ...kernel.condition import THRESHOLDS_EXCEEDED, Condition, Status
 from ...kernel.contribution import Contribution
 from ...kernel.observed import Findings
 from ...kernel.prometheus import PrometheusServer
-from ...kernel.values import bytes_text
 from .advice import Server
-from .finding import DAYS, P99, WRITES, Watch
+from .finding import DAYS, P99, WRITES, Watch, limits
 from .question import MOST_DAYS, Whose
 from .spec import Monitoring, Thresholds
-
-_MIB = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +32,16 @@ def contribute(
     previous: Mapping[str, Any],
 ) -> tuple[Contribution, Watch | None]:
     """The contribution, and what is to be looked after; `previous` is the monitoring's last status."""
-    limits, known = spec.thresholds, frozenset(previous.get("exceeded", ()))
-    watch = Watch(whose, prometheus, limits, known, server) if prometheus else None
+    wanted = spec.thresholds
+    named = frozenset(item.name for item in limits(wanted))
+    known = frozenset(previous.get("exceeded", ())) & named
+    # An operator that has just begun goes on with what another one has told.
+    exceeded = findings.exceeded & named if findings else known
+    watch = Watch(whose, prometheus, wanted, known, server) if prometheus else None
     return Contribution(
-        actions=_news(limits, findings, known) if limits and findings else (),
-        conditions=(_told(limits, findings, prometheus),) if limits else (),
-        status=_status(limits, findings) if prometheus else without(previous),
+        actions=_news(wanted, exceeded, known) if wanted and prometheus else (),
+        conditions=(_told(wanted, exceeded, findings, prometheus),) if wanted else (),
+        status=_status(exceeded if wanted else None, findings) if prometheus else without(previous),
     ), watch
 
 
@@ -49,60 +50,60 @@ def without(previous: Mapping[str, Any]) -> dict[str, Any]:
     return {"monitoring": None} if previous else {}
 
 
-def _told(limits: Thresholds, findings: Findings | None, prometheus: PrometheusServer | None) -> Condition:
+def _told(
+    wanted: Thresholds, exceeded: frozenset[str], findings: Findings | None, prometheus: PrometheusServer | None
+) -> Condition:
     if prometheus is None:
         message = "No Prometheus is known: set spec.pooler.autoscaling.prometheus.url, or the operator's prometheus.url"
         return Condition(THRESHOLDS_EXCEEDED, Status.UNKNOWN, "PrometheusMissing", message)
+    if exceeded:
+        first = next(said for name, said in _says(wanted).items() if name in exceeded)
+        since = f". So it was when it could last be told: {findings.message}" if findings and findings.reason else ""
+        return Condition(THRESHOLDS_EXCEEDED, Status.TRUE, first.reason, _text(wanted, exceeded) + since)
     if findings is None:
         return Condition(THRESHOLDS_EXCEEDED, Status.UNKNOWN, "Pending", "Nothing has been looked at yet")
-    if findings.exceeded:
-        first = next(said for name, said in _says(limits).items() if name in findings.exceeded)
-        return Condition(THRESHOLDS_EXCEEDED, Status.TRUE, first.reason, _text(limits, findings.exceeded))
     if findings.reason:
         return Condition(THRESHOLDS_EXCEEDED, Status.UNKNOWN, findings.reason, findings.message)
     return Condition(THRESHOLDS_EXCEEDED, Status.FALSE, "WithinThresholds", "No threshold is exceeded")
 
 
-def _says(limits: Thresholds) -> dict[str, Excess]:
+def _says(wanted: Thresholds) -> dict[str, Excess]:
     """The most urgent first; without figures of the moment, which would make another message each time."""
-    time = limits.sustained_for
+    time = wanted.sustained_for
     return {
         DAYS: Excess(
             "StorageRunsOut",
-            f"at the pace of the last days a volume is full in less than {limits.storage_days_left} days",
+            f"at the pace of the last days a volume is full in less than {wanted.storage_days_left} days",
         ),
-        P99: Excess("TooSlow", f"for {time}, the 99th percentile of put, put_writes or get was above {limits.p99}"),
-        WRITES: Excess("TooManyWrites", f"for {time}, more than {limits.writes_per_second} rows a second were written"),
+        P99: Excess("TooSlow", f"for {time}, the 99th percentile of put, put_writes or get was above {wanted.p99}"),
+        WRITES: Excess("TooManyWrites", f"for {time}, more than {wanted.writes_per_second} rows a second were written"),
     }
 
 
-def _text(limits: Thresholds, exceeded: frozenset[str]) -> str:
-    text = "; ".join(said.text for name, said in _says(limits).items() if name in exceeded)
+def _text(wanted: Thresholds, exceeded: frozenset[str]) -> str:
+    text = "; ".join(said.text for name, said in _says(wanted).items() if name in exceeded)
     return text[0].upper() + text[1:]
 
 
-def _news(limits: Thresholds, findings: Findings, known: frozenset[str]) -> tuple[Emit, ...]:
+def _news(wanted: Thresholds, exceeded: frozenset[str], known: frozenset[str]) -> tuple[Emit, ...]:
     """What has come and what has gone is an event each."""
-    came, went = findings.exceeded - known, known - findings.exceeded
-    told = [Emit("Warning", "ThresholdExceeded", _text(limits, came))] if came else []
+    came, went = exceeded - known, known - exceeded
+    told = [Emit("Warning", "ThresholdExceeded", _text(wanted, came))] if came else []
     if went:
         told.append(Emit("Normal", "ThresholdKept", f"Within its threshold again: {', '.join(sorted(went))}"))
     return tuple(told)
 
 
-def _status(limits: Thresholds | None, findings: Findings | None) -> dict[str, Any]:
+def _status(exceeded: frozenset[str] | None, findings: Findings | None) -> dict[str, Any]:
     """What has not been looked at yet stays as it was."""
-    if findings is None:
-        return {}
-    days = findings.days
-    told = {
-        "exceeded": sorted(findings.exceeded) if limits else None,
-        "storageDaysLeft": None if days is None or days >= MOST_DAYS else _two_digits(days),
-        "recommended": {
-            "memory": None if findings.memory is None else bytes_text(findings.memory * _MIB),
+    told: dict[str, Any] = {"exceeded": None if exceeded is None else sorted(exceeded)}
+    if findings is not None and findings.looked:
+        days = findings.days
+        told["storageDaysLeft"] = None if days is None or days >= MOST_DAYS else _two_digits(days)
+        told["recommended"] = {
+            "memory": None if findings.memory is None else f"{findings.memory}Mi",
             "connections": findings.connections,
-        },
-    }
+        }
     return {"monitoring": told}
 
 

@@ -29,7 +29,7 @@ class Threshold:
 
 def covered(points: Sequence[tuple[float, float]], seconds: float, step: float, now: float) -> bool:
     """Whether readings (seconds since 1970, value), one each `step`, tell of all the time that counts."""
-    return len(points) >= COVERED * seconds / step and now - points[-1][0] <= LATE
+    return len(points) >= COVERED * seconds / step and now - points[-1][0] <= LATE + step
 
 
 def judge(threshold: Threshold, values: Collection[float], before: bool) -> bool:

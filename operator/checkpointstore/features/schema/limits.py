@@ -24,9 +24,10 @@ class Limits(Fragment):
     """What is too large to be stored."""
 
     checkpoint_size: Quantity | None = Field(default=None)
-    """What the values of one checkpoint and its pending writes may be together, such as 64Mi or 10Ki. A saver that puts
-    more gets an error with thread, channel and size; from four fifths on PostgreSQL's log has a warning. What is
-    there already stays. No limit when absent."""
+    """What the values of one checkpoint and its pending writes may be together, such as 64Mi or 10Ki, give or take two
+    percent. A saver that puts more gets an error with thread, channel and size; from four fifths on there are
+    warnings in PostgreSQL's log. What is there already stays, and a thread that is beyond it goes on once its values
+    are smaller. No limit when absent."""
 
     @model_validator(mode="after")
     def _readable(self) -> "Limits":

@@ -115,7 +115,7 @@ SELECT t.relname, i.relname AS indexrelname, pg_relation_size(i.oid) AS bytes
         keep=300,
     ),
     "checkpointstore_statement": _told(
-        "statements",
+        "statement_times",
         {
             "queryid": ("LABEL", "As in pg_stat_statements"),
             "kind": ("LABEL", "put, put_writes, get, list, delete or other"),

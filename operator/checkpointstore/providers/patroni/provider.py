@@ -19,7 +19,7 @@ from .parameter import RESERVED_CONNECTIONS, SOCKET, max_connections
 from .place import CONFIG, PGDATA
 from .renewal import AGAIN, loaded, renew
 from .rolling import Step, roll, switchover
-from .sizing import shape
+from .sizing import made, shape
 
 
 def contribute(
@@ -108,6 +108,11 @@ def instances(spec: Postgres, env: Env, observed: Observed) -> Instances:
         socket=SOCKET,
         queue=archive.limit(env, observed),
     )
+
+
+def room(spec: Postgres, env: Env, observed: Observed) -> int:
+    """Bytes that each volume may still grow by itself."""
+    return growth.room(spec.storage, observed, made(env, observed))
 
 
 def _restart_in_force(env: Env, observed: Observed) -> str:

@@ -31,12 +31,18 @@ def shape(
 
 
 def _size(spec: Postgres, env: Env, observed: Observed, live: Manifest | None) -> tuple[str, tuple[Action, ...]]:
-    if live is None:
-        return growth.wanted(spec.storage, env, observed, ""), ()
-    have = str(live["spec"]["volumeClaimTemplates"][0]["spec"]["resources"]["requests"]["storage"])
+    have = made(env, observed)
     wanted = growth.wanted(spec.storage, env, observed, have)
+    if live is None:
+        return wanted, ()
     if quantity(have) >= quantity(wanted) or "deletionTimestamp" in live["metadata"]:
         return have, ()
     claims = tuple(claim["metadata"]["name"] for claim in observed.all("PersistentVolumeClaim"))
-    told = (Emit("Normal", "VolumesGrow", f"Volumes grow from {have} to {wanted}"),)
-    return have, (Grow(claims, wanted, env.names.postgres), *told)
+    told = Emit("Normal", "VolumesGrow", f"Volumes grow from {have} to {wanted}")
+    return have, (Grow(claims, wanted, env.names.postgres, told),)
+
+
+def made(env: Env, observed: Observed) -> str:
+    """The size that volumes were made with or grown to, "" while there is no StatefulSet."""
+    live = observed.get("StatefulSet", env.names.postgres)
+    return str(live["spec"]["volumeClaimTemplates"][0]["spec"]["resources"]["requests"]["storage"]) if live else ""

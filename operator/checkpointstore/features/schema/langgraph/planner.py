@@ -17,6 +17,7 @@ LIMIT = load(__package__, "95_limit.sql")
 LIMITED = "checkpointstore limit 1"
 """Raise the number with the functions' texts."""
 PARTS = 4096
+SQUATTED = "drop public.checkpointstore_limit() and public.checkpointstore_large(), which another role has made"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +96,10 @@ def _limit(most: int, catalog: Catalog) -> Iterator[Step]:
     if mark == catalog.ground.limit:
         return
     if not mark:
-        yield Step("lift the limit on checkpoints", LIMIT.sql("lift"), as_owner=True)
+        yield Step("lift the limit on checkpoints", LIMIT.sql("lift"), as_owner=True, needs=SQUATTED)
         return
     sql = LIMIT.sql("limit", limit=str(most), large=str(max(1, most // PARTS)), mark=mark)
-    yield Step(f"limit checkpoints to {most} bytes", sql, as_owner=True)
+    yield Step(f"limit checkpoints to {most} bytes", sql, as_owner=True, needs=SQUATTED)
 
 
 def _migrate(catalog: Catalog, migration: Migration) -> Iterator[Step]:
