@@ -69,6 +69,9 @@ def parameters(memory: int, storage: int, wanted: Mapping[str, str]) -> dict[str
         "jit": "off",
         "track_io_timing": "on",
         "log_lock_waits": "on",
+        # Who it was, which may be a trace, and never what a checkpoint holds.
+        "log_line_prefix": "%m [%p] %q%a ",
+        "log_parameter_max_length": "0",
         "tcp_keepalives_idle": "10",
         "tcp_keepalives_interval": "5",
         "tcp_keepalives_count": "3",
