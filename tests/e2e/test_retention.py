@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from demo.agentjob import Agent, Line
-from demo.kubectl import Kubectl, wait_for
+from demo.kubectl import CommandFailed, Kubectl, wait_for
 from tests.e2e.figure import Figures
 from tests.e2e.subject import Subject
 
@@ -24,7 +26,7 @@ def test_history_goes_and_conversations_go_on(
     figures: Figures,
     say: Callable[[str], None],
 ) -> None:
-    make_store(NAME, {})
+    make_store(NAME, {"limits": {"checkpointSize": "1Mi"}})
     brief = Subject(kubectl, namespace, NAME)
     result, agent = run_agent("conversation.py", NAME, MESSAGES="8")
     assert result["ok"], agent.tail()
@@ -50,6 +52,21 @@ def test_history_goes_and_conversations_go_on(
     assert known["lastSuccessful"]
     result, agent = run_agent("conversation.py", NAME, MESSAGES="10")
     assert result["ok"], agent.tail()
+
+
+def test_a_checkpoint_that_is_too_large_is_refused(kubectl: Kubectl, namespace: str) -> None:
+    """In the PostgreSQL of the image, as the application; savers' own errors are in tests/integration."""
+    large = (
+        "set role app; begin; "
+        "insert into checkpoint_blobs "
+        "values ('t', '', 'words', '1', 'bytes', convert_to(repeat('x', 1100000), 'utf8')); "
+        "insert into checkpoints (thread_id, checkpoint_id, checkpoint) "
+        "values ('t', '1', '{\"channel_versions\": {\"words\": \"1\"}}'); commit"
+    )
+    with pytest.raises(
+        CommandFailed, match='checkpoint of thread "t" would have 1074 kB, more than the limit of 1024 kB'
+    ):
+        Subject(kubectl, namespace, NAME).psql(large)
 
 
 def chosen(namespace: str) -> tuple[str, ...]:
