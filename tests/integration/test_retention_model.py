@@ -67,7 +67,7 @@ def _points(draw: st.DrawFn, thread: str, name: str, identifier: str, ids: list[
 
 
 def stores() -> st.SearchStrategy[list[Point]]:
-    return st.tuples(threads("a"), threads("b"), threads("c")).map(lambda parts: [p for part in parts for p in part])
+    return st.tuples(threads(""), threads("a"), threads("b")).map(lambda parts: [p for part in parts for p in part])
 
 
 @st.composite

@@ -8,9 +8,12 @@ Why nothing is lost that a saver writes meanwhile:
   read an old one just before that went, to fork from it. So blobs do not go with their checkpoints: they are noted,
   and those go that no checkpoint refers to when the last has been gone for a while that did.
 - Rows that stay are never changed, not even the id of a parent that is gone.
+
+The application may make tables beside these, and the session could climb back to its login, often a superuser's. So it
+reads and writes no table that would run somebody else's code.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,7 +25,7 @@ from psycopg import sql
 from ..features.retention.identifier import TIMED
 from ..features.retention.request import Removed
 from ..features.schema.script import load
-from ..kernel.errors import StoreError
+from ..kernel.errors import Refused, StoreError
 from .postgres import Connection, meaning
 
 QUERIES = load(__package__, "retention.sql")
@@ -30,6 +33,10 @@ CALLS = 200
 """So many calls of subgraphs are removed together."""
 LOCK = int.from_bytes(b"retain")
 """The advisory lock that one retention Job a database holds."""
+OWN = ("checkpointstore_retention_blobs", "checkpointstore_retention_cursor")
+# A trigger that is made meanwhile does not run in a superuser's session. Nor would foreign keys be looked at, so that
+# tables with one are refused too.
+SUPERUSER = "SET session_replication_role = replica"
 SETTINGS = """
 SET search_path = pg_catalog, pg_temp; SET default_transaction_isolation = 'read committed';
 SET lock_timeout = '1s'; SET statement_timeout = '60s';
@@ -84,7 +91,7 @@ class Cut:
 
 
 class Busy(StoreError):
-    """A thread that cannot be pruned now: its rows are held, too many for a statement's time, or cannot be read."""
+    """A thread that cannot be pruned now: the server refused a statement, and is there."""
 
 
 class Tables:
@@ -92,10 +99,11 @@ class Tables:
 
     def __init__(self, connection: Connection, owner: str, group: str, dry: bool) -> None:
         self._connection, self._group, self._dry = connection, group, dry
-        self._owner = sql.Identifier(owner)
         # By index all plans are alike, and planning took six times as long as doing.
         connection.prepare_threshold = 2
-        self._do(sql.SQL(SETTINGS).format("on" if dry else "off", self._owner))
+        if connection.info.parameter_status("is_superuser") == "on":
+            self._do(SUPERUSER)
+        self._do(sql.SQL(SETTINGS).format("on" if dry else "off", sql.Identifier(owner)))
 
     def lock(self) -> bool:
         """Try only; it is held until the session ends."""
@@ -103,6 +111,10 @@ class Tables:
 
     def prepare(self) -> bool:
         """Whether there are checkpoint tables; beside them stand two small ones, of what the next run goes on with."""
+        strange = self._all(QUERIES.sql("strange"), names=[*SIZES, *OWN])
+        if strange:
+            found = "; ".join(f"public.{row['name']} {row['what']}" for row in strange)
+            raise Refused("InsufficientPrivilege", f"{found}: somebody else's code might run as the Job; drop that")
         there = self._one(QUERIES.sql("there"))
         if there["tables"] and not there["own"] and not self._dry:
             self._do(QUERIES.sql("table", group=self._group))
@@ -115,25 +127,24 @@ class Tables:
 
     def lag(self) -> int:
         """How many bytes the slowest standby is behind; 0 where this login may not see it."""
-        self._do("RESET ROLE")
-        row = self._one(QUERIES.sql("lag"))
-        self._do(sql.SQL("SET ROLE {}").format(self._owner))
-        return int(row["bytes"])
+        with self._translated(), self._connection.transaction():
+            self._do("SET LOCAL ROLE NONE")
+            return int(self._one(QUERIES.sql("lag"))["bytes"])
 
-    def cursor(self) -> str:
+    def cursor(self) -> str | None:
         """Where the last run ended before it was through."""
         rows = [] if self._dry else self._all(QUERIES.sql("cursor"))
-        return str(rows[0]["thread_id"]) if rows else ""
+        return str(rows[0]["thread_id"]) if rows else None
 
-    def reach(self, thread: str) -> None:
-        """Remember that the threads up to this one were looked at; "" is all of them."""
+    def reach(self, thread: str | None) -> None:
+        """Remember that the threads up to this one were looked at; None is all of them."""
         if not self._dry:
-            with _translated(), self._connection.transaction():
+            with self._translated(), self._connection.transaction():
                 self._do("DELETE FROM public.checkpointstore_retention_cursor")
-                if thread:
+                if thread is not None:
                     self._do(QUERIES.sql("reach"), thread=thread)
 
-    def looks(self, after: str, most: int, last: int, young: str | None, fresh: str | None) -> list[Look]:
+    def looks(self, after: str | None, most: int, last: int, young: str | None, fresh: str | None) -> list[Look]:
         """The next threads. The policy: a number, and the lowest ids that are too young to go, alone or as a thread."""
         values = {"after": after, "most": most, "last": last, "young": young, "fresh": fresh}
         return [Look(**row) for row in self._all(QUERIES.sql("looks"), **values)]
@@ -169,7 +180,9 @@ class Tables:
         WITH old AS MATERIALIZED ({QUERIES.sql("old")}), {self._both(_OLD, _OLD)} {self._noted("note_all")}
         SELECT (SELECT old FROM old) AS old, {QUERIES.sql("count")}"""
         removed: Removed | None = None
-        with _translated(), self._connection.transaction() as transaction:
+        with self._translated(), self._connection.transaction() as transaction:
+            # It goes whole or not at all. The Job has half an hour.
+            self._do("SET LOCAL statement_timeout = '15min'")
             row = self._one(query, thread=thread, fresh=fresh, timed=TIMED)
             removed = Removed(**row, threads=1) if row.pop("old") else None
             if removed and not self._dry and self._one(QUERIES.sql("written"), thread=thread)["written"]:
@@ -178,9 +191,10 @@ class Tables:
                 raise psycopg.Rollback(transaction)
         return removed
 
-    def due(self, grace: float) -> list[str]:
-        """Threads with blobs whose checkpoints went so long ago that no run goes on from one."""
-        rows = [] if self._dry else self._all(QUERIES.sql("due"), grace=timedelta(seconds=grace))
+    def due(self, grace: float, busy: Collection[str]) -> list[str]:
+        """Threads with blobs whose checkpoints went so long ago that no run goes on from one, but for busy ones."""
+        values = {"grace": timedelta(seconds=grace), "busy": list(busy)}
+        rows = [] if self._dry else self._all(QUERIES.sql("due"), **values)
         return [str(row["thread_id"]) for row in rows]
 
     def sweep(self, thread: str, grace: float, most: int) -> tuple[Removed, bool]:
@@ -219,30 +233,21 @@ class Tables:
         return "" if self._dry else f", note AS ({QUERIES.sql(name)})"
 
     def _do(self, query: str | sql.Composed, **values: Any) -> None:
-        with _translated():
+        with self._translated():
             self._connection.execute(query, values or None)
 
     def _one(self, query: str, **values: Any) -> dict[str, Any]:
         return self._all(query, **values)[0]
 
     def _all(self, query: str, **values: Any) -> list[dict[str, Any]]:
-        with _translated():
+        with self._translated():
             return self._connection.execute(query, values or None).fetchall()
 
-
-_BUSY = (
-    psycopg.errors.LockNotAvailable,
-    psycopg.errors.QueryCanceled,
-    psycopg.errors.DeadlockDetected,
-    psycopg.errors.DataError,
-)
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except _BUSY as error:
-        raise Busy(str(error.diag.message_primary)) from None
-    except psycopg.Error as error:
-        raise meaning(error) from None
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except psycopg.Error as error:
+            found = meaning(error)
+            lost = self._connection.closed or error.diag.severity_nonlocalized in ("FATAL", "PANIC")
+            raise found if lost or isinstance(found, Refused) else Busy(found.message) from None

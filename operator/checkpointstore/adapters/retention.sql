@@ -3,6 +3,30 @@ SELECT to_regclass('public.checkpoints') IS NOT NULL AND to_regclass('public.che
        AND to_regclass('public.checkpoint_writes') IS NOT NULL AS tables,
        to_regclass('public.checkpointstore_retention_cursor') IS NOT NULL AS own
 
+-- Tables that are not what the owner role made, or that run code of another than it, this login or a superuser: one of the name may
+-- have been there before, and one that was taken over brings its triggers along.
+-- name: strange
+WITH told AS (
+  SELECT c.relname AS name, CASE
+         WHEN c.relkind <> 'r' OR pg_get_userbyid(c.relowner) <> current_user THEN 'is not a plain table of ' || current_user
+         WHEN EXISTS (SELECT FROM pg_rewrite WHERE ev_class = c.oid) THEN 'has a rule'
+         WHEN EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid) THEN 'has a table that inherits from it'
+         WHEN c.relforcerowsecurity THEN 'has row security that is forced on its owner'
+         WHEN EXISTS (SELECT FROM pg_trigger AS t JOIN pg_proc AS p ON p.oid = t.tgfoid JOIN pg_roles AS r ON r.oid = p.proowner
+                       WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND NOT r.rolsuper
+                         AND r.rolname NOT IN (current_user, session_user)) THEN 'has a trigger of somebody else''s function'
+         -- What an index is on is looked at whenever a statement is planned.
+         WHEN EXISTS (SELECT FROM pg_index AS x JOIN pg_depend AS d ON d.classid = 'pg_class'::regclass AND d.objid = x.indexrelid
+                       WHERE x.indrelid = c.oid
+                         AND d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass, 'pg_type'::regclass))
+              THEN 'has an index on what PostgreSQL does not bring along'
+         WHEN current_setting('session_replication_role') = 'replica'
+              AND EXISTS (SELECT FROM pg_constraint WHERE confrelid = c.oid AND contype = 'f') THEN 'has a foreign key that refers to it'
+         END AS what
+    FROM pg_class AS c WHERE c.relnamespace = 'public'::regnamespace AND c.relname = ANY (%(names)s)
+)
+SELECT name, what FROM told WHERE what IS NOT NULL ORDER BY name
+
 -- Blobs that a removed checkpoint referred to, and when the last such was removed; and how far a run came that was not through.
 -- name: table
 CREATE TABLE public.checkpointstore_retention_blobs (
@@ -18,8 +42,9 @@ CREATE TABLE public.checkpointstore_retention_cursor (thread_id text PRIMARY KEY
 REVOKE ALL ON public.checkpointstore_retention_blobs, public.checkpointstore_retention_cursor FROM :"group"
 
 -- name: lag
-SELECT coalesce(max(pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn)), 0)::bigint AS bytes
-  FROM pg_stat_replication WHERE state = 'streaming'
+SELECT coalesce(max(pg_wal_lsn_diff(pg_current_wal_lsn(), r.replay_lsn)), 0)::bigint AS bytes
+  FROM pg_stat_replication AS r WHERE r.state = 'streaming'
+   AND NOT EXISTS (SELECT FROM pg_replication_slots AS s WHERE s.active_pid = r.pid AND s.slot_type = 'logical')
 
 -- name: cursor
 SELECT thread_id FROM public.checkpointstore_retention_cursor
@@ -31,7 +56,9 @@ INSERT INTO public.checkpointstore_retention_cursor VALUES (%(thread)s)
 -- n-th newest checkpoint of the root graph by one more: rows are neither read nor counted.
 -- name: looks
 WITH RECURSIVE thread AS (
-  (SELECT c.thread_id AS id FROM public.checkpoints AS c WHERE c.thread_id > %(after)s ORDER BY c.thread_id LIMIT 1)
+  (SELECT c.thread_id AS id FROM public.checkpoints AS c
+    WHERE c.thread_id >= coalesce(%(after)s::text, '') AND c.thread_id IS DISTINCT FROM %(after)s::text
+    ORDER BY c.thread_id LIMIT 1)
   UNION ALL
   SELECT (SELECT c.thread_id FROM public.checkpoints AS c WHERE c.thread_id > t.id ORDER BY c.thread_id LIMIT 1)
     FROM thread AS t WHERE t.id IS NOT NULL
@@ -149,7 +176,8 @@ SELECT EXISTS (SELECT FROM public.checkpoints WHERE thread_id = %(thread)s)
 INSERT INTO public.checkpointstore_retention_blobs
 SELECT %(thread)s, v.name, v.key, v.value, now()
   FROM (SELECT DISTINCT c.name, v.key, v.value
-          FROM checkpoint AS c CROSS JOIN LATERAL jsonb_each_text(c.versions) AS v) AS v
+          FROM checkpoint AS c
+         CROSS JOIN LATERAL jsonb_each_text(CASE jsonb_typeof(c.versions) WHEN 'object' THEN c.versions END) AS v) AS v
  CROSS JOIN LATERAL (
        SELECT FROM public.checkpoint_blobs AS b WHERE b.thread_id = %(thread)s AND b.checkpoint_ns = v.name
           AND b.channel = v.key AND b.version = v.value OFFSET 0) AS b
@@ -167,7 +195,9 @@ SELECT b.thread_id, b.checkpoint_ns, b.channel, b.version, now() FROM public.che
 
 -- name: due
 SELECT DISTINCT thread_id FROM (
-  SELECT thread_id FROM public.checkpointstore_retention_blobs WHERE at <= now() - %(grace)s ORDER BY at LIMIT 1000) AS oldest
+  SELECT thread_id FROM public.checkpointstore_retention_blobs
+   WHERE at <= now() - %(grace)s
+     AND thread_id <> ALL (%(busy)s) ORDER BY at LIMIT 1000) AS oldest
 
 -- name: noted
 SELECT n.ctid AS place, n.checkpoint_ns AS name, n.channel, n.version FROM public.checkpointstore_retention_blobs AS n
@@ -177,7 +207,9 @@ SELECT n.ctid AS place, n.checkpoint_ns AS name, n.channel, n.version FROM publi
 SELECT name, channel, version FROM noted
 EXCEPT
 SELECT c.checkpoint_ns, v.key, v.value FROM public.checkpoints AS c
- CROSS JOIN LATERAL jsonb_each_text(c.checkpoint -> 'channel_versions') AS v WHERE c.thread_id = %(thread)s
+ CROSS JOIN LATERAL jsonb_each_text(CASE jsonb_typeof(c.checkpoint -> 'channel_versions')
+                                    WHEN 'object' THEN c.checkpoint -> 'channel_versions' END) AS v
+ WHERE c.thread_id = %(thread)s
 
 -- name: loose_blobs
 SELECT b.place FROM loose AS l CROSS JOIN LATERAL (
@@ -193,7 +225,9 @@ WITH version AS MATERIALIZED (
   SELECT c.checkpoint_ns AS name, v.key AS channel, v.value AS version,
          c.checkpoint_ns = ANY (%(names)s) AND c.checkpoint_id < %(floor)s
          AND (c.checkpoint_ns, c.checkpoint_id) NOT IN (SELECT * FROM unnest(%(spared)s::text[], %(keep)s::text[])) AS goes
-    FROM public.checkpoints AS c CROSS JOIN LATERAL jsonb_each_text(c.checkpoint -> 'channel_versions') AS v
+    FROM public.checkpoints AS c
+   CROSS JOIN LATERAL jsonb_each_text(CASE jsonb_typeof(c.checkpoint -> 'channel_versions')
+                                      WHEN 'object' THEN c.checkpoint -> 'channel_versions' END) AS v
    WHERE c.thread_id = %(thread)s
 )
 SELECT name, channel, version FROM version WHERE goes

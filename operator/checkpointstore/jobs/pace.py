@@ -8,6 +8,8 @@ FEWEST, MOST = 10, 2000
 FAR_BEHIND = 64 * 1024 * 1024
 """Bytes; a standby that is further behind is waited for."""
 WAIT = 1.0
+WAITS = 60
+"""So often a run waits for standbys; one that is behind for its own reasons, or by intent, stops no run."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from ..features.retention.request import Outcome, Removed, Request
 from ..features.schema.request import Provider
 from ..kernel.errors import Refused, StoreError, Unavailable
 from . import journal, mounted
-from .pace import FAR_BEHIND, WAIT, Pace
+from .pace import FAR_BEHIND, WAIT, WAITS, Pace
 from .schema import DONE, REFUSED, REQUEST, RESULT, TRANSIENT
 
 PAGE = 500
@@ -68,7 +68,12 @@ class Work:
         self.tables, self.request = tables, request
         self.pace = Pace(request.share)
         self.begun = self.asked = time.monotonic()
-        self.removed, self.threads, self.delta, self.busy = Removed(), 0, 0, 0
+        self.removed, self.threads, self.delta, self.waits = Removed(), 0, 0, WAITS
+        self.busy: set[str] = set()
+        self.why = ""
+        """What the last of them said."""
+        self.reached: str | None = None
+        """The last thread that was done; the first one also while it is not, so that a giant keeps no other waiting."""
 
     def do(self) -> Outcome:
         while not self.tables.lock():
@@ -82,40 +87,47 @@ class Work:
                 self._all(self.tables.now())
             except Late:
                 complete = False
+                if self.reached is not None:
+                    self.tables.reach(self.reached)
         return Outcome(
             threads=self.threads,
             removed=self.removed,
             delta=self.delta,
-            busy=self.busy,
+            busy=len(self.busy),
+            busy_reason=self.why[:300],
             complete=complete,
             dry_run=self.request.dry_run,
             seconds=round(time.monotonic() - self.begun, 1),
         )
 
     def _all(self, now: datetime) -> None:
-        """Every thread once, beginning where the last run ended; after each page, the blobs whose time has come."""
+        """Every thread once, beginning where the last run ended; between pages, the blobs whose time has come."""
         asked = self.request
         young, fresh = (_before(now, seconds) for seconds in (asked.keep_for, asked.delete_after))
         after = self.tables.cursor()
+        self._sweeps()
         while True:
             page = self._paced(self.tables.looks, after, PAGE, asked.keep_last, young, fresh)
             for look in page:
-                with self._lenient():
+                self.reached = look.thread if self.reached is None else self.reached
+                with self._lenient(look.thread):
                     self._thread(look, fresh)
+                self.reached = look.thread
                 self.threads += 1
             self._sweeps()
-            after = page[-1].thread if len(page) == PAGE else ""
+            after = page[-1].thread if len(page) == PAGE else None
             self.tables.reach(after)
-            if not after:
+            if after is None:
                 return
 
     @contextmanager
-    def _lenient(self) -> Iterator[None]:
+    def _lenient(self, thread: str) -> Iterator[None]:
         """A thread that cannot be pruned now is left for the next run."""
         try:
             yield
-        except Busy as error:
-            self.busy += 1
+        except (Busy, Refused) as error:
+            self.busy.add(thread)
+            self.why = error.message
             journal.write("busy", message=error.message)
 
     def _thread(self, look: Look, fresh: str | None) -> None:
@@ -149,11 +161,9 @@ class Work:
 
     def _sweeps(self) -> None:
         """The blobs that have waited long enough, the oldest first."""
-        seen: set[str] = set()
-        while threads := [thread for thread in self.tables.due(self.request.grace) if thread not in seen]:
-            seen.update(threads)
+        while threads := self.tables.due(self.request.grace, self.busy):
             for thread in threads:
-                with self._lenient():
+                with self._lenient(thread):
                     self._sweep(thread)
 
     def _sweep(self, thread: str) -> None:
@@ -164,22 +174,22 @@ class Work:
 
     def _paced(self, act: Callable[Given, Answer], *given: Given.args, **named: Given.kwargs) -> Answer:
         """Do it, and rest; no act is begun when the run's time is over."""
-        self._in_time()
+        if self._left() <= 0:
+            raise Late
         start = time.monotonic()
         answer = act(*given, **named)
         took = time.monotonic() - start
         self.pace = self.pace.after(took)
-        time.sleep(self.pace.rest(took))
+        time.sleep(max(0.0, min(self.pace.rest(took), self._left())))
         if time.monotonic() - self.asked > WAIT:
-            while self.tables.lag() > FAR_BEHIND:
-                self._in_time()
+            while self.waits and self._left() > 0 and self.tables.lag() > FAR_BEHIND:
+                self.waits -= 1
                 time.sleep(WAIT)
             self.asked = time.monotonic()
         return answer
 
-    def _in_time(self) -> None:
-        if time.monotonic() - self.begun > self.request.limit:
-            raise Late
+    def _left(self) -> float:
+        return self.begun + self.request.limit - time.monotonic()
 
 
 def _before(now: datetime, seconds: float | None) -> str | None:

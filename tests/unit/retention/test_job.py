@@ -7,7 +7,7 @@ import pytest
 
 from checkpointstore.features.retention.request import Request
 from checkpointstore.jobs import retention
-from checkpointstore.jobs.pace import FAR_BEHIND
+from checkpointstore.jobs.pace import FAR_BEHIND, WAIT, WAITS
 from checkpointstore.jobs.retention import Late, Work
 
 
@@ -63,10 +63,23 @@ def test_it_does_not_look_after_each_act(clock: Clock) -> None:
     assert standbys.looks == 1, "in two seconds"
 
 
+def test_a_standby_that_is_always_behind_stops_no_run(clock: Clock) -> None:
+    one = work(Standbys(2 * FAR_BEHIND), share=1)
+    assert one._paced(takes, clock, 2.0) == "done"
+    assert clock.slept == WAITS * WAIT
+    assert one._paced(takes, clock, 2.0) == "done"
+    assert clock.slept == WAITS * WAIT
+
+
 def test_no_act_begins_and_no_wait_lasts_when_its_time_is_over(clock: Clock) -> None:
+    one = work(Standbys(2 * FAR_BEHIND), limit=10.0)
+    assert one._paced(takes, clock, 1.0) == "done", "what was done is told"
+    assert 10 <= clock.now < 12
     with pytest.raises(Late):
-        work(Standbys(2 * FAR_BEHIND), limit=10.0)._paced(takes, clock, 1.0)
-    assert clock.now < 12
+        one._paced(takes, clock, 1.0)
+    one = work(Standbys(0), limit=10.0)
+    assert one._paced(takes, clock, 600.0) == "done"
+    assert clock.slept < 12, "there is nothing to rest for"
     one = work(Standbys(0), limit=10.0)
     clock.now += 11
     with pytest.raises(Late):

@@ -156,7 +156,26 @@ def test_what_it_did_is_told_and_the_job_goes() -> None:
 
 @pytest.mark.parametrize(
     ("change", "reason", "words"),
-    [({"complete": False}, "Behind", "goes on there"), ({"dry_run": True}, "DryRun", "would remove 1200 checkpoints")],
+    [
+        ({"complete": False}, "Behind", "goes on there"),
+        ({"dry_run": True}, "DryRun", "Looked at 4300 threads and would remove 1200 checkpoints"),
+        (
+            {"dry_run": True, "complete": False},
+            "DryRun",
+            "threads, as there was no time for all, and would remove 1200",
+        ),
+        ({"busy": 3, "busy_reason": "corrupted"}, "Succeeded", "; 3 are left for the next run: corrupted"),
+        (
+            {"busy": 3, "busy_reason": "corrupted", "complete": False},
+            "Behind",
+            "; 3 are left for the next run: corrupted",
+        ),
+        (
+            {"busy": 3, "busy_reason": "corrupted", "dry_run": True},
+            "DryRun",
+            "; 3 are left for the next run: corrupted",
+        ),
+    ],
 )
 def test_what_else_a_run_may_have_come_to(change: dict[str, Any], reason: str, words: str) -> None:
     story = Story()
@@ -171,8 +190,6 @@ FAILURES = [
     ("Failed", '{"reason": "Unavailable", "message": "gone"}', "", Status.UNKNOWN, "Unavailable", "gone"),
     ("Failed", "", "", Status.UNKNOWN, "JobFailed", "ended without a word"),
     ("Failed", "", "DeadlineExceeded", Status.UNKNOWN, "TookTooLong", "ended after 30 minutes"),
-    ("Complete", "", "", Status.UNKNOWN, "JobFailed", "ended without a word"),
-    ("Complete", '{"complete": true, "threads": "many"}', "", Status.UNKNOWN, "JobFailed", "ended without a word"),
 ]
 
 
@@ -188,6 +205,25 @@ def test_a_run_that_failed(type_: str, said: str, why: str, status: Status, reas
     assert (again.actions, only(again).reason) == ((), reason), "told once, and true until a run succeeds"
     job = story.later(minutes=10).look().desired[0]
     assert only(story.ends(job, "Complete", DONE.text()).look()).reason == "Succeeded"
+
+
+@pytest.mark.parametrize("said", ["", '{"complete": true, "threads": "many"}', '{"reason": "Unavailable"}'])
+@pytest.mark.parametrize(("dry", "reason"), [(False, "Succeeded"), (True, "DryRun")])
+def test_a_success_without_figures_is_one(said: str, dry: bool, reason: str) -> None:
+    story = Story(Retention.model_validate({"deleteAfter": "2w", "dryRun": dry}))
+    story.look()
+    story.ends(begun(story), "Complete", DONE.text()).look()
+    [job] = story.later(minutes=10).look().desired
+    found = story.ends(job, "Complete", said).look()
+    assert (only(found).status, only(found).reason, found.actions) == (Status.TRUE, reason, ())
+    assert "its pod was gone" in only(found).message
+    assert story.status["retention"] == {
+        "since": "2026-01-01T00:05:00Z",
+        "lastRun": "2026-01-01T00:20:00Z",
+        "lastSuccessful": "2026-01-01T00:21:00Z",
+        "dryRun": dry,
+    }
+    assert only(story.look()).reason == reason
 
 
 def test_a_store_that_rests_or_has_no_primary_begins_nothing() -> None:

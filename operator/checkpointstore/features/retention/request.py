@@ -59,7 +59,9 @@ class Outcome(Fragment):
     delta: int = 0
     """Threads whose history was left alone because a DeltaChannel's values are made of it."""
     busy: int = 0
-    """Threads that were left for the next run: somebody held their rows, or wrote to them."""
+    """Threads that were left for the next run."""
+    busy_reason: str = ""
+    """What the server said of the last of them."""
     complete: bool = False
     """Whether all threads were looked at."""
     dry_run: bool = False

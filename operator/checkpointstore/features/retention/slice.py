@@ -40,7 +40,7 @@ def contribute(
     actions: tuple[Action, ...] = ()
     request = _request(spec, env, database)
     begun = str(known.get("begun") or "")
-    if begun and (ended := _ended(env, observed, _name(env, request, begun), now)):
+    if begun and (ended := _ended(env, observed, request, begun, now)):
         actions = _told(ended)
         known = {**known, "reason": None, "message": None, **ended, "begun": None}
         begun = ""
@@ -97,12 +97,16 @@ def _seconds(text: str | None) -> float | None:
     return duration(text).total_seconds() if text else None
 
 
-def _ended(env: Env, observed: Observed, name: str, now: datetime) -> dict[str, Any] | None:
+def _ended(env: Env, observed: Observed, request: Request, begun: str, now: datetime) -> dict[str, Any] | None:
     """What a run has come to; None while it runs."""
+    name = _name(env, request, begun)
     live, said = observed.get("Job", name), outcome(observed, COMPONENT, name)
-    if finished(live, "Complete") and (done := Outcome.read(said)):
-        return {"lastSuccessful": moment(now), **_figures(done)}
-    if finished(live, "Complete") or finished(live, "Failed"):
+    if finished(live, "Complete"):
+        done = Outcome.read(said)
+        # Its pod, or the pod's last words, may be gone before anybody looks.
+        figures = _figures(done) if done else {**dict.fromkeys(_figures(Outcome())), "dryRun": request.dry_run}
+        return {"lastSuccessful": moment(now), **figures}
+    if finished(live, "Failed"):
         late = any(item.get("reason") == "DeadlineExceeded" for item in (live or {})["status"].get("conditions", ()))
         reason = str(said.get("reason") or ("TookTooLong" if late else "JobFailed"))
         return {"reason": reason, "message": str(said.get("message") or _silent(late))}
@@ -122,6 +126,7 @@ def _figures(said: Outcome) -> dict[str, Any]:
         "bytes": _rounded(removed.bytes),
         "deltaThreads": _rounded(said.delta),
         "busyThreads": _rounded(said.busy),
+        "busyReason": said.busy_reason or None,
         "complete": said.complete,
         "dryRun": said.dry_run,
         "duration": f"{round(said.seconds)}s",
@@ -150,15 +155,19 @@ def _condition(known: Mapping[str, Any]) -> Condition:
         return Condition(RETENTION_SUCCEEDED, status, str(known["reason"]), str(known["message"]))
     if not known.get("lastSuccessful"):
         return Condition(RETENTION_SUCCEEDED, Status.UNKNOWN, "Pending", "No run has ended yet")
-    deleted = known["deleted"]
+    if not (deleted := known.get("deleted")):
+        reason = "DryRun" if known["dryRun"] else "Succeeded"
+        return true(RETENTION_SUCCEEDED, reason, "The Job succeeded, but its pod was gone before its figures were read")
     figures = f"{deleted['checkpoints']} checkpoints ({bytes_text(known['bytes'])}), {deleted['threads']} whole threads"
     looked = f"Looked at {known['threads']} threads"
+    busy = f"; {known['busyThreads']} are left for the next run: {why}" if (why := known.get("busyReason")) else ""
     if known["dryRun"]:
-        told = f"{looked}, and would remove {figures}: spec.retention.dryRun is set"
+        part = "" if known["complete"] else ", as there was no time for all,"
+        told = f"{looked}{part} and would remove {figures}: spec.retention.dryRun is set{busy}"
         return true(RETENTION_SUCCEEDED, "DryRun", told)
     if not known["complete"]:
-        return true(RETENTION_SUCCEEDED, "Behind", f"{looked} and removed {figures}; the next run goes on there")
-    return true(RETENTION_SUCCEEDED, "Succeeded", f"{looked} and removed {figures}")
+        return true(RETENTION_SUCCEEDED, "Behind", f"{looked} and removed {figures}; the next run goes on there{busy}")
+    return true(RETENTION_SUCCEEDED, "Succeeded", f"{looked} and removed {figures}{busy}")
 
 
 def _name(env: Env, request: Request, begun: str) -> str:

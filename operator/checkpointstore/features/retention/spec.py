@@ -9,10 +9,10 @@ from pydantic import AfterValidator, Field, model_validator
 from ...kernel.cron import Cron
 from ...kernel.fragment import Fragment
 
-LONGEST = timedelta(days=36500)
 ANY_HISTORY = "set at least one of keepLast and keepFor"
 ANY = "set at least one of history and deleteAfter"
 ORDER = "deleteAfter must not be shorter than history.keepFor"
+PATTERN = "^[1-9][0-9]{0,3}[hdw]$"
 _HOURS = {"h": 1, "d": 24, "w": 168}
 
 
@@ -36,17 +36,14 @@ RULES = (
 def duration(text: str) -> timedelta:
     """A time such as 12h, 30d or 4w.
 
-    Raises ValueError when it is none, or too long.
+    Raises ValueError when it is none.
     """
-    if re.fullmatch(r"[1-9][0-9]*[hdw]", text) is None:
+    if re.fullmatch(PATTERN, text) is None:
         raise ValueError(
-            "not a duration such as 12h, 30d or 4w: a whole number, then h for hours, d for days or w for weeks "
+            "not a duration such as 12h, 30d or 4w: up to four digits, then h for hours, d for days or w for weeks "
             "(m is not offered: it means minutes to some and months to others)"
         )
-    hours = int(text[:-1]) * _HOURS[text[-1]]
-    if hours > LONGEST.days * 24:
-        raise ValueError(f"at most {LONGEST.days}d are possible")
-    return timedelta(hours=hours)
+    return timedelta(hours=int(text[:-1]) * _HOURS[text[-1]])
 
 
 def _checked(text: str) -> str:
@@ -54,7 +51,7 @@ def _checked(text: str) -> str:
     return text
 
 
-Duration = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,5}[hdw]$", max_length=7), AfterValidator(_checked)]
+Duration = Annotated[str, Field(pattern=PATTERN, max_length=5), AfterValidator(_checked)]
 
 
 class History(Fragment):
