@@ -1,6 +1,7 @@
 """What stands in the retention Job's way: tables that somebody else made, threads that the server will not let go."""
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,7 +17,7 @@ from tests.integration import graphs
 from tests.integration.graphs import config
 from tests.integration.job import PASSWORDS, Job
 from tests.integration.pruning import Store
-from tests.integration.server import Server
+from tests.integration.server import Server, running
 
 POLICY: dict[str, Any] = {"keepLast": 2}
 CLIMB = """
@@ -265,3 +266,38 @@ def test_on_somebody_elses_server_tables_are_looked_at_too(external: Job, server
     outcome, code = retention.conclude(environ)
     assert (code, outcome.reason) == (64, "InsufficientPrivilege")
     assert "checkpointstore_retention_cursor is not a plain table of shop_agents_owner" in outcome.message
+
+
+def until(connection: psycopg.Connection[Any], words: str) -> None:
+    """Wait for what is true of somebody who reads the write-ahead log."""
+    for _ in range(100):
+        if connection.execute(f"SELECT FROM pg_stat_replication WHERE state = 'streaming' AND {words}").fetchall():
+            return
+        time.sleep(0.1)
+    pytest.fail(words)
+
+
+def test_a_subscriber_is_no_standby() -> None:
+    with running() as server:
+        with server.admin() as connection:
+            for setting in ("wal_level = logical", "max_wal_senders = 2"):
+                connection.execute(f"ALTER SYSTEM SET {setting}")
+            connection.execute("CREATE DATABASE other")
+        server.stop()
+        server.start()
+        with server.admin() as connection, server.admin("other") as other:
+            connection.execute("CREATE ROLE app_owner")
+            connection.execute("CREATE TABLE said (word text)")
+            connection.execute("CREATE PUBLICATION words FOR TABLE said")
+            connection.execute("SELECT pg_create_logical_replication_slot('reader', 'pgoutput')")
+            other.execute("CREATE TABLE said (word text)")
+            where = f"host={server.data} port={server.port} user=postgres dbname=postgres"
+            options = "create_slot = false, slot_name = reader, copy_data = false"
+            other.execute(f"CREATE SUBSCRIPTION reader CONNECTION '{where}' PUBLICATION words WITH ({options})")
+            until(connection, "replay_lsn IS NOT NULL")
+            with other.transaction():
+                other.execute("LOCK TABLE said")
+                connection.execute("INSERT INTO said SELECT repeat('x', 1000) FROM generate_series(1, 1000)")
+                until(connection, "pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn) > 1000000")
+                assert Tables(connection, "app_owner", "app", dry=True).lag() == 0
+            other.execute("ALTER SUBSCRIPTION reader DISABLE")
