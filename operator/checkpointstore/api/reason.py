@@ -301,13 +301,19 @@ _RETENTION = Subject(
             (
                 Reason("Succeeded", "It did."),
                 Reason("Behind", "It did not reach all threads in its time; the next run goes on there."),
-                Reason("DryRun", "It said what would go, as `spec.retention.dryRun` asks."),
+                Reason(
+                    "DryRun",
+                    "It said what would go, as `spec.retention.dryRun` asks, of the threads that it had time for.",
+                ),
             ),
         ),
         (
             Status.FALSE,
             (
-                Reason("InsufficientPrivilege", "The login may not act as the tables' owner."),
+                Reason(
+                    "InsufficientPrivilege",
+                    "The login may not act as the tables' owner, or a table would run somebody else's code.",
+                ),
                 Reason("LoginRefused", "The external server refuses the login."),
                 Reason("DatabaseMissing", "The external server has no such database."),
                 Reason("CertificateRefused", "The external server's certificate is not the one that is expected."),

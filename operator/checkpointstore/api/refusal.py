@@ -178,7 +178,7 @@ CREATED = (
         "minutes, or months, as m",
         {"retention": {"deleteAfter": "12m"}},
         'spec.retention.deleteAfter: Invalid value: "12m": spec.retention.deleteAfter in body should match '
-        "'^[1-9][0-9]{0,5}[hdw]$'",
+        "'^[1-9][0-9]{0,3}[hdw]$'",
     ),
     Refused(
         "backups without a place",

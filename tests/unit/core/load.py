@@ -40,6 +40,7 @@ def seen(offer: Offer, size: Size, rules: Rules, now: float, noise: float = 0.0)
         busy=busy,
         busiest=busy / size.instances,
         sustained=busy / size.instances,
+        average=busy,
         processor=min(size.instances * rules.core, done * offer.processor),
         server=offer.server,
     )

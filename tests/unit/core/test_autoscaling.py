@@ -116,6 +116,30 @@ def test_random_moments_do_not_make_it_flap() -> None:
             assert state.size == law.least
 
 
+def test_random_moments_do_not_make_it_shrink_by_steps() -> None:
+    """From twice what is needed it goes back at once, whatever peaks chance has had."""
+    law = replace(RULES, least=Size(2, 10), patience=30.0)
+    for seed in range(50):
+        chance, state, sizes = random.Random(seed), State(Size(2, 20)), []
+        for tick in range(60):
+            now = 1000.0 + 5 * tick
+            pods = [min(state.size.connections, arrivals(chance, 3.5)) for _ in range(2)]
+            steady = seen(Offer(clients=140, rate=70.0, seconds=0.1), state.size, law, now)
+            state = decide(replace(steady, busy=sum(pods), busiest=max(pods)), state, law, now)
+            sizes.append(state.size)
+        assert list(dict.fromkeys(sizes)) == [Size(2, 20), Size(2, 10)]
+
+
+def test_a_long_transaction_keeps_its_connection() -> None:
+    """None has ended, so none counts on average; that they are at work is seen all the time."""
+    state = State(Size(2, 20))
+    for tick in range(300):
+        now = 1000.0 + 5 * tick
+        quiet = seen(Offer(clients=40, rate=0.0), state.size, RULES, now)
+        state = decide(replace(quiet, busy=18, busiest=9, sustained=0, average=0), state, RULES, now)
+    assert state.size == Size(2, 18)
+
+
 def test_who_had_to_grow_again_waits_twice_as_long_and_no_longer_than_sixteen_times() -> None:
     """Quiet, and each time that it has shrunk as much as before again."""
     law, state = replace(RULES, patience=60.0), at(FULL)
@@ -165,19 +189,25 @@ def test_full_pools_grow_to_what_waits_and_the_budget_ends_it() -> None:
     assert (spent.size, spent.reason) == (Size(2, 20), "ServerConnectionsExhausted")
 
 
+def test_pools_that_are_nearly_at_work_all_the_time_grow_before_anybody_waits() -> None:
+    calm = replace(FULL, wait=0.0, waiting=0.0, busy=8, busiest=4)
+    assert at(replace(calm, sustained=3.9, average=7.8)).size == RULES.least
+    assert at(replace(calm, sustained=4.0, average=8.0)).size == Size(2, 10)
+
+
 def test_a_busy_server_gets_no_more_connections() -> None:
     told = at(replace(FULL, server=0.97))
     assert (told.size, told.reason) == (RULES.least, "PostgresSaturated")
 
 
 def test_who_waits_for_something_else_gets_nothing() -> None:
-    told = at(replace(FULL, busy=1, busiest=1, sustained=1))
+    told = at(replace(FULL, busy=1, busiest=1, sustained=1, average=1))
     assert (told.size, told.reason) == (RULES.least, "WithinLimits")
 
 
 @pytest.mark.parametrize("full", [{"processor": 1.9}, {"clients": 3900}])
 def test_a_full_thread_and_full_slots_ask_for_pods(full: dict[str, float]) -> None:
-    quiet = replace(FULL, wait=0.0, waiting=0.0, busy=1, busiest=1, sustained=1, clients=10)
+    quiet = replace(FULL, wait=0.0, waiting=0.0, busy=1, busiest=1, sustained=1, average=1, clients=10)
     grown = at(replace(quiet, **full))
     assert grown.size == Size(4, 5)
     assert grown.changed == 1000.0
@@ -204,7 +234,7 @@ def test_what_was_measured_before_a_change_says_nothing_of_it() -> None:
 
 def test_a_limit_is_told_for_a_while_and_then_no_more() -> None:
     told = at(replace(FULL, server=0.97))
-    calm = replace(FULL, wait=0.0, waiting=0.0, busy=1, busiest=1, sustained=1)
+    calm = replace(FULL, wait=0.0, waiting=0.0, busy=1, busiest=1, sustained=1, average=1)
     assert decide(replace(calm, since=1001.0), told, RULES, 1000.0 + LINGER).reason == "PostgresSaturated"
     assert decide(replace(calm, since=1001.0), told, RULES, 1001.0 + LINGER).reason == "WithinLimits"
 
@@ -212,7 +242,7 @@ def test_a_limit_is_told_for_a_while_and_then_no_more() -> None:
 def test_what_could_not_be_told_is_forgotten_with_the_next_samples() -> None:
     told = decide(GAP, at(replace(FULL, server=0.97)), RULES, 1010.0)
     assert told.reason == "SamplesStale"
-    calm = replace(FULL, since=1011.0, wait=0.0, waiting=0.0, busy=1, busiest=1, sustained=1)
+    calm = replace(FULL, since=1011.0, wait=0.0, waiting=0.0, busy=1, busiest=1, sustained=1, average=1)
     assert decide(calm, told, RULES, 1020.0).reason == "WithinLimits"
 
 

@@ -23,8 +23,8 @@ FULL, SPARE = 0.9, 2.0
 """Server connections are full from that share on, where clients wait a little for them already, and twice the highest
 demand is kept when they become fewer."""
 SATURATED = 0.95
-# Who waits now and then is not calm.
-CALM = 0.25
+# Who waits now and then is not calm, and who waits for half as long as is allowed needs more.
+CALM, EARLY = 0.25, 0.5
 # Growth within so many times its patience after a shrink shows that it had none; that is doubled so often at most.
 REGRET, RESTLESS = 10, 4
 LINGER = 120.0
@@ -82,6 +82,17 @@ class Calm:
 
     since: float
     peak: Demand
+    looks: int = 1
+    busy: float = 0.0
+    """Server connections at work or waited for, summed up over the looks: a moment's peak is chance, a long transaction
+    is not."""
+
+    def and_then(self, demand: Demand, busy: float) -> "Calm":
+        return Calm(self.since, self.peak | demand, self.looks + 1, self.busy + busy)
+
+    @property
+    def demand(self) -> Demand:
+        return replace(self.peak, connections=max(self.peak.connections, self.busy / self.looks))
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +141,7 @@ def _growth(load: Load, size: Size, rules: Rules) -> tuple[Size, str] | Limit | 
     what, share = max(fullness.items(), key=lambda item: item[1])
     if share >= CROWDED:
         return _more_pods(load, size, rules, what, share)
-    waits = load.busiest >= FULL * size.connections and load.wait > CALM * rules.wait
+    waits = load.busiest >= FULL * size.connections and load.wait > EARLY * rules.wait
     if waits or load.sustained >= CROWDED * size.connections:
         larger = _larger_pools(load, size, rules)
         # Nobody is limited who does not wait.
@@ -179,9 +190,9 @@ def _calmed(load: Load, state: State, rules: Rules, now: float) -> State:
     """Smaller, once less has sufficed for long enough."""
     if load.wait > CALM * rules.wait:
         return replace(state, calm=None)
-    demand = Demand(load.processor, load.clients, load.busy + load.waiting)
-    calm = Calm(state.calm.since, state.calm.peak | demand) if state.calm else Calm(now, demand)
-    size = needed(calm.peak, rules)
+    demand, busy = Demand(load.processor, load.clients, load.average), load.busy + load.waiting
+    calm = state.calm.and_then(demand, busy) if state.calm else Calm(now, demand, busy=busy)
+    size = needed(calm.demand, rules)
     if size == state.size or size.instances > state.size.instances or size.total > state.size.total:
         return replace(state, calm=None)
     if now - calm.since < rules.patience * 2**state.restless:

@@ -50,6 +50,8 @@ class Load:
     """Server connections at work in the pod that has most."""
     sustained: float
     """The same on average over the interval, by what transactions have ended in it."""
+    average: float
+    """The same of all pods together."""
     processor: float
     """Cores used."""
     server: float | None = None
@@ -116,6 +118,7 @@ def _load(told: Mapping[str, Sequence[float]], since: float) -> Load:
         busy=sum(busy),
         busiest=max(busy),
         sustained=max(told[LENT]),
+        average=sum(told[LENT]),
         processor=sum(told[PROCESSOR]),
     )
 
