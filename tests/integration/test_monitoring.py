@@ -195,8 +195,9 @@ def test_the_last_day_of_a_server(tmp_path: Path) -> None:
     evaluate(tmp_path, "10m", "47h", blocks | clients | size, asked)
 
 
-def test_the_monitor_finds_it_in_a_real_prometheus(tmp_path: Path) -> None:
+def test_the_monitor_finds_it_in_a_real_prometheus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """More rows come than one a second; a store that nobody reads says so."""
+    monkeypatch.setattr(monitor, "SOON", 0.0)
     page = Growing()
     labels = {"namespace": "shop", "pod": "agents-0"}
     with exporter(page) as where, running(tmp_path, {where: labels}) as url:

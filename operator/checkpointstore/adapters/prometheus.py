@@ -4,13 +4,13 @@ import asyncio
 import re
 import tempfile
 import time
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 import requests
 from prometheus_api_client.exceptions import PrometheusApiClientException
@@ -26,7 +26,7 @@ LIMIT = 16 * 1024 * 1024
 T = TypeVar("T")
 # Who does not answer keeps a thread for seconds: so few of them that eight such leave the others theirs.
 _AT_ONCE, _THREADS = 2, ThreadPoolExecutor(18, "prometheus")
-_asked: dict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(_AT_ONCE))
+_asked: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, asyncio.Semaphore]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +68,11 @@ def _number(found: Sequence[Any]) -> float | None:
 
 
 async def _ask(access: Access, query: str, read: Callable[[Sequence[Any]], T]) -> T:
-    async with _asked[access.url]:
+    loop = asyncio.get_running_loop()
+    places = _asked.setdefault(loop, {}).setdefault(access.url, asyncio.Semaphore(_AT_ONCE))
+    async with places:
         try:
             async with asyncio.timeout(2 * TIMEOUT):
-                loop = asyncio.get_running_loop()
                 return read(await loop.run_in_executor(_THREADS, _answer, access, query))
         except (PrometheusApiClientException, ValueError, LookupError, TypeError, AttributeError) as error:
             raise Refused(
