@@ -43,6 +43,7 @@ from .kernel.prometheus import PrometheusServer
 from .providers import external
 from .providers.patroni import provider as patroni
 from .providers.patroni import workload
+from .providers.patroni.parameter import OF_A_CONNECTION, shared_buffers
 from .providers.patroni.place import DATA, PGDATA
 from .providers.spec import storage_bytes
 
@@ -178,7 +179,8 @@ def _monitored(
     room = patroni.room(spec.postgres, env, observed)
     whose = Whose(store.namespace, f"{env.names.postgres}-[0-9]+", DATA, room)
     exhausted = observed.scale is not None and observed.scale.reason == "ServerConnectionsExhausted"
-    server = Server(spec.postgres.resources.memory(), database.max_connections, exhausted)
+    memory = spec.postgres.resources.memory()
+    server = Server(memory, shared_buffers(memory), OF_A_CONNECTION, database.max_connections, exhausted)
     return monitoring.contribute(
         spec.monitoring, whose, server, (scaled and scaled.prometheus) or prometheus, observed.findings, known
     )

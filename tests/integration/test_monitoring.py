@@ -205,7 +205,7 @@ def test_the_monitor_finds_it_in_a_real_prometheus(tmp_path: Path, monkeypatch: 
         kube: Any = None
         subject = monitor.Monitor(kube, told.append)
         thresholds = Thresholds(writes_per_second=1, p99="10ms", sustained_for="1m")
-        server = Server(1024, 128, False)
+        server = Server(1024, 256, 8, 128, False)
         order = Watch(WHOSE, PrometheusServer(url=url), thresholds, frozenset(), server)
         other = Watch(Whose("shop", "other-[0-9]+", DATA), PrometheusServer(url=url), thresholds, frozenset(), server)
         subject.watch("shop/agents", order)

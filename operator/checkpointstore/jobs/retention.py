@@ -1,15 +1,11 @@
 """The retention Job: removes what is beyond a store's policy, in small batches at a measured pace, from any state."""
 
 import os
-import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import ParamSpec, TypeVar
-
-from pydantic import ValidationError
 
 from ..adapters import postgres
 from ..adapters.retention import Busy, Look, Place, Tables
@@ -17,9 +13,9 @@ from ..features.retention.identifier import lowest
 from ..features.retention.request import Outcome, Removed, Request
 from ..features.schema.request import Provider
 from ..kernel.errors import Refused, StoreError, Unavailable
-from . import journal, mounted
+from . import journal, life, mounted
+from .life import DONE, REFUSED, TRANSIENT
 from .pace import FAR_BEHIND, WAIT, WAITS, Pace
-from .schema import DONE, REFUSED, REQUEST, RESULT, TRANSIENT
 
 PAGE = 500
 """Threads that are looked at in one round-trip."""
@@ -30,22 +26,15 @@ Answer = TypeVar("Answer")
 
 def run(environ: Mapping[str, str] = os.environ) -> int:
     """Do the work, write the outcome where Kubernetes picks it up, and return the exit code."""
-    # As a container's first process it would otherwise ignore SIGTERM; being cut off anywhere is fine.
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(TRANSIENT))
+    life.begin()
     outcome, code = conclude(environ)
-    Path(environ.get(RESULT, "/dev/termination-log")).write_text(outcome.text(), "utf-8")
-    journal.write("finished", code=code, outcome=outcome.text())
-    return code
+    return life.end(environ, outcome.text(), code)
 
 
 def conclude(environ: Mapping[str, str]) -> tuple[Outcome, int]:
     """The outcome and the exit code."""
     try:
-        request = Request.model_validate_json(environ.get(REQUEST, ""))
-    except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        return Outcome(reason="InvalidRequest", message=f"{REQUEST}: {problems}"), REFUSED
-    try:
+        request = life.asked(Request, environ)
         target = mounted.admin(environ, request)
         if request.provider == Provider.PATRONI:
             target = target.database(request.database)

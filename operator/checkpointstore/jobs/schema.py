@@ -1,14 +1,10 @@
 """The schema Job: from any state to a store's roles, database and tables; then it lets the application in."""
 
 import os
-import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-
-from pydantic import ValidationError
 
 from ..adapters import postgres
 from ..features.schema import planner
@@ -18,11 +14,9 @@ from ..features.schema.request import Provider, Request
 from ..features.schema.step import Plan, Step
 from ..kernel import scram
 from ..kernel.errors import Refused, StoreError, Unavailable
-from . import journal, mounted
+from . import journal, life, mounted
+from .life import DONE, REFUSED, TRANSIENT
 
-REQUEST = "CHECKPOINTSTORE_JOB"
-RESULT = "CHECKPOINTSTORE_RESULT_FILE"
-DONE, TRANSIENT, REFUSED = 0, 1, 64
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 1.0
 ROUNDS = 10
 
@@ -43,12 +37,9 @@ class Order:
 
 def run(environ: Mapping[str, str] = os.environ) -> int:
     """Do the work, write the outcome where Kubernetes picks it up, and return the exit code."""
-    # As a container's first process it would otherwise ignore SIGTERM; being cut off anywhere is fine.
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(TRANSIENT))
+    life.begin()
     outcome, code = _conclude(environ)
-    Path(environ.get(RESULT, "/dev/termination-log")).write_text(outcome.text(), "utf-8")
-    journal.write("finished", code=code, reason=outcome.reason, message=outcome.message)
-    return code
+    return life.end(environ, outcome.text(), code)
 
 
 def _conclude(environ: Mapping[str, str]) -> tuple[Outcome, int]:
@@ -61,11 +52,7 @@ def _conclude(environ: Mapping[str, str]) -> tuple[Outcome, int]:
 
 
 def _order(environ: Mapping[str, str]) -> Order:
-    try:
-        request = Request.model_validate_json(environ.get(REQUEST, ""))
-    except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise Refused("InvalidRequest", f"{REQUEST}: {problems}") from None
+    request = life.asked(Request, environ)
     username, password = mounted.application(environ)
     if username in request.retire:
         raise Refused("InvalidRequest", f"retire: {username} is the login to admit")

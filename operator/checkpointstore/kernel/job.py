@@ -1,4 +1,4 @@
-"""Jobs as the plan sees them: what they end with, and what their pods said last."""
+"""Jobs as the plan sees them: what those of the operator's image are, what they end with, what their pods said last."""
 
 import json
 from collections.abc import Mapping
@@ -6,7 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from .action import Manifest
+from .env import Env
+from .naming import labels
 from .observed import Observed
+from .pod import CONTAINER_SECURITY, POD_SECURITY, mount, scratch, secret_volume
 
 REFUSED = 64
 """The exit code of a Job that Kubernetes need not try again: a person has to act first."""
@@ -37,6 +40,38 @@ def pods(observed: Observed, component: str, job: str) -> list[Manifest]:
         if pod["metadata"]["labels"].get("batch.kubernetes.io/job-name") == job
     ]
     return sorted(found, key=lambda pod: str(pod["metadata"].get("creationTimestamp", "")), reverse=True)
+
+
+def of_operator(
+    env: Env, name: str, component: str, request: str, secrets: Mapping[str, str], tries: int
+) -> dict[str, Any]:
+    """A Job of the operator's own program, `job COMPONENT`.
+
+    `request` is the JSON that it reads from its environment; `secrets` are the Secrets that it reads, by the name below
+    /etc/checkpointstore that each is mounted at.
+    """
+    container = {
+        "name": component,
+        "image": env.images.operator,
+        "args": ["job", component],
+        "env": [{"name": "CHECKPOINTSTORE_JOB", "value": request}, {"name": "HOME", "value": "/tmp"}],
+        "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}},
+        "securityContext": CONTAINER_SECURITY,
+        "volumeMounts": [
+            *(mount(place, f"/etc/checkpointstore/{place}", read_only=True) for place in secrets),
+            mount("tmp", "/tmp"),
+        ],
+    }
+    pod: dict[str, Any] = {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "securityContext": POD_SECURITY,
+        "containers": [container],
+        "volumes": [*(secret_volume(place, secret) for place, secret in secrets.items()), scratch("tmp")],
+    }
+    if env.images.pull_secrets:
+        pod["imagePullSecrets"] = [{"name": secret} for secret in env.images.pull_secrets]
+    return env.object("batch/v1", "Job", name, component, spec=spec(pod, labels(env.name, component), tries))
 
 
 def spec(pod: Mapping[str, Any], labels: Mapping[str, str], tries: int) -> dict[str, Any]:

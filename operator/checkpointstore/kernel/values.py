@@ -7,6 +7,7 @@ from decimal import Decimal
 
 MIB = 1024 * 1024
 QUANTITY = r"^([0-9]+([.][0-9]+)?)(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$"
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _FACTOR = {
     "": Decimal(1),
     "m": Decimal(1) / 1000,
@@ -34,6 +35,12 @@ def quantity(text: str | int | float) -> Decimal:
     if match is None:
         raise ValueError("not a quantity such as 500m or 2Gi")
     return Decimal(match[1]) * _FACTOR[match[3] or ""]
+
+
+def seconds(text: str) -> float:
+    """A time such as 50ms, 30s, 10m or 6h, which a spec's own pattern has let through."""
+    unit = text.lstrip("0123456789")
+    return int(text.removesuffix(unit)) * _SECONDS[unit]
 
 
 def moment(at: datetime) -> str:

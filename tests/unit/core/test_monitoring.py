@@ -22,7 +22,7 @@ from tests.contract.world import NAMESPACE, PLATFORM, World
 NOW = 10_000.0
 MIB = 1024 * 1024
 LIMITS = Thresholds(writes_per_second=100, p99="5ms", storage_days_left=30)
-SERVER = Server(memory=1024, connections=128, exhausted=False)
+SERVER = Server(memory=1024, buffers=256, of_a_connection=8, connections=128, exhausted=False)
 WATCH = Watch(
     whose=Whose("shop", "agents-[0-9]+", "/var/lib/postgresql"),
     prometheus=PrometheusServer(url="http://prometheus:9090"),
@@ -169,17 +169,17 @@ def test_memory_by_what_comes_from_the_disk(day: Day, expected: int | None) -> N
 
 def test_memory_is_never_less_than_the_least_nor_than_connections_need() -> None:
     idle = Day(database=1.0, read_share=0.0)
-    assert memory(Server(512, 60, False), idle) == 512
-    assert memory(Server(700, 60, False), idle) == 512
-    assert memory(Server(256, 60, False), idle) == 256
-    assert memory(Server(1024, 128, True), Day(database=100.0 * MIB, read_share=0.0)) == 200 * 8
+    assert memory(Server(512, 128, 8, 60, False), idle) == 512
+    assert memory(Server(700, 175, 8, 60, False), idle) == 512
+    assert memory(Server(256, 64, 8, 60, False), idle) == 256
+    assert memory(Server(1024, 256, 8, 128, True), Day(database=100.0 * MIB, read_share=0.0)) == 200 * 8
 
 
 def test_connections_by_how_many_were_in_use() -> None:
     assert connections(SERVER, Day()) == 128
     assert connections(SERVER, Day(connections=102.0)) == 128
     assert connections(SERVER, Day(connections=103.0)) == 200
-    assert connections(Server(1024, 100, True), Day()) == 150
+    assert connections(Server(1024, 256, 8, 100, True), Day()) == 150
 
 
 # In the plan
@@ -315,5 +315,5 @@ def test_an_external_server_is_watched_by_its_owner() -> None:
 def test_the_poolers_that_could_use_more_connections_ask_for_them(world: World) -> None:
     plan = planned(world, None)
     assert plan.monitors is not None
-    assert plan.monitors.server == Server(1024, 128, False)
+    assert plan.monitors.server == Server(1024, 256, 8, 128, False)
     assert plan.monitors.whose.pods == "agents-[0-9]+"

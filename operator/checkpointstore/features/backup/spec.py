@@ -8,6 +8,7 @@ from ...kernel.compute import Resources
 from ...kernel.cron import Cron
 from ...kernel.fragment import Fragment
 from ...kernel.object_store import ObjectStore, Place, SecretKey
+from ...kernel.values import seconds
 from .cadence import BackupType
 from .retention import window
 
@@ -49,7 +50,7 @@ class Verification(Fragment):
     """How long it may take, in minutes (m) or hours (h)."""
 
     def seconds(self) -> int:
-        return int(self.timeout[:-1]) * (60 if self.timeout.endswith("m") else 3600)
+        return int(seconds(self.timeout))
 
 
 class Backup(Place):

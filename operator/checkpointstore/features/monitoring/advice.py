@@ -3,8 +3,6 @@
 import math
 from dataclasses import dataclass
 
-# One connection for so many MiB of memory, as the server's own default is computed.
-OF_A_CONNECTION = 8
 LEAST_MEMORY = 512
 _MIB = 1024 * 1024
 # Blocks that are not found in memory count where that is often, and where they come from a disk: the kernel's own copy
@@ -20,6 +18,10 @@ class Server:
 
     memory: int
     """MiB."""
+    buffers: int
+    """MiB of it that are its own for tables and indexes."""
+    of_a_connection: int
+    """MiB of memory that each connection is to have."""
     connections: int
     exhausted: bool
     """The poolers could use more connections than there are."""
@@ -52,16 +54,16 @@ def memory(server: Server, day: Day) -> int | None:
     """The memory that it should have, in MiB: twice as much, half as much, or what it has. None where nobody tells."""
     if day.database is None or day.read_share is None:
         return None
-    buffers, database = server.memory / 4, day.database / _MIB
+    database = day.database / _MIB
     slow = day.read_seconds is not None and day.read_seconds > FROM_DISK
     wanted = server.memory
-    if day.read_share > OFTEN and slow and database > buffers:
+    if day.read_share > OFTEN and slow and database > server.buffers:
         wanted = 2 * server.memory
-    elif day.read_share < RARELY and database < buffers / 4:
+    elif day.read_share < RARELY and database < server.buffers / 4:
         wanted = min(server.memory, max(LEAST_MEMORY, server.memory // 2))
     # A server that has more connections than the usual has them by a person's wish.
     if (many := connections(server, day)) > server.connections:
-        wanted = max(wanted, many * OF_A_CONNECTION)
+        wanted = max(wanted, many * server.of_a_connection)
     return wanted
 
 

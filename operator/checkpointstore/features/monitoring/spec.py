@@ -5,11 +5,11 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from ...kernel.fragment import Fragment
+from ...kernel.values import seconds
 
 ANY = "set at least one of writesPerSecond, p99 and storageDaysLeft"
 _ANY = "has(self.writesPerSecond) || has(self.p99) || has(self.storageDaysLeft)"
 THRESHOLD_RULES = ({"rule": _ANY, "message": ANY},)
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 class Thresholds(Fragment):
@@ -33,12 +33,12 @@ class Thresholds(Fragment):
     @property
     def sustained(self) -> float:
         """`sustained_for` in seconds."""
-        return _seconds(self.sustained_for)
+        return seconds(self.sustained_for)
 
     @property
     def slow(self) -> float | None:
         """`p99` in seconds."""
-        return _seconds(self.p99) if self.p99 else None
+        return seconds(self.p99) if self.p99 else None
 
 
 class Monitoring(Fragment):
@@ -46,8 +46,3 @@ class Monitoring(Fragment):
 
     thresholds: Thresholds | None = None
     """What the condition ThresholdsExceeded tells of; it is not there when absent."""
-
-
-def _seconds(text: str) -> float:
-    unit = text.lstrip("0123456789")
-    return int(text.removesuffix(unit)) * _SECONDS[unit]

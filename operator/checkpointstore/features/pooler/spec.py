@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from ...kernel.compute import Resources
 from ...kernel.fragment import Fragment
 from ...kernel.prometheus import PrometheusServer
+from ...kernel.values import seconds
 
 MOST_INSTANCES = 20
 ONE_OF = "set at most one of instances and autoscaling"
@@ -16,7 +17,6 @@ _ONE_OF = "!has(self.instances) || !has(self.autoscaling)"
 _ORDER = "self.minInstances <= self.maxInstances"
 RULES = ({"rule": _ONE_OF, "message": ONE_OF, "fieldPath": ".autoscaling"},)
 AUTOSCALING_RULES = ({"rule": _ORDER, "message": ORDER, "fieldPath": ".minInstances"},)
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 class PoolMode(StrEnum):
@@ -48,12 +48,12 @@ class Autoscaling(Fragment):
     @property
     def wait(self) -> float:
         """`max_wait` in seconds."""
-        return _seconds(self.max_wait)
+        return seconds(self.max_wait)
 
     @property
     def patience(self) -> float:
         """`scale_down_after` in seconds."""
-        return _seconds(self.scale_down_after)
+        return seconds(self.scale_down_after)
 
 
 class Pooler(Fragment):
@@ -88,8 +88,3 @@ class Pooler(Fragment):
         """The names of the Secrets that it needs."""
         server = self.autoscaling.prometheus if self.autoscaling else None
         return server.secrets() if server else frozenset()
-
-
-def _seconds(text: str) -> float:
-    unit = text.lstrip("0123456789")
-    return int(text.removesuffix(unit)) * _SECONDS[unit]

@@ -9,11 +9,8 @@ from ...kernel.condition import RETENTION_SUCCEEDED, Condition, Status, true
 from ...kernel.contribution import Contribution, Database
 from ...kernel.cron import last_due, next_due
 from ...kernel.env import Env
-from ...kernel.job import finished, outcome
-from ...kernel.job import spec as job_spec
-from ...kernel.naming import labels
+from ...kernel.job import finished, of_operator, outcome
 from ...kernel.observed import Observed
-from ...kernel.pod import CONTAINER_SECURITY, POD_SECURITY, mount, scratch, secret_volume
 from ...kernel.values import bytes_text, digest, moment
 from .request import Outcome, Request
 from .spec import Retention, duration
@@ -175,30 +172,6 @@ def _name(env: Env, request: Request, begun: str) -> str:
 
 
 def _job(env: Env, database: Database, request: Request, begun: str) -> Manifest:
-    environment = {
-        "CHECKPOINTSTORE_JOB": request.model_dump_json(by_alias=True, exclude_defaults=True),
-        "HOME": "/tmp",
-    }
-    container = {
-        "name": "retention",
-        "image": env.images.operator,
-        "args": ["job", "retention"],
-        "env": [{"name": name, "value": value} for name, value in environment.items()],
-        "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}},
-        "securityContext": CONTAINER_SECURITY,
-        "volumeMounts": [mount("admin", "/etc/checkpointstore/admin", read_only=True), mount("tmp", "/tmp")],
-    }
-    pod: dict[str, Any] = {
-        "restartPolicy": "Never",
-        "automountServiceAccountToken": False,
-        "securityContext": POD_SECURITY,
-        # Killed anywhere it is begun again: there is nothing to wait for.
-        "terminationGracePeriodSeconds": 5,
-        "containers": [container],
-        "volumes": [secret_volume("admin", database.admin), scratch("tmp")],
-    }
-    if env.images.pull_secrets:
-        pod["imagePullSecrets"] = [{"name": secret} for secret in env.images.pull_secrets]
-    spec = job_spec(pod, labels(env.name, COMPONENT), tries=2)
-    name = _name(env, request, begun)
-    return env.object("batch/v1", "Job", name, COMPONENT, spec={**spec, "activeDeadlineSeconds": SECONDS})
+    text = request.model_dump_json(by_alias=True, exclude_defaults=True)
+    made = of_operator(env, _name(env, request, begun), COMPONENT, text, {"admin": database.admin}, tries=2)
+    return {**made, "spec": {**made["spec"], "activeDeadlineSeconds": SECONDS}}

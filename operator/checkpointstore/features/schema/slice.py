@@ -15,11 +15,8 @@ from ...kernel.condition import SCHEMA_APPLIED, Condition, broken, changing, tru
 from ...kernel.contribution import Contribution, Database
 from ...kernel.env import Env
 from ...kernel.fragment import Fragment
-from ...kernel.job import finished, outcome
-from ...kernel.job import spec as job_spec
-from ...kernel.naming import labels
+from ...kernel.job import finished, of_operator, outcome
 from ...kernel.observed import Observed
-from ...kernel.pod import CONTAINER_SECURITY, POD_SECURITY, mount, scratch, secret_volume
 from .access.planner import ARCHIVING, LOOKUP, METRICS
 from .langgraph import VERSION as LANGGRAPH_VERSION
 from .limits import Limits
@@ -142,33 +139,6 @@ def _judge(
 
 
 def _job(env: Env, database: Database, name: str, request: Request) -> Manifest:
-    container = {
-        "name": "schema",
-        "image": env.images.operator,
-        "args": ["job", "schema"],
-        "env": [
-            {"name": "CHECKPOINTSTORE_JOB", "value": request.model_dump_json(by_alias=True, exclude_defaults=True)},
-            {"name": "HOME", "value": "/tmp"},
-        ],
-        "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}},
-        "securityContext": CONTAINER_SECURITY,
-        "volumeMounts": [
-            mount("admin", "/etc/checkpointstore/admin", read_only=True),
-            mount("application", "/etc/checkpointstore/application", read_only=True),
-            mount("tmp", "/tmp"),
-        ],
-    }
-    pod: dict[str, Any] = {
-        "restartPolicy": "Never",
-        "automountServiceAccountToken": False,
-        "securityContext": POD_SECURITY,
-        "containers": [container],
-        "volumes": [
-            secret_volume("admin", database.admin),
-            secret_volume("application", env.names.credentials),
-            scratch("tmp"),
-        ],
-    }
-    if env.images.pull_secrets:
-        pod["imagePullSecrets"] = [{"name": secret} for secret in env.images.pull_secrets]
-    return env.object("batch/v1", "Job", name, COMPONENT, spec=job_spec(pod, labels(env.name, COMPONENT), tries=6))
+    text = request.model_dump_json(by_alias=True, exclude_defaults=True)
+    secrets = {"admin": database.admin, "application": env.names.credentials}
+    return of_operator(env, name, COMPONENT, text, secrets, tries=6)

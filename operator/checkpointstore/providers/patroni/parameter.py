@@ -36,14 +36,21 @@ OWNED = frozenset(
 )
 # Left to replication, monitoring, Jobs and people; poolers share out the rest.
 RESERVED_CONNECTIONS = 20
+OF_A_CONNECTION = 8
+"""MiB of memory for each connection, where nobody says otherwise."""
 TLS = "/etc/postgresql-tls"
 SOCKET = "/run/postgresql"
 
 
 def max_connections(memory: int, wanted: Mapping[str, str]) -> int:
-    """The server's connections for `memory` MiB: what the user wants, else one for 8 MiB between 60 and 500."""
+    """The server's connections for `memory` MiB: what the user wants, else as memory has it, between 60 and 500."""
     asked = next((value for name, value in wanted.items() if name.lower() == "max_connections"), "")
-    return int(asked) if asked.isdigit() else max(60, min(500, memory // 8))
+    return int(asked) if asked.isdigit() else max(60, min(500, memory // OF_A_CONNECTION))
+
+
+def shared_buffers(memory: int) -> int:
+    """MiB of `memory` that are the server's own for the blocks of tables and indexes."""
+    return max(64, memory // 4)
 
 
 def parameters(memory: int, storage: int, wanted: Mapping[str, str]) -> dict[str, str]:
@@ -56,7 +63,7 @@ def parameters(memory: int, storage: int, wanted: Mapping[str, str]) -> dict[str
     wal = max(128, min(8192, storage // (10 * 1024 * 1024)))
     computed = {
         "max_connections": str(connections),
-        "shared_buffers": f"{max(64, memory // 4)}MB",
+        "shared_buffers": f"{shared_buffers(memory)}MB",
         "effective_cache_size": f"{max(128, memory * 3 // 4)}MB",
         "maintenance_work_mem": f"{max(32, min(1024, memory // 16))}MB",
         "work_mem": f"{max(4, memory // (4 * connections))}MB",
