@@ -43,7 +43,7 @@ def offer(chance: random.Random) -> Offer:
 
 
 def histories(soak: bool) -> Iterator[random.Random]:
-    for seed in range(10_000 if soak else 1_000):
+    for seed in range(10_000 if soak else 200):
         yield random.Random(seed)
 
 
@@ -261,6 +261,19 @@ def test_it_shrinks_to_what_the_highest_demand_of_the_time_needs() -> None:
         state = decide(seen(offered, state.size, RULES, now), state, RULES, now)
     assert state.size == Size(3, 5)
     assert math.ceil(7000 * 0.0002 / 0.6) == 3
+
+
+def test_what_was_before_the_calm_does_not_count() -> None:
+    """Half of the first interval without the crowd was still with it."""
+    law, sizes = replace(RULES, patience=60.0), []
+    state, crowd, few = State(Size(2, 20)), {"busy": 30, "average": 30.0}, {"busy": 1, "average": 1.0}
+    for tick in range(20):
+        now = 1000.0 + 5 * tick
+        quiet = seen(Offer(clients=20, rate=10.0), state.size, law, now)
+        between = {"busy": 1, "average": 15.0}
+        state = decide(replace(quiet, **(crowd if tick < 4 else between if tick == 4 else few)), state, law, now)
+        sizes.append(state.size)
+    assert list(dict.fromkeys(sizes)) == [Size(2, 20), law.least]
 
 
 def test_who_has_shrunk_is_limited_no_more() -> None:

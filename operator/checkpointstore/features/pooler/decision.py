@@ -78,11 +78,12 @@ class Demand:
 
 @dataclass(frozen=True, slots=True)
 class Calm:
-    """A time in which less would have sufficed: since when, and the most that was asked for."""
+    """A time in which less would have sufficed: since when, and the most that was asked for. The look that begins it is
+    not counted: part of what it saw was before."""
 
     since: float
-    peak: Demand
-    looks: int = 1
+    peak: Demand = Demand(0.0, 0.0, 0.0)
+    looks: int = 0
     busy: float = 0.0
     """Server connections at work or waited for, summed up over the looks: a moment's peak is chance, a long transaction
     is not."""
@@ -190,12 +191,12 @@ def _calmed(load: Load, state: State, rules: Rules, now: float) -> State:
     """Smaller, once less has sufficed for long enough."""
     if load.wait > CALM * rules.wait:
         return replace(state, calm=None)
-    demand, busy = Demand(load.processor, load.clients, load.average), load.busy + load.waiting
-    calm = state.calm.and_then(demand, busy) if state.calm else Calm(now, demand, busy=busy)
-    size = needed(calm.demand, rules)
+    demand = Demand(load.processor, load.clients, load.average)
+    calm = state.calm.and_then(demand, load.busy + load.waiting) if state.calm else Calm(now)
+    size = needed(calm.demand if calm.looks else demand, rules)
     if size == state.size or size.instances > state.size.instances or size.total > state.size.total:
         return replace(state, calm=None)
-    if now - calm.since < rules.patience * 2**state.restless:
+    if not calm.looks or now - calm.since < rules.patience * 2**state.restless:
         return replace(state, calm=calm)
     why = "Less has sufficed for as long as scaleDownAfter says"
     return State(size, changed=now, why=why, shrunk=now, restless=state.restless)
