@@ -75,9 +75,16 @@ test: ## Everything a fresh machine can run: check, integration on PostgreSQL, e
 	$(MAKE) --no-print-directory tools
 	@echo "==> the cluster is built while those tests run that need none"
 	$(MAKE) --no-print-directory --jobs=2 installed integration
-	$(BIN)/coverage run -m pytest tests/contract tests/e2e --durations=30
+	$(MAKE) --no-print-directory --jobs=2 lane-stores lane-backups
+	$(MAKE) --no-print-directory lane-alone
 	$(BIN)/coverage combine --quiet --append
 	$(BIN)/coverage report --omit='$(PURE),$(ELSEWHERE)' --fail-under=85
+
+LANES := lane-stores lane-backups lane-alone
+.PHONY: $(LANES)
+lane-alone: MORE = tests/contract
+$(LANES): lane-%:
+	$(BIN)/coverage run -m pytest $(MORE) tests/e2e --lane $* --durations=25
 
 .PHONY: soak
 soak: $(VENV)/.ready tools ## The long loops: full counts of faults and lifecycles

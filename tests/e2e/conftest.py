@@ -1,8 +1,12 @@
 """Fixtures of the end-to-end tests: one cluster, one operator from the chart, one namespace a module."""
 
+import fcntl
+import itertools
 import secrets
+import tempfile
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,51 +21,65 @@ from tests.e2e import aftermath
 from tests.e2e.figure import Figures
 from tests.e2e.rotation import Rotation, begin
 
-ORDER = (
-    "test_slice",
-    "test_changes",
-    "test_backup",
-    "test_autoscaling",
-    "test_retention",
-    "test_dashboards",
-    "test_tracing",
-    "test_alerts",
-    "test_console",
-    "test_external",
-    "test_input",
-    "test_authority",
-    "test_failover",
-    "test_operator",
-    "test_deletion",
-    "test_faults",
-    "test_full_volume",
-    "test_backup_faults",
-    "test_report",
-    "test_outside",
-    "test_upgrade",
-    "test_demo",
-    "test_install",
-)
+LANES = {
+    # These two at once: they disturb nobody, and most of their time they wait.
+    "stores": (
+        "test_external",
+        "test_input",
+        "test_report",
+        "test_retention",
+        "test_deletion",
+        "test_full_volume",
+    ),
+    "backups": ("test_backup", "test_backup_faults"),
+    # One after the other: they measure, or break what all stand on.
+    "alone": (
+        "test_slice",
+        "test_changes",
+        "test_autoscaling",
+        "test_dashboards",
+        "test_tracing",
+        "test_alerts",
+        "test_console",
+        "test_authority",
+        "test_failover",
+        "test_operator",
+        "test_faults",
+        "test_outside",
+        "test_upgrade",
+        "test_demo",
+        "test_install",
+    ),
+}
+ORDER = tuple(itertools.chain(*LANES.values()))
 NOTED = pytest.StashKey[Figures]()
 READY_SECONDS = 150
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--lane", choices=LANES, help="end-to-end tests that may run beside those of the other lanes")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "e2e: needs a real cluster, which the tests bring up themselves")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Plain things first: what a broken installation breaks is then seen at once."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Each in its lane, those that take the installation apart at the end."""
     ours = [item for item in items if item.path.parent.name == "e2e"]
     for item in ours:
         item.add_marker(pytest.mark.e2e)
     # Behind test_install there is no operator left.
     if unplaced := {item.path.stem for item in ours} - set(ORDER):
-        raise pytest.UsageError(f"no place in ORDER of tests/e2e/conftest.py: {', '.join(sorted(unplaced))}")
+        raise pytest.UsageError(f"no place in LANES of tests/e2e/conftest.py: {', '.join(sorted(unplaced))}")
     places = [i for i, item in enumerate(items) if item in ours]
     ours.sort(key=lambda item: ORDER.index(item.path.stem))
     for place, item in zip(places, ours, strict=True):
         items[place] = item
+    if lane := config.getoption("--lane", None):
+        elsewhere = [item for item in ours if item.path.stem not in LANES[lane]]
+        config.hook.pytest_deselected(items=elsewhere)
+        items[:] = [item for item in items if item not in elsewhere]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -106,7 +124,9 @@ def installation(request: pytest.FixtureRequest) -> Installation:
     capture = request.config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
         print(flush=True)
-        return install(chosen(), Clock())
+        with Path(tempfile.gettempdir(), "checkpointstore-e2e.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            return install(chosen(), Clock())
 
 
 @pytest.fixture(scope="session")

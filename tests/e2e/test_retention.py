@@ -34,7 +34,8 @@ def test_history_goes_and_conversations_go_on(
     assert before > KEPT
     going = start_agent("conversation.py", NAME, {"MESSAGES": "160", "PAUSE": "0.5", "THREAD": "going"})
     brief.patch(SPEC)
-    (pod, *_) = wait_for("a retention Job's pod", lambda: kubectl.items("pods", *chosen(namespace)) or None, 90)
+    at_work = ("pods", *chosen(namespace), "--field-selector=status.phase!=Succeeded")
+    (pod, *_) = wait_for("a retention Job's pod", lambda: kubectl.items(*at_work) or None, 150, every=0.2)
     kubectl(
         "delete", "pod", pod["metadata"]["name"], "-n", namespace, "--grace-period=0", "--force", "--ignore-not-found"
     )
