@@ -108,6 +108,18 @@ def dropped(board: Board, subject: Subject) -> Iterator[None]:
 
 
 @contextmanager
+def barred(board: Board, subject: Subject) -> Iterator[None]:
+    """Its application has made a table where retention's own shall be."""
+    subject.psql("set role app; create table public.checkpointstore_retention_cursor (thread_id text)")
+    subject.patch({"retention": {"history": {"keepLast": 1}, "schedule": "* * * * *"}})
+    subject.said("RetentionSucceeded", "InsufficientPrivilege", 150)
+    board.caused("RetentionFails", subject.name)
+    yield
+    subject.psql("drop table public.checkpointstore_retention_cursor")
+    subject.said("RetentionSucceeded", "Succeeded", 150)
+
+
+@contextmanager
 def filled(board: Board, subject: Subject, volume: Volume) -> Iterator[None]:
     """Its volume has less than a tenth left."""
     subject.psql("checkpoint; checkpoint")

@@ -58,6 +58,7 @@ OLD, UNPROVEN = "CheckpointStoreBackupTooOld", "CheckpointStoreBackupNotVerified
 DOWN = "CheckpointStoreOperatorDown"
 LIMITED, BLIND = "CheckpointStorePoolerLimited", "CheckpointStoreAutoscalingBlind"
 WAITS = "CheckpointStoreClientsWait"
+RETENTION = "CheckpointStoreRetentionFails"
 FILLS, EXCEEDED = "CheckpointStoreVolumeFills", "CheckpointStoreThresholdExceeded"
 NO_PRIMARY = condition("Ready", "False", "NoPrimary")
 ASLEEP = condition("Ready", "False", "Hibernated")
@@ -70,6 +71,8 @@ HANDED_OVER = {
     **condition("Ready", "False", "NoPrimary", "1+0x3 stale"),
     **condition("Ready", "False", "NoPrimary", f"_x3 1+0{LONG}", pod="b"),
 }
+REFUSED = condition("RetentionSucceeded", "False", "InsufficientPrivilege", "1+0x50 stale")
+DONE = condition("RetentionSucceeded", "True", "Succeeded", f"_x50 1+0{LONG}")
 SPENT = condition("AutoscalingLimited", "True", "ServerConnectionsExhausted")
 UNSEEN = condition("AutoscalingLimited", "Unknown", "PrometheusUnreachable")
 
@@ -123,6 +126,12 @@ CASES = (
     Case(FILLS, "roomy", 60, condition("PostgresAvailable", "True", "AllInstancesReady"), False),
     Case(EXCEEDED, "too slow", 2, condition("ThresholdsExceeded", "True", "TooSlow"), True),
     Case(EXCEEDED, "nothing is told", 60, condition("ThresholdsExceeded", "Unknown", "SamplesMissing"), False),
+    Case(RETENTION, "refused", 61, condition("RetentionSucceeded", "False", "InsufficientPrivilege"), True),
+    Case(RETENTION, "killed each time", 61, condition("RetentionSucceeded", "Unknown", "JobFailed"), True),
+    Case(RETENTION, "refused, and then done", 119, {**REFUSED, **DONE}, False),
+    Case(RETENTION, "not begun", 62, condition("RetentionSucceeded", "Unknown", "Pending"), False),
+    Case(RETENTION, "behind", 62, condition("RetentionSucceeded", "True", "Behind"), False),
+    Case(RETENTION, "refused, of a hibernated store", 62, {**REFUSED, **ASLEEP}, False),
     Case(LIMITED, "nothing left", 11, SPENT, True),
     Case(LIMITED, "nothing left for a moment", 9, SPENT, False),
     Case(LIMITED, "within limits", 60, condition("AutoscalingLimited", "False", "WithinLimits"), False),
