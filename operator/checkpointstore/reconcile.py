@@ -10,6 +10,7 @@ from .features import authority, binding, network_policy
 from .features.backup import farewell as farewells
 from .features.backup import recovery, repository
 from .features.backup import slice as backup
+from .features.monitoring import cost
 from .features.monitoring import slice as monitoring
 from .features.monitoring.advice import Server
 from .features.monitoring.finding import Watch as Monitored
@@ -160,6 +161,7 @@ def _rooms(store: Store, env: Env, platform: Platform, observed: Observed, comma
         told,
         _retained(store, env, observed, database, commands.hibernate or commands.paused or not stands, now),
     ]
+    parts.append(_reckoned(store, env, observed, parts, now))
     return _Rooms(parts, database.serving and reachable and readable, carried.watch, monitors)
 
 
@@ -184,6 +186,16 @@ def _monitored(
     return monitoring.contribute(
         spec.monitoring, whose, server, (scaled and scaled.prometheus) or prometheus, observed.findings, known
     )
+
+
+def _reckoned(store: Store, env: Env, observed: Observed, parts: list[Contribution], now: datetime) -> Contribution:
+    """Of what the other rooms want and tell."""
+    spec = store.spec.monitoring.cost
+    if spec is None:
+        return cost.without(store.status)
+    desired = [manifest for part in parts for manifest in part.desired]
+    held = cost.holdings(env, observed, desired, _merged(part.status for part in parts).get("backup"))
+    return cost.contribute(spec, held, store.status.get("cost", {}), now)
 
 
 def _recovered(store: Store, env: Env, observed: Observed, now: datetime) -> tuple[Contribution, bool]:

@@ -295,6 +295,11 @@ def pooler_limited(world: World) -> None:
     world.load_asks(2, 13, "ServerConnectionsExhausted", "Clients wait, and there is nothing left").settle()
 
 
+def cost_told(world: World) -> None:
+    """A backup has been made, and both volumes tell what they hold."""
+    world.bucket().make({**TWO, "backup": backup.BACKUP, "monitoring": {"cost": {}}}).settle()
+
+
 CASES: dict[str, Story] = {
     story.__name__.replace("_", "-"): story
     for story in (
@@ -314,6 +319,7 @@ CASES: dict[str, Story] = {
         release_waits_its_turn,
         supervised_waiting,
         *backup.STORIES,
+        cost_told,
         paused,
         hibernate,
         hibernated,

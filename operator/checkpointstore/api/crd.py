@@ -7,6 +7,7 @@ import yaml
 from pydantic.alias_generators import to_camel
 
 from ..features.backup import recovery_spec
+from ..features.monitoring import price
 from ..features.monitoring import spec as monitoring
 from ..features.pooler import spec as pooler
 from ..features.retention import spec as retention
@@ -40,6 +41,7 @@ COLUMNS = (
     ("Last Backup", "date", ".status.backup.lastSuccessful", 0, "When the newest backup was completed"),
     ("Verified", "date", ".status.backup.lastVerified", 1, "When a backup was last restored and found sound"),
     ("Primary", "string", ".status.postgres.primary", 1, "The instance that leads"),
+    ("Cost", "string", ".status.cost.monthly", 1, "What it costs a month, in status.cost.currency"),
     ("Message", "string", '.status.conditions[?(@.type=="Ready")].message', 1, "Why, and what to do"),
     ("Age", "date", ".metadata.creationTimestamp", 0, ""),
 )
@@ -146,8 +148,9 @@ def _root() -> dict[str, Any]:
     pool = spec["properties"]["pooler"]
     pool["x-kubernetes-validations"] = list(pooler.RULES)
     pool["properties"]["autoscaling"]["x-kubernetes-validations"] = list(pooler.AUTOSCALING_RULES)
-    thresholds = spec["properties"]["monitoring"]["properties"]["thresholds"]
-    thresholds["x-kubernetes-validations"] = list(monitoring.THRESHOLD_RULES)
+    told = spec["properties"]["monitoring"]["properties"]
+    told["thresholds"]["x-kubernetes-validations"] = list(monitoring.THRESHOLD_RULES)
+    told["cost"]["x-kubernetes-validations"] = list(price.RULES)
     spec["properties"]["limits"]["x-kubernetes-validations"] = list(limits.RULES)
     stays = spec["properties"]["retention"]
     stays["x-kubernetes-validations"] = list(retention.RULES)

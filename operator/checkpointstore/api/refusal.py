@@ -108,6 +108,35 @@ CREATED = (
         "servers: nothing is measured in an external one",
     ),
     Refused(
+        "a price that is no number",
+        {"monitoring": {"cost": {"prices": {"volumeGiBMonth": "8 cents"}}}},
+        'spec.monitoring.cost.prices.volumeGiBMonth: Invalid value: "string": a price is a number in quotes such as '
+        '"0.08": at most nine digits before the point, and nine after it',
+    ),
+    Refused(
+        "a price below nothing",
+        {"monitoring": {"cost": {"prices": {"cpuHour": "-0.03"}}}},
+        'spec.monitoring.cost.prices.cpuHour: Invalid value: "string": a price is a number in quotes such as "0.08": '
+        "at most nine digits before the point, and nine after it",
+    ),
+    Refused(
+        "a price without quotes",
+        {"monitoring": {"cost": {"prices": {"volumeGiBMonth": 0.08}}}},
+        'spec.monitoring.cost.prices.volumeGiBMonth: Invalid value: "number": '
+        'spec.monitoring.cost.prices.volumeGiBMonth in body must be of type string: "number"',
+    ),
+    Refused(
+        "prices in another currency, and not all of them",
+        {"monitoring": {"cost": {"currency": "EUR", "prices": {"cpuHour": "0.03"}}}},
+        'spec.monitoring.cost.prices: Invalid value: "object": another currency than USD, in which the lists are, '
+        "needs all prices: cpuHour, memoryGiBHour, volumeGiBMonth, objectGiBMonth, thousandWrites, thousandReads",
+    ),
+    Refused(
+        "a cloud without a list",
+        {"monitoring": {"cost": {"cloud": "Mine"}}},
+        'spec.monitoring.cost.cloud: Unsupported value: "Mine": supported values: "AWS", "GoogleCloud", "Azure"',
+    ),
+    Refused(
         "unknown schema module",
         {"schema": {"modules": ["LangGraf"]}},
         'spec.schema.modules[0]: Unsupported value: "LangGraf": supported values: "LangGraph"',

@@ -217,4 +217,21 @@ STATUS: dict[str, Any] = _object(
             connections=_number("Connections: max_connections in spec.postgres.parameters."),
         ),
     ),
+    cost=_object(
+        "What the store costs a month, estimated; amounts in two digits.",
+        monthly=_text("All of it that is known."),
+        currency=_text("What amounts are in."),
+        compute=_text("What pods request of processors and memory."),
+        volumes=_text("The volumes, used or not."),
+        empty=_text("The part of that for what is empty on them."),
+        measured=_moment("When empty was last another amount; it is told anew after ten minutes."),
+        backups=_text("What is in the repository, and the requests that archiving makes."),
+        unknown={
+            "type": "array",
+            "description": "What nobody can tell now: empty, backups, requests. It is not 0.",
+            "items": {"type": "string"},
+            "x-kubernetes-list-type": "set",
+        },
+        why=_text("Of what there is how much, and whose prices count."),
+    ),
 )

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from ...kernel.fragment import Fragment
 from ...kernel.values import seconds
+from .price import Cost
 
 ANY = "set at least one of writesPerSecond, p99 and storageDaysLeft"
 _ANY = "has(self.writesPerSecond) || has(self.p99) || has(self.storageDaysLeft)"
@@ -46,3 +47,5 @@ class Monitoring(Fragment):
 
     thresholds: Thresholds | None = None
     """What the condition ThresholdsExceeded tells of; it is not there when absent."""
+    cost: Cost | None = None
+    """With what status.cost is reckoned; it is not there when absent. With {} the list prices of AWS."""

@@ -1,0 +1,205 @@
+"""What a store costs a month: what it holds, times what that costs, told as `status.cost`."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Context, Decimal
+from typing import Any
+
+from ...kernel.action import Manifest
+from ...kernel.contribution import Contribution
+from ...kernel.env import Env
+from ...kernel.observed import Observed
+from ...kernel.values import moment, quantity
+from .price import LISTS, NAMES, Cost, Prices
+
+HOURS = 730
+"""In a month, as the clouds' own calculators have it."""
+COMPUTE, VOLUMES, BACKUPS = "compute", "volumes", "backups"
+PARTS = (COMPUTE, VOLUMES, BACKUPS)
+HOLDS = timedelta(minutes=10)
+WRITES, READS = 2, 1
+"""Requests by which pgBackRest archives a file of WAL: it lists, reads archive.info and puts the file."""
+# Between two backups that are closer, the backups' own files are most; a week has all its days once.
+SHORT, LONG = timedelta(hours=1), timedelta(days=8)
+_GIB = Decimal(1024**3)
+_TWO_DIGITS, _CENT, _FEW_CENTS = Context(prec=2), Decimal("0.01"), Decimal("0.1")
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """What is paid for."""
+
+    cpu: Decimal
+    """vCPUs that pods request, and their nodes keep for them."""
+    memory: Decimal
+    """GiB, likewise."""
+    volumes: Decimal
+    """GiB that volumes were made with."""
+    used: Decimal | None
+    """GiB of them that hold something; None where nobody tells."""
+    backups: Decimal | None
+    """GiB in the repository; None where nobody tells."""
+    archived: Decimal | None
+    """Files of WAL that are archived in a month; None where nobody tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Something of the bill."""
+
+    part: str
+    quantity: Decimal
+    unit: str
+    price: Decimal
+    """Of one unit for a month."""
+
+    @property
+    def amount(self) -> Decimal:
+        return self.quantity * self.price
+
+
+def lines(held: Holdings, prices: Prices) -> tuple[Line, ...]:
+    """The bill of a month, without what there is nothing of or nobody tells of; `prices` has all of them."""
+    cpu, memory, volume, stored, writes, reads = (Decimal(price) for price in prices.given().values())
+    archived = (held.archived or Decimal(0)) / 1000
+    bill = (
+        Line(COMPUTE, held.cpu, "vCPU", cpu * HOURS),
+        Line(COMPUTE, held.memory, "GiB of memory", memory * HOURS),
+        Line(VOLUMES, held.volumes, "GiB of volumes", volume),
+        Line(BACKUPS, held.backups or Decimal(0), "GiB of backups", stored),
+        Line(BACKUPS, archived * WRITES, "thousand writes", writes),
+        Line(BACKUPS, archived * READS, "thousand reads", reads),
+    )
+    return tuple(line for line in bill if line.quantity)
+
+
+def holdings(env: Env, observed: Observed, desired: Iterable[Manifest], backup: Mapping[str, Any] | None) -> Holdings:
+    """Of the objects that shall be, the volumes that are, and status.backup, None for a store without backups."""
+    workloads = [item for item in desired if item["kind"] in ("StatefulSet", "Deployment")]
+    sizes = _volumes(env, observed, workloads)
+    stored = 0 if backup is None else backup.get("repositoryBytes")
+    hourly = Decimal(0) if backup is None else _archived(observed, str(backup["repository"]))
+    return Holdings(
+        cpu=_requested(workloads, "cpu"),
+        memory=_requested(workloads, "memory") / _GIB,
+        volumes=sum(sizes.values(), Decimal(0)) / _GIB,
+        used=_used(env, observed, sizes),
+        backups=None if stored is None else stored / _GIB,
+        archived=None if hourly is None else hourly * HOURS,
+    )
+
+
+def _requested(workloads: Iterable[Manifest], resource: str) -> Decimal:
+    total = Decimal(0)
+    for item in workloads:
+        for container in item["spec"]["template"]["spec"]["containers"]:
+            resources = container["resources"]
+            # A limit without a request is one.
+            amounts = {**resources.get("limits", {}), **resources.get("requests", {})}
+            total += item["spec"]["replicas"] * quantity(amounts.get(resource, 0))
+    return total
+
+
+def _volumes(env: Env, observed: Observed, workloads: Iterable[Manifest]) -> dict[str, Decimal]:
+    """Bytes by claim: those that are there, those of instances that are gone among them, and those that will be."""
+    sizes = {
+        env.names.volume(ordinal): quantity(template["spec"]["resources"]["requests"]["storage"])
+        for item in workloads
+        for template in item["spec"].get("volumeClaimTemplates", ())
+        for ordinal in range(item["spec"]["replicas"])
+    }
+    for claim in observed.all("PersistentVolumeClaim"):
+        has = claim.get("status", {}).get("capacity") or claim["spec"]["resources"]["requests"]
+        sizes[claim["metadata"]["name"]] = quantity(has["storage"])
+    return sizes
+
+
+def _used(env: Env, observed: Observed, sizes: Mapping[str, Decimal]) -> Decimal | None:
+    told = {env.names.volume_of(pod): volume for pod, volume in observed.volumes.items()}
+    if sizes.keys() - told.keys():
+        return None
+    # A file system is larger than its volume where that is a folder of the node.
+    filled = (min(size, Decimal(told[name].size - told[name].free)) for name, size in sizes.items())
+    return sum(filled, Decimal(0)) / _GIB
+
+
+def _archived(observed: Observed, place: str) -> Decimal | None:
+    """Files of WAL an hour between two backups in a repository, the newest and one of the week before it."""
+    told = (item.get("status", {}) for item in observed.all("CheckpointBackup"))
+    done = sorted(
+        (datetime.fromisoformat(status["startedAt"]), _number(status["beginWAL"]))
+        for status in told
+        if status.get("phase") == "Completed" and status["repository"] == place
+    )
+    for at, number in done:
+        if SHORT <= (time := done[-1][0] - at) <= LONG:
+            return Decimal(max(0, done[-1][1] - number)) * 3600 / int(time.total_seconds())
+    return None
+
+
+def _number(name: str) -> int:
+    """Of a file of WAL, 16 MiB each, on whatever timeline."""
+    return int(name[8:16], 16) * 256 + int(name[16:24], 16)
+
+
+def contribute(spec: Cost, held: Holdings, previous: Mapping[str, Any], now: datetime) -> Contribution:
+    """`previous` is status.cost as it was."""
+    prices = spec.prices.over(LISTS[spec.cloud].prices)
+    bill = lines(held, prices)
+    quantities = ", ".join(f"{two_digits(line.quantity)} {line.unit}" for line in bill)
+    unknown = [
+        name
+        for name, known in (("empty", held.used), (BACKUPS, held.backups), ("requests", held.archived))
+        if known is None
+    ]
+    told: dict[str, Any] = {
+        "monthly": _sum(bill),
+        "currency": spec.currency,
+        **{part: _sum(of) if (of := [line for line in bill if line.part == part]) else None for part in PARTS},
+        "unknown": unknown or None,
+        "why": f"{quantities or 'nothing yet'}; {_whose(spec)}",
+    }
+    return Contribution(status={"cost": {**told, **_settled(told, empty(bill, held.used), previous, now)}})
+
+
+def empty(bill: Iterable[Line], used: Decimal | None) -> Decimal | None:
+    """What the part of the volumes costs that holds nothing; None where nobody tells, or there are none."""
+    if used is None:
+        return None
+    return next(((line.quantity - used) * line.price for line in bill if line.part == VOLUMES), None)
+
+
+def without(previous: Mapping[str, Any]) -> Contribution:
+    """Nobody wants to know: what was told is taken back. `previous` is the store's status as it was."""
+    return Contribution(status={"cost": None}) if previous.get("cost") else Contribution()
+
+
+def _whose(spec: Cost) -> str:
+    given, listed = len(spec.prices.given()), LISTS[spec.cloud]
+    lists = f"list prices of {spec.cloud} {listed.region}, {listed.known}"
+    if not given:
+        return lists
+    return "prices of the spec" if given == len(NAMES) else f"prices of the spec, the others {lists}"
+
+
+def _settled(
+    told: Mapping[str, Any], amount: Decimal | None, previous: Mapping[str, Any], now: datetime
+) -> dict[str, Any]:
+    """What is empty changes all the time: it is told anew after ten minutes, or with other volumes and prices."""
+    before, at = previous.get("empty"), previous.get("measured")
+    after = None if amount is None else two_digits(amount)
+    same = all(previous.get(name) == told[name] for name in (VOLUMES, "currency", "why"))
+    if before == after or (before and after and same and now - datetime.fromisoformat(str(at)) < HOLDS):
+        return {"empty": before, "measured": at}
+    return {"empty": after, "measured": None if after is None else moment(now)}
+
+
+def _sum(bill: Iterable[Line]) -> str:
+    return two_digits(sum((line.amount for line in bill), Decimal(0)))
+
+
+def two_digits(number: Decimal) -> str:
+    """As 0.52, 5.2, 52 or 520; nothing is finer than a cent."""
+    rounded = number.quantize(_CENT) if number < _FEW_CENTS else _TWO_DIGITS.plus(number)
+    return f"{rounded.normalize():f}"

@@ -1,0 +1,56 @@
+"""The page of costs has the prices that the operator reckons with, and its example is what the operator says."""
+
+import re
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import yaml
+
+from checkpointstore.features.monitoring.cost import Holdings, contribute, lines
+from checkpointstore.features.monitoring.price import LISTS, NAMES, Cloud, Cost
+from tests.unit.docs.test_pages import ROOT
+
+PAGE = (ROOT / "docs" / "cost.md").read_text()
+BLOCKS = [yaml.safe_load(block) for block in re.findall(r"^```yaml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)]
+# Two instances of 525m and 2112Mi with 50Gi each, two pooler pods of 60m and 80Mi, a file of WAL every 30 s.
+EXAMPLE = Holdings(
+    cpu=2 * Decimal("0.525") + 2 * Decimal("0.06"),
+    memory=Decimal(2 * 2112 + 2 * 80) / 1024,
+    volumes=Decimal(2 * 50),
+    used=Decimal(2 * 30),
+    backups=Decimal(120),
+    archived=Decimal(730 * 120),
+)
+
+
+def test_the_prices_are_those_of_the_code() -> None:
+    head = f"| `cloud` | region, month | {' | '.join(f'`{name}`' for name in NAMES)} |"
+    rows = [
+        f"| `{cloud}` | {listed.region}, {listed.known} | {' | '.join(listed.prices.given().values())} |"
+        for cloud, listed in LISTS.items()
+    ]
+    assert "\n".join((head, "|---" * (2 + len(NAMES)) + "|", *rows)) in PAGE
+
+
+def test_each_price_says_what_is_listed() -> None:
+    rows = [f"| `{cloud}` | {item.compute} | {item.volume} | {item.object} |" for cloud, item in LISTS.items()]
+    assert "\n".join(rows) in PAGE
+
+
+def test_the_bill_by_hand_is_the_operator_s() -> None:
+    bill = lines(EXAMPLE, LISTS[Cloud.AWS].prices)
+    rows = [
+        f"| {line.unit} | {line.quantity.normalize():f} | {line.price.normalize():f} | {line.amount:.2f} |"
+        for line in bill
+    ]
+    assert "\n".join((*rows, f"| all | | | {sum(line.amount for line in bill):.2f} |")) in PAGE
+
+
+def test_the_status_is_what_the_operator_tells() -> None:
+    told = contribute(Cost(), EXAMPLE, {}, datetime(2026, 11, 28, 12, tzinfo=UTC)).status["cost"]
+    assert BLOCKS[1]["status"]["cost"] == {name: value for name, value in told.items() if value is not None}
+
+
+def test_the_specs_are_ones_that_the_operator_takes() -> None:
+    for block in (BLOCKS[0], BLOCKS[2]):
+        Cost.model_validate(block["spec"]["monitoring"]["cost"])
