@@ -8,6 +8,7 @@ import yaml
 from charts.panel import (
     AUTOSCALING,
     BACKUPS,
+    COST,
     EACH,
     HEALTH,
     TOO_OLD,
@@ -25,6 +26,7 @@ from charts.panel import (
 
 RULES = Path(__file__).resolve().parent / "checkpointstore-operator" / "files" / "alerts" / "rules.yaml"
 PASSES = "checkpointstore_reconcile_duration_seconds"
+COSTS = "max by (namespace, name, part, currency) (checkpointstore_cost_monthly)"
 
 
 def alerts() -> dict[str, str]:
@@ -134,10 +136,20 @@ FLEET = (
                     Query(f"{EACH} (checkpointstore_pooler_desired_instances)", "wanted"),
                     Query(age("last_success"), "age of backup", BACKUPS, "s", over(TOO_OLD)),
                     Query(f"{EACH} (checkpointstore_backup_repository_bytes)", "repository", BACKUPS, "bytes"),
+                    Query(f"sum by (namespace, name) ({COSTS})", "cost a month", COST),
                 ),
                 24,
                 Kind.TABLE,
                 height=12,
+            ),
+            Panel(
+                "Cost of a month, all stores",
+                "short",
+                "At the prices that docs/cost.md has or the specs give: what grows here is where retention, smaller "
+                "volumes or fewer instances save.",
+                (Query(f"sum by (part, currency) ({COSTS})", "{{part}} ({{currency}})", COST),),
+                24,
+                Kind.STACKED,
             ),
         ),
     ),

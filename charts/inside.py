@@ -1,9 +1,10 @@
-"""The lower half of a store's dashboard: what is in the database, how its server is, and how backups are."""
+"""The lower half of a store's dashboard: what is in the database, what it costs, how its server and backups are."""
 
 from itertools import pairwise
 
 from charts.panel import (
     BACKUPS,
+    COST,
     DAY,
     INSTANCES,
     LARGE,
@@ -122,6 +123,42 @@ INSIDE = (
                 "By how many were in use at once on its last day, and whether the pooler could use more.",
                 (Query(status("recommended_connections"), "connections", PROMETHEUS),),
                 12,
+                Kind.STAT,
+            ),
+        ),
+    ),
+    Row(
+        "What it costs",
+        (
+            Panel(
+                "Cost of a month",
+                "short",
+                "At the prices that docs/cost.md has or the spec gives, in the currency that is named: an estimate, no "
+                "bill.",
+                (
+                    Query(
+                        f"max by (part, currency) (checkpointstore_cost_monthly{{{OF_STORE}}})",
+                        "{{part}} ({{currency}})",
+                        COST,
+                    ),
+                ),
+                16,
+                Kind.STACKED,
+            ),
+            Panel(
+                "Paid for and empty",
+                "percentunit",
+                "The share of the volumes that holds nothing: half is usual where they grow by themselves, more is "
+                "paid in vain.",
+                (
+                    Query(
+                        f"max(checkpointstore_cost_empty_monthly{{{OF_STORE}}}) / "
+                        f'max(checkpointstore_cost_monthly{{{OF_STORE},part="volumes"}})',
+                        "empty",
+                        COST,
+                    ),
+                ),
+                8,
                 Kind.STAT,
             ),
         ),

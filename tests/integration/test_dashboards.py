@@ -15,6 +15,8 @@ INSTANCE = 'namespace="shop",pod="agents-0"'
 ASKED = list(dict.fromkeys(asked.expression for asked in dashboards.expressions("shop", "agents")))
 # What a series is labelled with besides where it is from; those of all others need no more.
 LABELS = {
+    "checkpointstore_cost_empty_monthly": 'currency="USD"',
+    "checkpointstore_cost_monthly": 'currency="USD",part="volumes"',
     "checkpointstore_reconcile_duration_seconds_bucket": 'le="+Inf"',
     "checkpointstore_statement_calls_total": 'kind="put",queryid="1"',
     "checkpointstore_statement_seconds_total": 'kind="put",queryid="1"',
@@ -50,7 +52,7 @@ def conditions() -> dict[str, str]:
 
 def series(metric: str) -> str:
     place = POOLER if metric.startswith("pgbouncer_") else INSTANCE
-    of_operator = re.match(r"checkpointstore_(backup|pooler|recommended|reconcile|api)_", metric)
+    of_operator = re.match(r"checkpointstore_(backup|cost|pooler|recommended|reconcile|api)_", metric)
     labels = LABELS.get(metric, 'database="app"' if place == POOLER else "")
     return f"{metric}{{{','.join(filter(None, (STORE if of_operator else place, labels)))}}}"
 

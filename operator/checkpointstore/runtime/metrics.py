@@ -10,6 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
+from ..features.monitoring.cost import PARTS
 from ..kernel.values import quantity
 
 REGISTRY = CollectorRegistry()
@@ -137,6 +138,24 @@ class Stores(Collector):
                 if (value := figure.of(status)) is not None:
                     family.add_metric(store, value)
             yield family
+        yield from self._costs()
+
+    def _costs(self) -> Iterable[GaugeMetricFamily]:
+        """Parts add up to the whole; what is empty is in the part of the volumes already."""
+        labels = ["namespace", "name", "currency"]
+        parts = GaugeMetricFamily("checkpointstore_cost_monthly", "What a part costs a month", labels=[*labels, "part"])
+        empty = GaugeMetricFamily(
+            "checkpointstore_cost_empty_monthly", "What is empty on the volumes costs a month", labels=labels
+        )
+        for store, status in self._told.items():
+            cost = status.get("cost", {})
+            for part in PARTS:
+                if part in cost:
+                    parts.add_metric([*store, cost["currency"], part], float(cost[part]))
+            if "empty" in cost:
+                empty.add_metric([*store, cost["currency"]], float(cost["empty"]))
+        yield parts
+        yield empty
 
 
 STORES = Stores()

@@ -34,6 +34,14 @@ FULL: dict[str, Any] = {
     "recovery": {"duration": "0s"},
     "retention": {"lastSuccessful": "1970-01-01T00:00:10Z"},
     "monitoring": {"storageDaysLeft": 0, "recommended": {"memory": "2.0Gi", "connections": 200}},
+    "cost": {
+        "monthly": "51",
+        "currency": "EUR",
+        "compute": "40",
+        "volumes": "8",
+        "empty": "0",
+        "backups": "3.7",
+    },
 }
 
 
@@ -66,6 +74,10 @@ def test_a_status_that_says_all_gives_every_number() -> None:
         f"storage_days_left{LABELS} 0.0",
         f"recommended_memory_bytes{LABELS} 2.147483648e+09",
         f"recommended_connections{LABELS} 200.0",
+        'cost_monthly{currency="EUR",name="measured",namespace="shop",part="compute"} 40.0',
+        'cost_monthly{currency="EUR",name="measured",namespace="shop",part="volumes"} 8.0',
+        'cost_monthly{currency="EUR",name="measured",namespace="shop",part="backups"} 3.7',
+        'cost_empty_monthly{currency="EUR",name="measured",namespace="shop"} 0.0',
     }
 
 
@@ -74,6 +86,7 @@ def test_a_status_that_says_all_gives_every_number() -> None:
     [
         {},
         {"backup": {"firstRecoverabilityPoint": "", "repositoryBytes": 0, "databaseBytes": 0}},
+        {"cost": {"monthly": "0", "currency": "USD", "unknown": ["empty"]}},
         {"backup": {"verification": {"begun": "1970-01-01T00:00:01Z"}}, "recovery": {"phase": "Recovering"}},
     ],
 )
