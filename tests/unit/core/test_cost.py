@@ -207,6 +207,9 @@ def test_a_volume_counts_with_what_it_has_grown_to(world: World) -> None:
     world.expand().make(made({}, volumeGiBMonth="1")).settle()
     world.change(postgres={"storage": {"size": "30Gi"}}).settle()
     assert told(world)["volumes"] == "30"
+    world.server.resizes = False
+    world.change(postgres={"storage": {"size": "50Gi"}}).settle()
+    assert told(world)["volumes"] == "30", "it was asked to grow, and has not yet"
 
 
 def test_a_store_that_hibernates_pays_for_what_stays(world: World) -> None:

@@ -189,7 +189,7 @@ def _settled(
     """What is empty changes all the time: it is told anew after ten minutes, or with other volumes and prices."""
     before, at = previous.get("empty"), previous.get("measured")
     after = None if amount is None else two_digits(amount)
-    same = all(previous.get(name) == told[name] for name in (VOLUMES, "currency", "why"))
+    same = all(previous.get(name) == told[name] for name in (VOLUMES, "currency"))
     if before == after or (before and after and same and now - datetime.fromisoformat(str(at)) < HOLDS):
         return {"empty": before, "measured": at}
     return {"empty": after, "measured": None if after is None else moment(now)}
