@@ -1,1 +1,1 @@
-"""What a person is told of a store beyond whether it works: exceeded thresholds, and what it should be given."""
+"""What a person is told of a store beyond whether it works: exceeded thresholds, what it should have, what it costs."""

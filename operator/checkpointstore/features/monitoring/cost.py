@@ -20,7 +20,7 @@ PARTS = (COMPUTE, VOLUMES, BACKUPS)
 HOLDS = timedelta(minutes=10)
 WRITES, READS = 2, 1
 """Requests by which pgBackRest archives a file of WAL: it lists, reads archive.info and puts the file."""
-# Between two backups that are closer, the backups' own files are most; a week has all its days once.
+# Of a week, as its days differ. Where two backups are closer than an hour, most files are the backups' own.
 SHORT, LONG = timedelta(hours=1), timedelta(days=8)
 _GIB = Decimal(1024**3)
 _TWO_DIGITS, _CENT, _FEW_CENTS = Context(prec=2), Decimal("0.01"), Decimal("0.1")
@@ -46,7 +46,7 @@ class Holdings:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Something of the bill."""
+    """Something of the bill, so many of a unit."""
 
     part: str
     quantity: Decimal
