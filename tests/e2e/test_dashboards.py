@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from charts.dashboards import Asked, expressions
+from charts.panel import COST
 from demo import prometheus
 from demo.agentjob import Agent, Line
 from demo.installation import Installation
@@ -23,7 +24,7 @@ def metrics(
     run_agent: Callable[..., tuple[Line, Agent]],
 ) -> Iterator[Kubectl]:
     """A Prometheus that comes when there is something to see: what exporters have found they keep for minutes."""
-    make_store(NAME, {})
+    make_store(NAME, {"monitoring": {"cost": {}}})
     run_agent("conversation.py", NAME, MESSAGES="10")
     prometheus.install(installation.kubectl, installation.prometheus_image, "5s")
     yield installation.kubectl
@@ -32,7 +33,7 @@ def metrics(
 
 def test_every_panel_has_data(metrics: Kubectl, namespace: str, figures: Figures) -> None:
     """But those that need backups, autoscaling, standbys, size or trouble, which this store has not."""
-    silent = [asked for asked in expressions(namespace, NAME) if not asked.needs]
+    silent = [asked for asked in expressions(namespace, NAME) if asked.needs in ("", COST)]
     assert {asked.dashboard for asked in silent} == {"fleet", "store"}
 
     def all_told() -> bool:
