@@ -1,7 +1,6 @@
 """A real PostgreSQL of the tests' own: fresh data, TLS, a free loopback port, never root, every statement logged."""
 
 import os
-import pwd
 import shutil
 import socket
 import subprocess
@@ -19,6 +18,7 @@ from checkpointstore.adapters import certificate
 
 HBA = """# certificates for the fixed roles, passwords for everybody else, nothing without TLS
 local    all  all                          trust
+local    replication  all                  trust
 hostssl  all  postgres,pooler  127.0.0.1/32  cert
 hostssl  all  all              127.0.0.1/32  scram-sha-256
 """
@@ -40,8 +40,12 @@ shared_preload_libraries = 'pg_stat_statements'
 
 @dataclass(frozen=True)
 class Server:
-    """`secrets` is a folder with ca.crt, and tls.crt and tls.key of the superuser, as the Job finds them mounted."""
+    """`secrets` is a folder with ca.crt, and tls.crt and tls.key of the superuser, as the Job finds them mounted.
 
+    `binaries` and what the server sees of `data` are below `root`.
+    """
+
+    root: Path
     binaries: Path
     data: Path
     secrets: Path
@@ -59,10 +63,15 @@ class Server:
 
     def call(self, program: str, *arguments: str) -> None:
         """Run one of the server's programs on its data, as its account."""
-        _call(self, program, *arguments, "-D", str(self.data))
+        _call(self, program, *arguments, "-D", self.place)
+
+    @property
+    def place(self) -> str:
+        """Its data's folder as its programs see it."""
+        return f"/{self.data.relative_to(self.root)}"
 
     def start(self) -> None:
-        self.call("pg_ctl", "start", "-w", "-l", str(self.data / "log"))
+        self.call("pg_ctl", "start", "-w", "-l", f"{self.place}/log")
 
     def stop(self, mode: str = "fast") -> None:
         self.call("pg_ctl", "stop", "-m", mode)
@@ -90,13 +99,12 @@ class Server:
 
 
 @contextmanager
-def running(binaries: Path | None = None) -> Iterator[Server]:
-    """Start one and stop it, whatever happens in between."""
-    binaries = binaries or found_binaries()
-    folder = Path(tempfile.mkdtemp(prefix="checkpointstore-postgres-"))
-    server = Server(binaries, folder / "data", folder / "secrets", _free_port())
+def running(root: Path = Path("/"), more: str = "") -> Iterator[Server]:
+    """Start one and stop it, whatever happens in between; with `more` in its configuration."""
+    folder = Path(tempfile.mkdtemp(prefix="checkpointstore-postgres-", dir=root / "tmp"))
+    server = Server(root, found_binaries(root), folder / "data", folder / "secrets", free_port())
     try:
-        _initialise(server, folder)
+        _initialise(server, folder, more)
         server.start()
         try:
             yield server
@@ -106,12 +114,12 @@ def running(binaries: Path | None = None) -> Iterator[Server]:
         shutil.rmtree(folder)
 
 
-def found_binaries() -> Path:
+def found_binaries(root: Path = Path("/")) -> Path:
     """The newest server's programs, or those that CHECKPOINTSTORE_TEST_POSTGRES names."""
-    if given := os.environ.get("CHECKPOINTSTORE_TEST_POSTGRES"):
+    if (given := os.environ.get("CHECKPOINTSTORE_TEST_POSTGRES")) and root == Path("/"):
         return Path(given)
     found = sorted(
-        Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: float(path.parts[-3]), reverse=True
+        (root / "usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: float(path.parts[-3]), reverse=True
     )
     if not found:
         raise RuntimeError(
@@ -121,46 +129,49 @@ def found_binaries() -> Path:
     return found[0].parent
 
 
-def _initialise(server: Server, folder: Path) -> None:
-    account = _account()
-    os.chown(folder, account.pw_uid, account.pw_gid)
+def _initialise(server: Server, folder: Path, more: str) -> None:
+    account = _account(server.root)
+    os.chown(folder, *account)
     server.call("initdb", "-U", "postgres", "-A", "trust", "-N", "--locale=C.UTF-8", "-E", "UTF8")
     ca, key = certificate.authority("tests")
     leaf, leaf_key = certificate.leaf(ca, key, "localhost", ("localhost",))
     client, client_key = certificate.leaf(ca, key, "postgres", ())
-    settings = f"port = {server.port}\nunix_socket_directories = '{server.data}'\nssl_ca_file = 'ca.crt'\n"
+    settings = f"port = {server.port}\nunix_socket_directories = '{server.place}'\nssl_ca_file = 'ca.crt'\n"
     data = {"pg_hba.conf": HBA.encode(), "server.crt": leaf, "server.key": leaf_key, "ca.crt": ca}
     for name, content in data.items():
         _write(server.data / name, content, account)
     with (server.data / "postgresql.conf").open("a") as file:
-        file.write(CONFIGURATION + settings)
+        file.write(CONFIGURATION + settings + more)
     server.secrets.mkdir(mode=0o755)
     for name, content in {"ca.crt": ca, "tls.crt": client, "tls.key": client_key}.items():
         _write(server.secrets / name, content, None)
 
 
-def _write(path: Path, content: bytes, account: pwd.struct_passwd | None) -> None:
+def _write(path: Path, content: bytes, account: tuple[int, int] | None) -> None:
     path.write_bytes(content)
     path.chmod(0o600)
     if account:
-        os.chown(path, account.pw_uid, account.pw_gid)
+        os.chown(path, *account)
 
 
-def _account() -> pwd.struct_passwd:
+def _account(root: Path) -> tuple[int, int]:
     """PostgreSQL refuses to run as root."""
     if os.getuid() != 0:
-        return pwd.getpwuid(os.getuid())
-    try:
-        return pwd.getpwnam("postgres")
-    except KeyError:
-        return pwd.getpwnam("nobody")
+        return os.getuid(), os.getgid()
+    users = dict(line.split(":", 1) for line in (root / "etc/passwd").read_text().splitlines())
+    _, user, group, _ = users.get("postgres", users["nobody"]).split(":", 3)
+    return int(user), int(group)
 
 
 def _call(server: Server, program: str, *arguments: str) -> None:
-    account = _account()
-    who: dict[str, Any] = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+    user, group = _account(server.root)
+    who: dict[str, Any] = {"user": user, "group": group, "extra_groups": []}
+    command = [str(server.binaries / program), *arguments]
+    if server.root != Path("/"):
+        into = ["chroot", f"--userspec={user}:{group}", "--groups=", str(server.root)]
+        command, who = [*into, f"/{server.binaries.relative_to(server.root)}/{program}", *arguments], {}
     done = subprocess.run(
-        [str(server.binaries / program), *arguments],
+        command,
         cwd="/",
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE if program == "initdb" else subprocess.DEVNULL,
@@ -174,7 +185,7 @@ def _call(server: Server, program: str, *arguments: str) -> None:
         raise RuntimeError(f"{program} failed: {done.stdout or ''}{log}")
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
