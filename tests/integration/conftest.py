@@ -1,13 +1,15 @@
 """What the integration tests share: one server, and stores on it in the state a test begins with."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.integration import catalog, stock
+from tests.integration import catalog, roomy, stock, trixie
 from tests.integration import server as servers
 from tests.integration.job import EXTERNAL_PASSWORD, Job
+from tests.integration.pruning import Store
 from tests.integration.server import Server
 
 
@@ -34,6 +36,20 @@ def patroni(server: Server) -> Iterator[Job]:
         server.secrets,
     )
     server.reset()
+
+
+@pytest.fixture(scope="session")
+def squeezing() -> Iterator[Server]:
+    if os.geteuid() and not trixie.here():
+        pytest.skip("no pg_squeeze here, and only root can run another root's: install postgresql-17-squeeze")
+    with roomy.squeezing() as server:
+        yield server
+
+
+@pytest.fixture
+def roomy_store(squeezing: Server) -> Iterator[Store]:
+    with roomy.copy(squeezing) as store:
+        yield store
 
 
 @pytest.fixture

@@ -28,9 +28,14 @@ log_statement = none
 """
 
 
+def here() -> bool:
+    """Whether the host's own PostgreSQL has pg_squeeze; else only root can run one that has."""
+    return (found_binaries().parent / LIBRARY).exists()
+
+
 def root() -> Path:
-    """The host's own root where its PostgreSQL has pg_squeeze; else one of our own, made once in two minutes."""
-    if (found_binaries().parent / LIBRARY).exists():
+    """The host's own root where its PostgreSQL has pg_squeeze; else one of our own, made once in half a minute."""
+    if here():
         return Path("/")
     ROOT.parent.mkdir(parents=True, exist_ok=True)
     with ROOT.with_suffix(".lock").open("a") as lock:

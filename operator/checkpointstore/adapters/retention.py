@@ -131,6 +131,14 @@ class Tables:
             self._do("SET LOCAL ROLE NONE")
             return int(self._one(QUERIES.sql("lag"))["bytes"])
 
+    def position(self) -> str:
+        """Where in the write-ahead log the server is."""
+        return str(self._one("SELECT pg_current_wal_lsn()::text AS at")["at"])
+
+    def written(self, since: str) -> int:
+        """Bytes of write-ahead log since that position."""
+        return int(self._one("SELECT pg_current_wal_lsn() - %(since)s::pg_lsn AS bytes", since=since)["bytes"])
+
     def cursor(self) -> str | None:
         """Where the last run ended before it was through."""
         rows = [] if self._dry else self._all(QUERIES.sql("cursor"))

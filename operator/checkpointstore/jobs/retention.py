@@ -9,6 +9,7 @@ from typing import ParamSpec, TypeVar
 
 from ..adapters import postgres
 from ..adapters.retention import Busy, Look, Place, Tables
+from ..adapters.space import Space
 from ..features.retention.identifier import lowest
 from ..features.retention.request import Outcome, Removed, Request
 from ..features.schema.request import Provider
@@ -16,6 +17,7 @@ from ..kernel.errors import Refused, StoreError, Unavailable
 from . import journal, life, mounted
 from .life import DONE, REFUSED, TRANSIENT
 from .pace import FAR_BEHIND, WAIT, WAITS, Pace
+from .space import Rewrites
 
 PAGE = 500
 """Threads that are looked at in one round-trip."""
@@ -38,8 +40,12 @@ def conclude(environ: Mapping[str, str]) -> tuple[Outcome, int]:
         target = mounted.admin(environ, request)
         if request.provider == Provider.PATRONI:
             target = target.database(request.database)
-        with postgres.connect(target, f"checkpointstore retention {request.store}") as connection:
-            return Work(Tables(connection, request.owner, request.group, request.dry_run), request).do(), DONE
+        name = f"checkpointstore retention {request.store}"
+        with postgres.connect(target, name) as connection, postgres.connect(target, name) as other:
+            tables = Tables(connection, request.owner, request.group, request.dry_run)
+            rewrites = Rewrites(Space(other, request.owner, request.dry_run), tables, request)
+            outcome = Work(tables, request).do()
+            return (rewrites.after(outcome) if outcome.complete else outcome), DONE
     except Refused as error:
         return Outcome(reason=error.reason, message=error.message[:1000]), REFUSED
     except StoreError as error:

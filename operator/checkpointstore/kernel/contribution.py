@@ -54,6 +54,8 @@ class Database:
     """Whether max_connections is known, and not only assumed until the server has been asked."""
     reserved_connections: int
     """Connections that poolers must leave to replication, monitoring, jobs and people."""
+    spare: int
+    """Bytes that each instance's volume can take before less than a quarter of it is free; 0 where one is unknown."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,7 @@ def contribute(
         max_connections=max_connections or DEFAULT_CONNECTIONS,
         measured=max_connections > 0,
         reserved_connections=RESERVED_CONNECTIONS,
+        spare=0,
     )
     return Contribution(
         conditions=(

@@ -34,6 +34,7 @@ def database(max_connections: int, reserved: int = RESERVED_CONNECTIONS) -> Data
         serving=True,
         max_connections=max_connections,
         reserved_connections=reserved,
+        spare=0,
     )
 
 

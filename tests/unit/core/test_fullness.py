@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 from checkpointstore import reconcile
-from checkpointstore.kernel.observed import Volume
+from checkpointstore.kernel.observed import Observed, Volume
 from checkpointstore.kernel.values import MIB
+from checkpointstore.providers.patroni.fullness import spare
 from tests.contract.disk import GIB
 from tests.contract.world import NAMESPACE, PLATFORM, World
 
@@ -42,6 +43,14 @@ def test_a_full_volume_is_why_nobody_leads() -> None:
         store, seen = world.store(), replace(world.observed(), volumes={"agents-0": Volume(GIB, 0)})
         told = {item.type: item.reason for item in reconcile.plan(store, seen, PLATFORM, world.server.now).conditions}
         assert told["PostgresAvailable"] == told["Ready"] == "VolumeFull"
+
+
+def test_what_volumes_can_spare_is_known_where_every_instance_tells() -> None:
+    told = {"a-0": Volume(8 * GIB, 3 * GIB), "a-1": Volume(8 * GIB, 5 * GIB)}
+    assert spare(Observed(volumes=told), ["a-0", "a-1"]) == GIB
+    assert spare(Observed(volumes=told), ["a-1"]) == 3 * GIB
+    assert spare(Observed(volumes=told), ["a-0", "a-1", "a-2"]) == 0
+    assert spare(Observed(volumes={"a-0": Volume(8 * GIB, GIB)}), ["a-0"]) == 0
 
 
 def test_an_instance_that_is_not_ready_is_asked_too() -> None:

@@ -38,6 +38,7 @@ DATABASE = Database(
     max_connections=100,
     measured=True,
     reserved_connections=10,
+    spare=3 * 1024**3 + 1,
 )
 DONE = Outcome(
     threads=4321,
@@ -106,7 +107,12 @@ def test_the_job_that_is_due() -> None:
     story = Story()
     story.look()
     job = begun(story)
-    assert story.status["retention"] == {"since": "2026-01-01T00:05:00Z", "begun": DUE, "lastRun": DUE}
+    assert story.status["retention"] == {
+        "since": "2026-01-01T00:05:00Z",
+        "begun": DUE,
+        "lastRun": DUE,
+        "spareBytes": DATABASE.spare,
+    }
     [container] = job["spec"]["template"]["spec"]["containers"]
     assert (container["image"], container["args"]) == ("operator:1", ["job", "retention"])
     assert job["spec"]["template"]["spec"]["imagePullSecrets"] == [{"name": "pull"}]
@@ -118,8 +124,10 @@ def test_the_job_that_is_due() -> None:
         "keepLast": 20,
         "keepFor": 30 * 86400,
         "deleteAfter": 400 * 86400,
+        "spare": DATABASE.spare,
     }
     assert (Request.model_validate(asked).owner, Request.model_validate(asked).group) == ("app_owner", "app")
+    story.database = replace(DATABASE, spare=7)
     found = story.later(minutes=30).look()
     assert found.desired == (job,), "until it has ended"
     assert found.quiet == {"retention"}
@@ -143,6 +151,7 @@ def test_what_it_did_is_told_and_the_job_goes() -> None:
         "threads": 4300,
         "deleted": {"checkpoints": 1200, "writes": 99, "blobs": 5, "threads": 1},
         "bytes": 3_100_000,
+        "returnedBytes": 0,
         "deltaThreads": 2,
         "busyThreads": 0,
         "complete": True,
@@ -163,6 +172,22 @@ def test_what_it_did_is_told_and_the_job_goes() -> None:
             {"dry_run": True, "complete": False},
             "DryRun",
             "threads, as there was no time for all, and would remove 1200",
+        ),
+        (
+            {"reusable": 12345, "returned": 5 * 1024**3},
+            "Succeeded",
+            "1 whole threads, and gave 5.0Gi back to the volume",
+        ),
+        (
+            {"reusable": 2 * 1024**3, "kept": "a standby is behind", "busy": 3, "busy_reason": "corrupted"},
+            "Succeeded",
+            "whole threads; 2.0Gi are free inside the tables and stay there: a standby is behind; 3 are left",
+        ),
+        ({"kept": "pg_squeeze is not loaded in this server"}, "Succeeded", "1 whole threads"),
+        (
+            {"dry_run": True, "returned": 1024**3, "reusable": 2 * 1024**3, "kept": "a standby is behind"},
+            "DryRun",
+            "and give 1.0Gi back to the volume: spec.retention.dryRun is set; 2.0Gi are free inside the tables",
         ),
         ({"busy": 3, "busy_reason": "corrupted"}, "Succeeded", "; 3 are left for the next run: corrupted"),
         (
@@ -189,7 +214,7 @@ FAILURES = [
     ("Failed", '{"reason": "InsufficientPrivilege", "message": "no"}', "", Status.FALSE, "InsufficientPrivilege", "no"),
     ("Failed", '{"reason": "Unavailable", "message": "gone"}', "", Status.UNKNOWN, "Unavailable", "gone"),
     ("Failed", "", "", Status.UNKNOWN, "JobFailed", "ended without a word"),
-    ("Failed", "", "DeadlineExceeded", Status.UNKNOWN, "TookTooLong", "ended after 30 minutes"),
+    ("Failed", "", "DeadlineExceeded", Status.UNKNOWN, "TookTooLong", "ended after 90 minutes"),
 ]
 
 
@@ -272,6 +297,20 @@ def test_an_external_server_is_reached_by_its_own_secret() -> None:
 def test_without_retention_nothing_is_told_any_more() -> None:
     assert retention.without({}) == Contribution()
     assert retention.without({"retention": {"since": DUE}}).status == {"retention": None}
+
+
+def test_what_became_of_the_room_inside_the_tables_is_told() -> None:
+    story = Story()
+    story.look()
+    said = {"reusable": 1_234_567, "returned": 7_654_321, "kept": "a standby is behind"}
+    story.ends(begun(story), "Complete", DONE.model_copy(update=said).text()).look()
+    told = story.status["retention"]
+    assert (told["reusableBytes"], told["returnedBytes"]) == (1_200_000, 7_700_000)
+    assert told["keptReason"] == "a standby is behind"
+    assert "spareBytes" not in told
+    [job] = story.later(minutes=10).look().desired
+    story.ends(job, "Complete", DONE.model_copy(update={"kept": "pg_squeeze is not loaded"}).text()).look()
+    assert "reusableBytes" not in story.status["retention"]
 
 
 def test_what_was_removed_adds_up() -> None:

@@ -6,6 +6,7 @@ from typing import Any, Self
 from pydantic import ConfigDict, Field, ValidationError
 
 from ...kernel.fragment import Fragment
+from .space import LEAST
 
 
 class Request(Fragment):
@@ -35,6 +36,10 @@ class Request(Fragment):
     """How long a run may take; the next one goes on where it ended."""
     share: float = Field(default=0.25, gt=0, le=1)
     """The part of the time that it works in."""
+    spare: int = Field(default=0, ge=0)
+    """Bytes that may be written to the volumes; with 0 no table is rewritten."""
+    least: int = Field(default=LEAST, gt=0)
+    """A table is not rewritten for fewer bytes than these."""
 
 
 class Removed(Fragment):
@@ -66,6 +71,12 @@ class Outcome(Fragment):
     """Whether all threads were looked at."""
     dry_run: bool = False
     seconds: float = 0
+    reusable: int | None = None
+    """Bytes that are free inside the tables; None where that could not be told."""
+    returned: int = 0
+    """Bytes that went back to the volume, or would have."""
+    kept: str = ""
+    """Why what is free was not given back; "" where it was, or is not worth it."""
     reason: str = ""
     message: str = ""
 

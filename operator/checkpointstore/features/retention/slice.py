@@ -16,7 +16,8 @@ from .request import Outcome, Request
 from .spec import Retention, duration
 
 COMPONENT = "retention"
-SECONDS = 1800
+# A run ends itself after eight minutes, the removal of a whole thread after 15 more, and its rewrites after an hour.
+SECONDS = 5400
 PATIENCE = timedelta(minutes=2)
 # What says nothing of the checkpoints: nobody could look.
 UNKNOWN = frozenset({"JobFailed", "TookTooLong", "Unavailable"})
@@ -35,15 +36,16 @@ def contribute(
     known: dict[str, Any] = dict(previous.get("retention") or {})
     known.setdefault("since", moment(now))
     actions: tuple[Action, ...] = ()
-    request = _request(spec, env, database)
     begun = str(known.get("begun") or "")
+    request = _request(spec, env, database, known)
     if begun and (ended := _ended(env, observed, request, begun, now)):
         actions = _told(ended)
-        known = {**known, "reason": None, "message": None, **ended, "begun": None}
+        known = {**known, "reason": None, "message": None, **ended, "begun": None, "spareBytes": None}
         begun = ""
     if not begun and not rests and database.serving and (at := _due(spec, known, now)):
         begun = at
-        known = {**known, "begun": begun, "lastRun": begun}
+        known = {**known, "begun": begun, "lastRun": begun, "spareBytes": database.spare}
+        request = _request(spec, env, database, known)
     going = bool(begun) and not rests
     return Contribution(
         desired=(_job(env, database, request, begun),) if going else (),
@@ -72,7 +74,7 @@ def _next(spec: Retention, now: datetime) -> timedelta | None:
     return following - now if following else None
 
 
-def _request(spec: Retention, env: Env, database: Database) -> Request:
+def _request(spec: Retention, env: Env, database: Database, known: Mapping[str, Any]) -> Request:
     history, group = spec.history, database.logins[0].removesuffix("_a")
     ours = database.provider == "Patroni"
     where = {"host": database.host, "port": database.port, "database": database.database} if ours else {}
@@ -86,6 +88,8 @@ def _request(spec: Retention, env: Env, database: Database) -> Request:
         keep_for=_seconds(history.keep_for) if history else None,
         delete_after=_seconds(spec.delete_after),
         dry_run=spec.dry_run,
+        # As it was when the run was begun: with every other figure it would be another Job.
+        spare=int(known.get("spareBytes") or 0),
         **where,
     )
 
@@ -121,6 +125,9 @@ def _figures(said: Outcome) -> dict[str, Any]:
             "threads": _rounded(removed.threads),
         },
         "bytes": _rounded(removed.bytes),
+        "reusableBytes": None if said.reusable is None else _rounded(said.reusable),
+        "returnedBytes": _rounded(said.returned),
+        "keptReason": said.kept or None,
         "deltaThreads": _rounded(said.delta),
         "busyThreads": _rounded(said.busy),
         "busyReason": said.busy_reason or None,
@@ -155,16 +162,26 @@ def _condition(known: Mapping[str, Any]) -> Condition:
     if not (deleted := known.get("deleted")):
         reason = "DryRun" if known["dryRun"] else "Succeeded"
         return true(RETENTION_SUCCEEDED, reason, "The Job succeeded, but its pod was gone before its figures were read")
+    back, stays = _space(known)
     figures = f"{deleted['checkpoints']} checkpoints ({bytes_text(known['bytes'])}), {deleted['threads']} whole threads"
+    figures += back
     looked = f"Looked at {known['threads']} threads"
     busy = f"; {known['busyThreads']} are left for the next run: {why}" if (why := known.get("busyReason")) else ""
     if known["dryRun"]:
         part = "" if known["complete"] else ", as there was no time for all,"
-        told = f"{looked}{part} and would remove {figures}: spec.retention.dryRun is set{busy}"
+        told = f"{looked}{part} and would remove {figures}: spec.retention.dryRun is set{stays}{busy}"
         return true(RETENTION_SUCCEEDED, "DryRun", told)
     if not known["complete"]:
         return true(RETENTION_SUCCEEDED, "Behind", f"{looked} and removed {figures}; the next run goes on there{busy}")
-    return true(RETENTION_SUCCEEDED, "Succeeded", f"{looked} and removed {figures}{busy}")
+    return true(RETENTION_SUCCEEDED, "Succeeded", f"{looked} and removed {figures}{stays}{busy}")
+
+
+def _space(known: Mapping[str, Any]) -> tuple[str, str]:
+    """What went back to the volume, and what did not although it is much."""
+    given, free, why = (known.get(name) for name in ("returnedBytes", "reusableBytes", "keptReason"))
+    verb = "give" if known["dryRun"] else "gave"
+    back = f", and {verb} {bytes_text(given)} back to the volume" if given else ""
+    return back, f"; {bytes_text(free)} are free inside the tables and stay there: {why}" if free and why else ""
 
 
 def _name(env: Env, request: Request, begun: str) -> str:

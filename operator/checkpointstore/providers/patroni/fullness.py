@@ -1,5 +1,6 @@
 """Instances whose volumes are full, or soon will be, and what to tell of them."""
 
+from collections.abc import Sequence
 from enum import Enum
 
 from ...kernel.condition import POSTGRES_AVAILABLE, Condition, broken, true
@@ -44,6 +45,14 @@ def full(observed: Observed) -> tuple[str, ...]:
 def filling(observed: Observed) -> tuple[str, ...]:
     """The instances that cannot write, or soon cannot."""
     return tuple(sorted(name for name, volume in observed.volumes.items() if level(volume) in _WARNED))
+
+
+def spare(observed: Observed, names: Sequence[str]) -> int:
+    """Bytes that each of these instances can take without filling; 0 where one of them does not tell."""
+    if not all(name in observed.volumes for name in names):
+        return 0
+    volumes = [observed.volumes[name] for name in names]
+    return max(0, min(volume.free - volume.size // QUARTER for volume in volumes))
 
 
 def stopped(names: tuple[str, ...], advice: str) -> Condition:

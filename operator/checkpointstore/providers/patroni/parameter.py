@@ -90,7 +90,7 @@ def parameters(memory: int, storage: int, wanted: Mapping[str, str]) -> dict[str
         "max_slot_wal_keep_size": f"{wal * 2}MB",
     }
     owned = {
-        # What backups and pg_squeeze will need, from the start: switching it on later would restart the server.
+        # What backups and pg_squeeze need, from the start: switching it on later would restart the server.
         "archive_mode": "on",
         "password_encryption": "scram-sha-256",
         "shared_preload_libraries": "pg_stat_statements,pg_squeeze",

@@ -57,6 +57,7 @@ def contribute(
         max_connections=max_connections(spec.resources.memory(), spec.parameters),
         measured=True,
         reserved_connections=RESERVED_CONNECTIONS,
+        spare=fullness.spare(observed, [env.names.instance(ordinal) for ordinal in range(spec.instances)]),
     )
     if blocked := _blocked(env, observed, previous, created, adopt, spec):
         return Contribution(conditions=(blocked,), again=timedelta(seconds=10)), None
