@@ -1,7 +1,7 @@
 """Jobs as the plan sees them: what those of the operator's image are, what they end with, what their pods said last."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +11,9 @@ from .naming import labels
 from .observed import Observed
 from .pod import CONTAINER_SECURITY, POD_SECURITY, mount, scratch, secret_volume
 
+SECRETS = "/etc/checkpointstore"
+"""The folder that Secrets are mounted below."""
+MEMORY = "256Mi"
 REFUSED = 64
 """The exit code of a Job that Kubernetes need not try again: a person has to act first."""
 
@@ -43,27 +46,40 @@ def pods(observed: Observed, component: str, job: str) -> list[Manifest]:
 
 
 def of_operator(
-    env: Env, name: str, component: str, request: str, secrets: Mapping[str, str], tries: int
+    env: Env,
+    name: str,
+    component: str,
+    request: str,
+    secrets: Mapping[str, str],
+    tries: int,
+    memory: str = MEMORY,
 ) -> dict[str, Any]:
-    """A Job of the operator's own program, `job COMPONENT`.
+    """A Job of the operator's own program, `job COMPONENT`; the rest is as for its pod."""
+    pod = {"restartPolicy": "Never", **pod_of_operator(env, component, ["job", component], request, secrets, memory)}
+    return env.object("batch/v1", "Job", name, component, spec=spec(pod, labels(env.name, component), tries))
+
+
+def pod_of_operator(
+    env: Env, component: str, arguments: Sequence[str], request: str, secrets: Mapping[str, str], memory: str = MEMORY
+) -> dict[str, Any]:
+    """The spec of a pod of the operator's own program.
 
     `request` is the JSON that it reads from its environment; `secrets` are the Secrets that it reads, by the name below
-    /etc/checkpointstore that each is mounted at.
+    /etc/checkpointstore that each is mounted at; `memory` is its limit.
     """
     container = {
         "name": component,
         "image": env.images.operator,
-        "args": ["job", component],
+        "args": [*arguments],
         "env": [{"name": "CHECKPOINTSTORE_JOB", "value": request}, {"name": "HOME", "value": "/tmp"}],
-        "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}},
+        "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": memory}},
         "securityContext": CONTAINER_SECURITY,
         "volumeMounts": [
-            *(mount(place, f"/etc/checkpointstore/{place}", read_only=True) for place in secrets),
+            *(mount(place, f"{SECRETS}/{place}", read_only=True) for place in secrets),
             mount("tmp", "/tmp"),
         ],
     }
     pod: dict[str, Any] = {
-        "restartPolicy": "Never",
         "automountServiceAccountToken": False,
         "securityContext": POD_SECURITY,
         "containers": [container],
@@ -71,7 +87,7 @@ def of_operator(
     }
     if env.images.pull_secrets:
         pod["imagePullSecrets"] = [{"name": secret} for secret in env.images.pull_secrets]
-    return env.object("batch/v1", "Job", name, component, spec=spec(pod, labels(env.name, component), tries))
+    return pod
 
 
 def spec(pod: Mapping[str, Any], labels: Mapping[str, str], tries: int) -> dict[str, Any]:

@@ -1,11 +1,13 @@
 """`objectStore`: where things are kept outside the cluster, in the words that every room uses for it."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from urllib.parse import urlsplit
 
 from pydantic import Field
 
 from .fragment import Fragment
+from .observed import Observed
 
 ACCESS_KEY = "AWS_ACCESS_KEY_ID"
 SECRET_KEY = "AWS_SECRET_ACCESS_KEY"
@@ -50,6 +52,15 @@ class ObjectStore(Fragment):
     ca: SecretKey | None = None
     """The authority that signed the server's certificate, in PEM. The public ones when absent."""
 
+    def secrets(self) -> frozenset[str]:
+        """The names of the Secrets that it needs."""
+        return frozenset(item.name for item in (self.credentials, self.ca) if item)
+
+    def needs(self) -> dict[str, tuple[str, ...]]:
+        """The keys that each of these Secrets must have."""
+        needed: dict[str, tuple[str, ...]] = {self.credentials.name: (ACCESS_KEY, SECRET_KEY)}
+        return with_key(needed, self.ca)
+
     @property
     def bucket(self) -> str:
         return urlsplit(self.url).netloc
@@ -69,6 +80,22 @@ class ObjectStore(Fragment):
         return self.uri_style or (UriStyle.PATH if self.endpoint else UriStyle.HOST)
 
 
+def with_key(needed: Mapping[str, tuple[str, ...]], key: SecretKey | None) -> dict[str, tuple[str, ...]]:
+    """Keys by Secret, and one more."""
+    return {**needed, key.name: (*needed.get(key.name, ()), key.key)} if key else dict(needed)
+
+
+def missing(needed: Mapping[str, tuple[str, ...]], observed: Observed) -> tuple[str, str] | None:
+    """Reason and message for a Secret that is not there or lacks a key; None when all are there."""
+    for name, keys in sorted(needed.items()):
+        given = observed.given.get(name)
+        if given is None:
+            return "SecretMissing", f"Secret {name} is not in this namespace: create it with {', '.join(keys)}"
+        if lacking := [key for key in keys if key not in given.keys]:
+            return "SecretIncomplete", f"Secret {name} lacks {', '.join(lacking)}"
+    return None
+
+
 class Place(Fragment):
     """A part of a spec that says where a repository is, and how it is encrypted."""
 
@@ -77,5 +104,4 @@ class Place(Fragment):
 
     def secrets(self) -> frozenset[str]:
         """The names of the Secrets that it needs."""
-        used = (self.object_store.credentials, self.object_store.ca, self.encryption)
-        return frozenset(item.name for item in used if item)
+        return self.object_store.secrets() | ({self.encryption.name} if self.encryption else set())

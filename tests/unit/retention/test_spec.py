@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from checkpointstore.features.retention.spec import HISTORY_RULES, RULES, Retention, duration
+from checkpointstore.features.retention.spec import HISTORY_RULES, RULES, Retention
+from checkpointstore.kernel.duration import duration
 
 GOOD: list[dict[str, Any]] = [
     {"deleteAfter": "400d"},

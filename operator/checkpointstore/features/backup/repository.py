@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ...kernel import object_store
 from ...kernel.action import PublishRepository
 from ...kernel.env import Env
 from ...kernel.naming import SOURCE
-from ...kernel.object_store import ACCESS_KEY, SECRET_KEY, ObjectStore, SecretKey
+from ...kernel.object_store import ObjectStore, SecretKey, with_key
 from ...kernel.observed import Given, Observed
 from ...kernel.values import digest
 
@@ -50,11 +51,7 @@ class Repository:
 
     def secrets(self) -> dict[str, tuple[str, ...]]:
         """The user's Secrets that it needs, each with the keys that must be in it."""
-        needed: dict[str, tuple[str, ...]] = {self.store.credentials.name: (ACCESS_KEY, SECRET_KEY)}
-        for item in (self.store.ca, self.encryption):
-            if item:
-                needed[item.name] = (*needed.get(item.name, ()), item.key)
-        return needed
+        return with_key(self.store.needs(), self.encryption)
 
 
 def base(store: ObjectStore, namespace: str, name: str) -> str:
@@ -63,13 +60,7 @@ def base(store: ObjectStore, namespace: str, name: str) -> str:
 
 def missing(repository: Repository, observed: Observed) -> tuple[str, str] | None:
     """Reason and message for a Secret that is not there or lacks a key; None when all are there."""
-    for name, keys in sorted(repository.secrets().items()):
-        given = observed.given.get(name)
-        if given is None:
-            return "SecretMissing", f"Secret {name} is not in this namespace: create it with {', '.join(keys)}"
-        if lacking := [key for key in keys if key not in given.keys]:
-            return "SecretIncomplete", f"Secret {name} lacks {', '.join(lacking)}"
-    return None
+    return object_store.missing(repository.secrets(), observed)
 
 
 def publish(

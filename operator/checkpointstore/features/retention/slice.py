@@ -7,20 +7,19 @@ from typing import Any
 from ...kernel.action import Action, Emit, Manifest
 from ...kernel.condition import RETENTION_SUCCEEDED, Condition, Status, true
 from ...kernel.contribution import Contribution, Database
-from ...kernel.cron import last_due, next_due
+from ...kernel.duration import duration
 from ...kernel.env import Env
 from ...kernel.job import finished, of_operator, outcome
 from ...kernel.observed import Observed
+from ...kernel.scheduled import due, failure, following, judged, rounded
 from ...kernel.values import bytes_text, digest, moment
 from .request import Outcome, Request
-from .spec import Retention, duration
+from .spec import Retention
 
 COMPONENT = "retention"
 # A run ends itself after eight minutes, the removal of a whole thread after 15 more, and its rewrites after an hour.
 SECONDS = 5400
 PATIENCE = timedelta(minutes=2)
-# What says nothing of the checkpoints: nobody could look.
-UNKNOWN = frozenset({"JobFailed", "TookTooLong", "Unavailable"})
 
 
 def contribute(
@@ -42,7 +41,7 @@ def contribute(
         actions = _told(ended)
         known = {**known, "reason": None, "message": None, **ended, "begun": None, "spareBytes": None}
         begun = ""
-    if not begun and not rests and database.serving and (at := _due(spec, known, now)):
+    if not begun and not rests and database.serving and (at := due(spec.schedule, known, now)):
         begun = at
         known = {**known, "begun": begun, "lastRun": begun, "spareBytes": database.spare}
         request = _request(spec, env, database, known)
@@ -53,25 +52,13 @@ def contribute(
         conditions=(_condition(known),),
         status={"retention": known},
         quiet=frozenset({COMPONENT}),
-        again=PATIENCE if going else _next(spec, now),
+        again=PATIENCE if going else following(spec.schedule, now),
     )
 
 
 def without(previous: Mapping[str, Any]) -> Contribution:
     """Retention is not configured: what was told of it is taken back."""
     return Contribution(status={"retention": None}) if previous.get("retention") else Contribution()
-
-
-def _due(spec: Retention, known: Mapping[str, Any], now: datetime) -> str:
-    """The due time that a run is to be begun for, "" when there is none; what was missed is made up for by one run."""
-    last = datetime.fromisoformat(str(known.get("lastRun") or known["since"]))
-    due = last_due(spec.schedule, now)
-    return moment(due) if due > last else ""
-
-
-def _next(spec: Retention, now: datetime) -> timedelta | None:
-    following = next_due((spec.schedule,), now)
-    return following - now if following else None
 
 
 def _request(spec: Retention, env: Env, database: Database, known: Mapping[str, Any]) -> Request:
@@ -107,45 +94,30 @@ def _ended(env: Env, observed: Observed, request: Request, begun: str, now: date
         # Its pod, or the pod's last words, may be gone before anybody looks.
         figures = _figures(done) if done else {**dict.fromkeys(_figures(Outcome())), "dryRun": request.dry_run}
         return {"lastSuccessful": moment(now), **figures}
-    if finished(live, "Failed"):
-        late = any(item.get("reason") == "DeadlineExceeded" for item in (live or {})["status"].get("conditions", ()))
-        reason = str(said.get("reason") or ("TookTooLong" if late else "JobFailed"))
-        return {"reason": reason, "message": str(said.get("message") or _silent(late))}
-    return None
+    return failure(live, said)
 
 
 def _figures(said: Outcome) -> dict[str, Any]:
     removed = said.removed
     return {
-        "threads": _rounded(said.threads),
+        "threads": rounded(said.threads),
         "deleted": {
-            "checkpoints": _rounded(removed.checkpoints),
-            "writes": _rounded(removed.writes),
-            "blobs": _rounded(removed.blobs),
-            "threads": _rounded(removed.threads),
+            "checkpoints": rounded(removed.checkpoints),
+            "writes": rounded(removed.writes),
+            "blobs": rounded(removed.blobs),
+            "threads": rounded(removed.threads),
         },
-        "bytes": _rounded(removed.bytes),
-        "reusableBytes": None if said.reusable is None else _rounded(said.reusable),
-        "returnedBytes": _rounded(said.returned),
+        "bytes": rounded(removed.bytes),
+        "reusableBytes": None if said.reusable is None else rounded(said.reusable),
+        "returnedBytes": rounded(said.returned),
         "keptReason": said.kept or None,
-        "deltaThreads": _rounded(said.delta),
-        "busyThreads": _rounded(said.busy),
+        "deltaThreads": rounded(said.delta),
+        "busyThreads": rounded(said.busy),
         "busyReason": said.busy_reason or None,
         "complete": said.complete,
         "dryRun": said.dry_run,
         "duration": f"{round(said.seconds)}s",
     }
-
-
-def _rounded(count: int) -> int:
-    """Two digits are enough for people, and change less."""
-    return round(count, 2 - len(str(count)))
-
-
-def _silent(late: bool) -> str:
-    if late:
-        return f"It was ended after {SECONDS // 60} minutes"
-    return "The Job's pod ended without a word: it was killed, or its image could not be pulled"
 
 
 def _told(ended: Mapping[str, Any]) -> tuple[Action, ...]:
@@ -155,8 +127,8 @@ def _told(ended: Mapping[str, Any]) -> tuple[Action, ...]:
 
 def _condition(known: Mapping[str, Any]) -> Condition:
     if known.get("reason"):
-        status = Status.UNKNOWN if known["reason"] in UNKNOWN else Status.FALSE
-        return Condition(RETENTION_SUCCEEDED, status, str(known["reason"]), str(known["message"]))
+        reason = str(known["reason"])
+        return Condition(RETENTION_SUCCEEDED, judged(reason), reason, str(known["message"]))
     if not known.get("lastSuccessful"):
         return Condition(RETENTION_SUCCEEDED, Status.UNKNOWN, "Pending", "No run has ended yet")
     if not (deleted := known.get("deleted")):

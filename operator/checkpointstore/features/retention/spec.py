@@ -1,57 +1,23 @@
 """`spec.retention`: how much of each thread's history stays, when whole threads go, and when that is looked after."""
 
-import re
-from datetime import timedelta
-from typing import Annotated
-
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from ...kernel.cron import Cron
+from ...kernel.duration import Duration, cel, duration
 from ...kernel.fragment import Fragment
 
 ANY_HISTORY = "set at least one of keepLast and keepFor"
 ANY = "set at least one of history and deleteAfter"
 ORDER = "deleteAfter must not be shorter than history.keepFor"
-PATTERN = "^[1-9][0-9]{0,3}[hdw]$"
-_HOURS = {"h": 1, "d": 24, "w": 168}
-
-
-def _cel(field: str) -> str:
-    """A duration's hours in CEL."""
-    unit = f"({field}.endsWith('w') ? 168 : {field}.endsWith('d') ? 24 : 1)"
-    return f"int({field}.substring(0, size({field}) - 1)) * {unit}"
-
-
 _ORDER = (
     "!has(self.deleteAfter) || !has(self.history) || !has(self.history.keepFor) || "
-    f"{_cel('self.deleteAfter')} >= {_cel('self.history.keepFor')}"
+    f"{cel('self.deleteAfter')} >= {cel('self.history.keepFor')}"
 )
 HISTORY_RULES = ({"rule": "has(self.keepLast) || has(self.keepFor)", "message": ANY_HISTORY},)
 RULES = (
     {"rule": "has(self.history) || has(self.deleteAfter)", "message": ANY},
     {"rule": _ORDER, "message": ORDER, "fieldPath": ".deleteAfter"},
 )
-
-
-def duration(text: str) -> timedelta:
-    """A time such as 12h, 30d or 4w.
-
-    Raises ValueError when it is none.
-    """
-    if re.fullmatch(PATTERN, text) is None:
-        raise ValueError(
-            "not a duration such as 12h, 30d or 4w: up to four digits, then h for hours, d for days or w for weeks "
-            "(m is not offered: it means minutes to some and months to others)"
-        )
-    return timedelta(hours=int(text[:-1]) * _HOURS[text[-1]])
-
-
-def _checked(text: str) -> str:
-    duration(text)
-    return text
-
-
-Duration = Annotated[str, Field(pattern=PATTERN, max_length=5), AfterValidator(_checked)]
 
 
 class History(Fragment):
