@@ -70,7 +70,11 @@ class Recipe:
 RECIPES = (
     Recipe("postgres"),
     Recipe("pgbouncer"),
-    Recipe("operator", ("pyproject.toml", "constraints.txt", "README.md", "operator"), most=400),
+    Recipe(
+        "operator",
+        ("pyproject.toml", "constraints.txt", "README.md", "operator", "images/operator/prune.sh"),
+        most=400,
+    ),
     Recipe("agent", ("constraints.txt", "images/agent")),
     Recipe("prometheus"),
 )
