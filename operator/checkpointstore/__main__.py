@@ -41,11 +41,27 @@ def retention() -> None:
 
 
 @job.command()
+def tiering() -> None:
+    """Move threads that nobody writes to into an object store; reads CHECKPOINTSTORE_JOB."""
+    from .jobs.tiering import run
+
+    raise typer.Exit(run())
+
+
+@job.command()
 def program(folder: Annotated[Path, typer.Argument(help="Where to copy the programs to.")]) -> None:
     """Bring the programs that work on a repository into another image's pod."""
     from .jobs.program import run
 
     run(folder)
+
+
+@app.command()
+def recall() -> None:
+    """Bring back the threads of one store that applications ask for, for ever; reads CHECKPOINTSTORE_JOB."""
+    from .jobs.recall import run
+
+    run()
 
 
 @app.command()

@@ -4,12 +4,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
+from ..adapters.bucket import Account
 from ..adapters.postgres import Target
 from ..features.schema.request import Provider
+from ..features.tiering.request import Place
 from ..kernel.errors import Refused
+from ..kernel.object_store import ACCESS_KEY, SECRET_KEY, TOKEN
 
 ADMIN = "CHECKPOINTSTORE_ADMIN_DIR"
 APPLICATION = "CHECKPOINTSTORE_APPLICATION_DIR"
+BUCKET = "CHECKPOINTSTORE_BUCKET_DIR"
 
 
 class Address(Protocol):
@@ -59,6 +63,21 @@ def application(environ: Mapping[str, str]) -> tuple[str, str]:
     """The login's name and password."""
     folder = Path(environ.get(APPLICATION, "/etc/checkpointstore/application"))
     return _read(folder / "username"), _read(folder / "password")
+
+
+def account(environ: Mapping[str, str], place: Place) -> Account:
+    """The bucket, with the credentials as they are now."""
+    folder = Path(environ.get(BUCKET, "/etc/checkpointstore/bucket"))
+    return Account(
+        bucket=place.bucket,
+        endpoint=place.endpoint,
+        region=place.region,
+        path_style=place.path_style,
+        access_key=_read(folder / ACCESS_KEY),
+        secret_key=_read(folder / SECRET_KEY),
+        token=_read(folder / TOKEN) if (folder / TOKEN).exists() else "",
+        authority=_read(Path(place.authority)) if place.authority else "",
+    )
 
 
 def _read(path: Path) -> str:

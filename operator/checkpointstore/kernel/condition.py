@@ -28,6 +28,7 @@ BACKUP_VERIFIED = "BackupVerified"
 AUTOSCALING_LIMITED = "AutoscalingLimited"
 THRESHOLDS_EXCEEDED = "ThresholdsExceeded"
 RETENTION_SUCCEEDED = "RetentionSucceeded"
+TIERING_SUCCEEDED = "TieringSucceeded"
 # True is what a person should look at.
 ABNORMAL = frozenset({AUTOSCALING_LIMITED, THRESHOLDS_EXCEEDED})
 

@@ -118,6 +118,15 @@ class Names:
         return f"{self.store}-retention"
 
     @property
+    def tiering(self) -> str:
+        """What the names of tiering Jobs begin with."""
+        return f"{self.store}-tiering"
+
+    @property
+    def recaller(self) -> str:
+        return f"{self.store}-recaller"
+
+    @property
     def source(self) -> str:
         """The Secret with the configuration of the repository that the store is recovered from."""
         return f"{self.store}-source"

@@ -1,0 +1,120 @@
+"""One bucket of an S3-compatible object store, one function a request; whatever goes wrong is a StoreError."""
+
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import obstore
+from obstore import exceptions
+from obstore.store import S3Store
+
+from ..kernel.errors import Refused, StoreError, Unavailable
+
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig, S3Config
+
+PATIENCE = timedelta(seconds=20)
+"""How long one request is tried again."""
+CHUNK = 4 * 1024 * 1024
+DENIED = frozenset({"AccessDenied", "ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "SignatureDoesNotMatch"})
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Where a bucket is and how to log in; `authority` is PEM, the public ones when empty."""
+
+    bucket: str
+    endpoint: str | None
+    region: str
+    path_style: bool
+    access_key: str = field(repr=False)
+    secret_key: str = field(repr=False)
+    token: str = field(default="", repr=False)
+    authority: str = ""
+
+
+class Bucket:
+    """Keys are whole: they begin at the bucket's root."""
+
+    def __init__(self, account: Account) -> None:
+        config: S3Config = {
+            "region": account.region,
+            "virtual_hosted_style_request": not account.path_style,
+            "access_key_id": account.access_key,
+            "secret_access_key": account.secret_key,
+        }
+        if account.endpoint:
+            config["endpoint"] = account.endpoint
+        if account.token:
+            config["session_token"] = account.token
+        client: ClientConfig = {"timeout": timedelta(minutes=5), "connect_timeout": timedelta(seconds=5)}
+        if account.authority:
+            client["root_certificate"] = account.authority
+        with _translated(account.bucket):
+            self._store = S3Store(
+                account.bucket, config=config, client_options=client, retry_config={"retry_timeout": PATIENCE}
+            )
+        self._name = account.bucket
+
+    def put(self, key: str, content: bytes, storage_class: str | None = None) -> None:
+        """One request, so that there is all of it or nothing; a lost answer is asked for by writing the same again."""
+        with _translated(self._name):
+            attributes = {"Storage-Class": storage_class} if storage_class else None
+            obstore.put(self._store, key, content, attributes=attributes, use_multipart=False)
+
+    def digest(self, key: str) -> str:
+        """SHA-256 of the object as the store gives it back, in hex digits."""
+        whole = hashlib.sha256()
+        with _translated(self._name):
+            for chunk in obstore.get(self._store, key).stream(min_chunk_size=CHUNK):
+                whole.update(chunk)
+        return whole.hexdigest()
+
+    def parts(self, key: str, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+        """The bytes of each range (start, end), end excluded."""
+        with _translated(self._name):
+            starts, ends = ([place[part] for place in ranges] for part in (0, 1))
+            return [bytes(part) for part in obstore.get_ranges(self._store, key, starts=starts, ends=ends)]
+
+    def keys(self, prefix: str) -> Iterator[tuple[str, datetime]]:
+        """Every key below the prefix, with the time of its last write."""
+        with _translated(self._name):
+            for page in obstore.list(self._store, prefix, chunk_size=1000):
+                for item in page:
+                    yield item["path"], item["last_modified"]
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Those that are not there are no error."""
+        with _translated(self._name):
+            obstore.delete(self._store, list(keys))
+
+
+@contextmanager
+def _translated(bucket: str) -> Iterator[None]:
+    try:
+        yield
+    except (exceptions.BaseError, FileNotFoundError, ValueError) as error:
+        raise _meaning(error, bucket) from None
+
+
+def _meaning(error: Exception, bucket: str) -> StoreError:
+    """One word of what the other side said: all of it would tell requests with their keys."""
+    text = str(error)
+    found = [re.findall(pattern, text) for pattern in (r"<Code>(\w+)</Code>", r'message: "([^"]*)"', r"kind: (\w+)")]
+    said = next((words[-1] for words in found if words), type(error).__name__)
+    if said == "NoSuchBucket":
+        return Refused(
+            "BucketMissing", f"there is no bucket {bucket}: make it, or correct spec.tiering.objectStore.url"
+        )
+    if said in DENIED or isinstance(error, exceptions.PermissionDeniedError | exceptions.UnauthenticatedError):
+        return Refused("AccessDenied", f"the object store refuses the credentials for bucket {bucket}: {said}")
+    if isinstance(error, FileNotFoundError):
+        return Unavailable(f"an object that the catalog knows is not in bucket {bucket}: {said}")
+    if "InvalidCertificate" in text:
+        told = "the object store's certificate is not signed by an authority that is trusted, or is of another name"
+        return Refused("CertificateRefused", f"{told}: set spec.tiering.objectStore.ca")
+    return Unavailable(f"the object store does not answer as it should: {said}")

@@ -1,0 +1,177 @@
+"""The objects of cold tiers: Parquet with zstd, many threads in one, the rows of a thread next to each other.
+
+docs/tiering.md has the schema for whoever reads them without us.
+"""
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..kernel.errors import Unavailable
+
+VERSION = "1"
+"""Of the schema; readers find it in the file's metadata as checkpointstore.schema."""
+TEXT = (
+    "kind",
+    "thread_id",
+    "checkpoint_ns",
+    "checkpoint_id",
+    "parent_checkpoint_id",
+    "channel",
+    "version",
+    "task_id",
+    "task_path",
+    "type",
+    "checkpoint",
+    "metadata",
+)
+SCHEMA = pa.schema([*((name, pa.string()) for name in TEXT), ("idx", pa.int32()), ("blob", pa.binary())])
+GROUP = 4 * 1024 * 1024
+"""Bytes of text and payload, before they are compressed, after which a row group ends: what a recall reads at least."""
+ROWS = 10_000
+PAYLOAD = frozenset({"checkpoint", "metadata", "blob"})
+TAIL = 64 * 1024
+"""What Parquet's reader asks for at the end of a file at least, however short the footer is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Where the rows of one thread are in an object: row groups, both included, their bytes, and how many rows."""
+
+    first_group: int
+    last_group: int
+    first_byte: int = 0
+    end_byte: int = 0
+    rows: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    content: bytes
+    tail: int
+    """So many bytes at its end tell where everything is."""
+    rows: int
+    spans: Mapping[str, Span]
+    """By thread."""
+
+
+@dataclass(slots=True)
+class Writer:
+    """One object in the making, in memory; rows are added thread by thread."""
+
+    facts: Mapping[str, str]
+    """What the file says of itself: its metadata."""
+    rows: int = 0
+    _groups: int = 0
+    _size: int = 0
+    _pending: list[Mapping[str, Any]] = field(default_factory=list)
+    _spans: dict[str, Span] = field(default_factory=dict)
+    _file: io.BytesIO = field(default_factory=io.BytesIO)
+    _parquet: Any = None
+
+    @property
+    def size(self) -> int:
+        """Bytes that are compressed already."""
+        return self._file.tell()
+
+    def add(self, thread: str, row: Mapping[str, Any]) -> None:
+        """`row` has the columns of SCHEMA that are not NULL, but for the thread."""
+        self._pending.append({"thread_id": thread, **row})
+        self._size += sum(len(row.get(name) or ()) for name in PAYLOAD)
+        self.rows += 1
+        span = self._spans.get(thread) or Span(self._groups, self._groups)
+        self._spans[thread] = replace(span, last_group=self._groups, rows=span.rows + 1)
+        if self._size >= GROUP or len(self._pending) >= ROWS:
+            self._flush()
+
+    def close(self) -> Written:
+        self._flush()
+        self._parquet.close()
+        content = self._file.getvalue()
+        starts = [*_starts(pq.read_metadata(io.BytesIO(content))), len(content)]
+        spans = {
+            thread: replace(span, first_byte=starts[span.first_group], end_byte=starts[span.last_group + 1])
+            for thread, span in self._spans.items()
+        }
+        # Parquet ends with the length of its footer and four letters.
+        footer = int.from_bytes(content[-8:-4], "little") + 8
+        return Written(content, min(len(content), max(footer, TAIL)), self.rows, spans)
+
+    def _flush(self) -> None:
+        if self._parquet is None:
+            told = {f"checkpointstore.{name}": value for name, value in {"schema": VERSION, **self.facts}.items()}
+            self._parquet = pq.ParquetWriter(
+                self._file,
+                SCHEMA.with_metadata(told),
+                compression="zstd",
+                use_dictionary=[name for name in TEXT if name not in PAYLOAD],
+                write_statistics=["thread_id"],
+                write_page_checksum=True,
+                # One page a column, so that what values of a thread have in common is compressed away.
+                data_page_size=2 * GROUP,
+            )
+        if self._pending:
+            self._parquet.write_table(pa.Table.from_pylist(self._pending, SCHEMA), row_group_size=ROWS)
+            self._pending, self._size = [], 0
+            self._groups += 1
+
+
+def rows(tail: bytes, body: bytes, length: int, span: Span, thread: str) -> Iterator[list[dict[str, Any]]]:
+    """A thread's rows, a row group at a time, from the end of an object and the bytes of the span.
+
+    Raises Unavailable where that is not what was written.
+    """
+    sparse = _Sparse(length, ((length - len(tail), tail), (span.first_byte, body)))
+    try:
+        file = pq.ParquetFile(sparse, page_checksum_verification=True)
+        for group in range(span.first_group, span.last_group + 1):
+            table = file.read_row_group(group)
+            yield [row for row in table.to_pylist() if row["thread_id"] == thread]
+    except (pa.ArrowException, OSError) as error:
+        raise Unavailable(f"an object is not what was written: {str(error)[:300]}") from None
+
+
+def _starts(metadata: Any) -> Sequence[int]:
+    """Where each row group begins: its columns lie one behind the other."""
+    columns = range(metadata.num_columns)
+    return [
+        min(
+            column.dictionary_page_offset if column.has_dictionary_page else column.data_page_offset
+            for column in (metadata.row_group(group).column(number) for number in columns)
+        )
+        for group in range(metadata.num_row_groups)
+    ]
+
+
+class _Sparse(io.RawIOBase):
+    """A file of which only parts are there, each with its offset."""
+
+    def __init__(self, length: int, parts: Sequence[tuple[int, bytes]]) -> None:
+        self._length, self._parts, self._at = length, parts, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._length}[whence]
+        return self._at
+
+    def read(self, size: int | None = -1) -> bytes:
+        left = self._length - self._at
+        size = left if size is None or size < 0 else min(size, left)
+        for start, content in self._parts:
+            if start <= self._at and self._at + size <= start + len(content):
+                found = content[self._at - start : self._at - start + size]
+                self._at += size
+                return found
+        raise OSError(f"bytes {self._at} to {self._at + size} were not fetched")

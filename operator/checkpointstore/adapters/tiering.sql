@@ -1,0 +1,216 @@
+-- name: ground
+SELECT r.rolname AS owner, r.rolsuper AS superuser,
+       ARRAY(SELECT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(a.grantee)::text END
+               FROM aclexplode(n.nspacl) AS a WHERE a.privilege_type = 'CREATE') AS makers,
+       has_schema_privilege(:'owner', n.oid, 'CREATE') AS ready,
+       (SELECT obj_description(p.oid, 'pg_proc') FROM pg_proc AS p
+         WHERE p.pronamespace = n.oid AND p.proname = 'recall' AND p.proargtypes::text = '25') AS mark
+  FROM pg_namespace AS n JOIN pg_roles AS r ON r.oid = n.nspowner WHERE n.nspname = 'checkpointstore'
+
+-- name: schema
+CREATE SCHEMA checkpointstore
+
+-- name: admit
+GRANT USAGE, CREATE ON SCHEMA checkpointstore TO :"owner";
+GRANT USAGE ON SCHEMA checkpointstore TO :"group"
+
+-- Objects, and since when nothing refers to one; which rows of which thread are in which; who was asked for and when a thread was
+-- last asked for or came back; how far a run came that was not through, and when the bucket was last listed.
+-- name: tables
+CREATE TABLE IF NOT EXISTS checkpointstore.cold_objects (
+    key text PRIMARY KEY,
+    bytes bigint NOT NULL,
+    tail bigint NOT NULL,
+    sha256 text NOT NULL,
+    rows bigint NOT NULL,
+    storage_class text,
+    written timestamptz NOT NULL DEFAULT now(),
+    unused timestamptz
+);
+CREATE TABLE IF NOT EXISTS checkpointstore.cold_threads (
+    thread_id text,
+    key text,
+    first_group integer NOT NULL,
+    last_group integer NOT NULL,
+    first_byte bigint NOT NULL,
+    end_byte bigint NOT NULL,
+    rows bigint NOT NULL,
+    newest text NOT NULL,
+    moved timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (thread_id, key)
+);
+CREATE INDEX IF NOT EXISTS cold_threads_key ON checkpointstore.cold_threads (key);
+CREATE INDEX IF NOT EXISTS cold_threads_newest ON checkpointstore.cold_threads (newest);
+CREATE TABLE IF NOT EXISTS checkpointstore.recalls (
+    thread_id text PRIMARY KEY,
+    asked timestamptz NOT NULL DEFAULT now(),
+    done timestamptz,
+    tried timestamptz,
+    error text
+);
+CREATE INDEX IF NOT EXISTS recalls_waiting ON checkpointstore.recalls (asked) WHERE done IS NULL;
+CREATE TABLE IF NOT EXISTS checkpointstore.cold_state (reached text, listed timestamptz NOT NULL DEFAULT '-infinity');
+INSERT INTO checkpointstore.cold_state (reached) SELECT NULL WHERE NOT EXISTS (SELECT FROM checkpointstore.cold_state)
+
+-- What the application calls. Whoever is told that a thread is hot has it for as long as one that was just written: whoever moves
+-- a thread takes the lock alone, and then looks here.
+-- name: recall
+CREATE OR REPLACE FUNCTION checkpointstore.recall(thread text) RETURNS text
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+  AS $recall$
+  DECLARE
+    failed boolean;
+  BEGIN
+    IF NOT EXISTS (SELECT FROM checkpointstore.cold_threads AS t WHERE t.thread_id = thread) THEN
+      PERFORM pg_advisory_xact_lock_shared(hashtextextended('checkpointstore ' || thread, 0));
+      IF NOT EXISTS (SELECT FROM checkpointstore.cold_threads AS t WHERE t.thread_id = thread) THEN
+        INSERT INTO checkpointstore.recalls AS r (thread_id, done)
+        SELECT thread, now() WHERE EXISTS (SELECT FROM public.checkpoints AS c WHERE c.thread_id = thread)
+            ON CONFLICT (thread_id) DO UPDATE SET done = now() WHERE r.done < now() - interval '1 hour';
+        RETURN 'Hot';
+      END IF;
+    END IF;
+    INSERT INTO checkpointstore.recalls AS r (thread_id) VALUES (thread)
+        ON CONFLICT (thread_id) DO UPDATE SET asked = now(), done = NULL, tried = NULL, error = NULL WHERE r.done IS NOT NULL;
+    IF FOUND THEN
+      PERFORM pg_notify('checkpointstore_recall', '');
+    END IF;
+    SELECT r.error IS NOT NULL INTO failed FROM checkpointstore.recalls AS r WHERE r.thread_id = thread;
+    RETURN CASE WHEN failed THEN 'Failed' ELSE 'Queued' END;
+  END
+  $recall$;
+REVOKE ALL ON FUNCTION checkpointstore.recall(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION checkpointstore.recall(text) TO :"group";
+COMMENT ON FUNCTION checkpointstore.recall(text) IS :'mark'
+
+-- name: reached
+SELECT reached FROM checkpointstore.cold_state
+
+-- name: reach
+UPDATE checkpointstore.cold_state SET reached = %(thread)s
+
+-- A call that says Hot counts for an hour without being written down again.
+-- name: active
+SELECT EXISTS (SELECT FROM checkpointstore.recalls AS r WHERE r.thread_id = %(thread)s
+                  AND coalesce(r.done > now() - %(after)s - interval '1 hour', true)) AS active
+
+-- name: calm
+DELETE FROM checkpointstore.recalls AS r WHERE r.done <= now() - %(after)s - interval '1 hour'
+
+-- What of a thread's checkpoints goes below the floor, by the cut of its namespaces.
+-- name: below
+SELECT c.checkpoint_ns AS name, c.checkpoint_id AS id FROM public.checkpoints AS c
+ WHERE c.thread_id = %(thread)s AND c.checkpoint_ns = ANY (%(names)s) AND c.checkpoint_id < %(floor)s
+   AND c.checkpoint_id <> ALL (%(keep)s)
+
+-- name: all_below
+SELECT c.checkpoint_ns AS name, c.checkpoint_id AS id FROM public.checkpoints AS c WHERE c.thread_id = %(thread)s
+
+-- name: chosen_checkpoint
+SELECT c.place FROM unnest(%(names)s::text[], %(ids)s::text[]) AS m (name, id) CROSS JOIN LATERAL (
+       SELECT c.ctid AS place FROM public.checkpoints AS c
+        WHERE c.thread_id = %(thread)s AND c.checkpoint_ns = m.name AND c.checkpoint_id = m.id OFFSET 0) AS c
+
+-- name: chosen_write
+SELECT w.place FROM unnest(%(names)s::text[], %(ids)s::text[]) AS m (name, id) CROSS JOIN LATERAL (
+       SELECT w.ctid AS place FROM public.checkpoint_writes AS w
+        WHERE w.thread_id = %(thread)s AND w.checkpoint_ns = m.name AND w.checkpoint_id = m.id OFFSET 0) AS w
+
+-- name: chosen_blob
+SELECT b.place FROM (
+       SELECT DISTINCT m.name, v.key AS channel, v.value AS version
+         FROM unnest(%(names)s::text[], %(ids)s::text[]) AS m (name, id)
+        CROSS JOIN LATERAL (
+              SELECT c.checkpoint -> 'channel_versions' AS versions FROM public.checkpoints AS c
+               WHERE c.thread_id = %(thread)s AND c.checkpoint_ns = m.name AND c.checkpoint_id = m.id OFFSET 0) AS c
+        CROSS JOIN LATERAL jsonb_each_text(CASE jsonb_typeof(c.versions) WHEN 'object' THEN c.versions END) AS v) AS v
+ CROSS JOIN LATERAL (
+       SELECT b.ctid AS place FROM public.checkpoint_blobs AS b
+        WHERE b.thread_id = %(thread)s AND b.checkpoint_ns = v.name AND b.channel = v.channel AND b.version = v.version
+       OFFSET 0) AS b
+
+-- name: alone
+SELECT pg_try_advisory_xact_lock(hashtextextended('checkpointstore ' || %(thread)s, 0)) AS locked
+
+-- name: enter
+SELECT pg_advisory_xact_lock(hashtextextended('checkpointstore ' || %(thread)s, 0))
+
+-- name: archived
+INSERT INTO checkpointstore.cold_threads (thread_id, key, first_group, last_group, first_byte, end_byte, rows, newest)
+VALUES (%(thread)s, %(key)s, %(first_group)s, %(last_group)s, %(first_byte)s, %(end_byte)s, %(rows)s, %(newest)s)
+
+-- name: note
+INSERT INTO public.checkpointstore_retention_blobs
+SELECT %(thread)s, b.name, b.channel, b.version, now()
+  FROM unnest(%(names)s::text[], %(channels)s::text[], %(versions)s::text[]) AS b (name, channel, version)
+    ON CONFLICT (thread_id, checkpoint_ns, channel, version) DO UPDATE SET at = EXCLUDED.at
+
+-- Whether anything came to what went, or to the thread since.
+-- name: touched
+SELECT EXISTS (SELECT FROM unnest(%(names)s::text[], %(ids)s::text[]) AS m (name, id) CROSS JOIN LATERAL (
+               SELECT FROM public.checkpoint_writes AS w WHERE w.thread_id = %(thread)s AND w.checkpoint_ns = m.name
+                  AND w.checkpoint_id = m.id OFFSET 0) AS w) AS touched
+
+-- name: register
+INSERT INTO checkpointstore.cold_objects (key, bytes, tail, sha256, rows, storage_class)
+VALUES (%(key)s, %(bytes)s, %(tail)s, %(sha256)s, %(rows)s, %(storage_class)s)
+
+-- A thread that is gone from the database, and whose newest cold row is too old to stay.
+-- name: forget
+DELETE FROM checkpointstore.cold_threads AS t
+ WHERE t.newest < %(dead)s
+   AND NOT EXISTS (SELECT FROM checkpointstore.cold_threads AS o WHERE o.thread_id = t.thread_id AND o.newest >= %(dead)s)
+   AND NOT EXISTS (SELECT FROM public.checkpoints AS c WHERE c.thread_id = t.thread_id)
+
+-- name: mark
+UPDATE checkpointstore.cold_objects AS o
+   SET unused = CASE WHEN used.yes THEN NULL ELSE now() END
+  FROM (SELECT p.key, EXISTS (SELECT FROM checkpointstore.cold_threads AS t WHERE t.key = p.key) AS yes
+          FROM checkpointstore.cold_objects AS p) AS used
+ WHERE used.key = o.key AND used.yes = (o.unused IS NOT NULL)
+
+-- name: unused
+SELECT key FROM checkpointstore.cold_objects
+ WHERE unused <= now() - %(grace)s AND starts_with(key, %(prefix)s) ORDER BY unused LIMIT 100
+
+-- name: drop
+DELETE FROM checkpointstore.cold_objects WHERE key = ANY (%(keys)s)
+
+-- name: list_due
+SELECT listed <= now() - least(%(grace)s, interval '1 day') AS due FROM checkpointstore.cold_state
+
+-- name: known
+SELECT key FROM checkpointstore.cold_objects WHERE key = ANY (%(keys)s)
+
+-- name: listed
+UPDATE checkpointstore.cold_state SET listed = now()
+
+-- name: total
+SELECT (SELECT count(DISTINCT thread_id) FROM checkpointstore.cold_threads) AS threads,
+       (SELECT count(*) FROM checkpointstore.cold_objects) AS objects,
+       (SELECT coalesce(sum(bytes), 0)::bigint FROM checkpointstore.cold_objects) AS bytes,
+       (SELECT count(*) FROM checkpointstore.recalls WHERE done IS NULL) AS waiting
+
+-- name: columns
+SELECT c.relname || '.' || a.attname AS name FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid
+ WHERE c.relnamespace = 'public'::regnamespace AND c.relname || '.' || a.attname <> ALL (%(known)s)
+   AND c.relname = ANY (%(tables)s) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY 1
+
+-- name: waiting
+SELECT thread_id FROM checkpointstore.recalls
+ WHERE done IS NULL AND coalesce(tried <= now() - interval '30 seconds', true) ORDER BY asked LIMIT 100
+
+-- The newest object first: what is in it is what the application had last.
+-- name: pieces
+SELECT t.key, t.first_group, t.last_group, t.first_byte, t.end_byte, t.rows, o.bytes, o.tail
+  FROM checkpointstore.cold_threads AS t JOIN checkpointstore.cold_objects AS o ON o.key = t.key
+ WHERE t.thread_id = %(thread)s ORDER BY o.written DESC, t.key DESC
+
+-- name: back
+DELETE FROM checkpointstore.cold_threads WHERE thread_id = %(thread)s
+
+-- name: done
+UPDATE checkpointstore.recalls SET done = now(), tried = now(), error = NULL WHERE thread_id = %(thread)s
+
+-- name: failed
+UPDATE checkpointstore.recalls SET tried = now(), error = %(error)s WHERE thread_id = %(thread)s

@@ -1,0 +1,1 @@
+"""Cold tiers: what is moved to an object store, when, and how it comes back."""

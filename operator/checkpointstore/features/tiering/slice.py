@@ -1,0 +1,214 @@
+"""`spec.tiering`: a Job at each time of the schedule moves threads out, a recaller stands to bring them back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from ...kernel.action import Action, Emit, Manifest
+from ...kernel.condition import TIERING_SUCCEEDED, Condition, Status, true
+from ...kernel.contribution import Contribution, Database
+from ...kernel.duration import duration
+from ...kernel.env import Env
+from ...kernel.job import SECRETS, finished, of_operator, outcome, pod_of_operator
+from ...kernel.naming import labels, selector
+from ...kernel.object_store import UriStyle, missing
+from ...kernel.observed import Observed
+from ...kernel.scheduled import SECONDS, due, failure, following, judged, rounded
+from ...kernel.values import bytes_text, digest, moment
+from .request import Outcome, Place, Request
+from .spec import Tiering
+
+COMPONENT = "tiering"
+RECALLER = "recaller"
+FOLDER = "cold-data"
+PATIENCE = timedelta(minutes=2)
+LOOK_SOON = timedelta(seconds=5)
+MEMORY = "1Gi"
+"""An object, a batch of rows, and the largest row that is moved, each more than once."""
+GRACE = timedelta(days=1)
+"""An object that nothing refers to stays as long at least."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What other parts of the spec say that bears on cold data."""
+
+    delete_after: str | None
+    """When whole threads go."""
+    window: timedelta | None
+    """The recovery window: a database that is recovered must find its objects."""
+
+
+def contribute(
+    spec: Tiering,
+    env: Env,
+    observed: Observed,
+    database: Database,
+    beside: Beside,
+    previous: Mapping[str, Any],
+    now: datetime,
+    rests: bool,
+    sleeps: bool,
+) -> Contribution:
+    """`previous` is the store's status as it was; one that `rests` begins nothing, one that `sleeps` has no pods."""
+    known: dict[str, Any] = dict(previous.get("tiering") or {})
+    known.setdefault("since", moment(now))
+    actions: tuple[Action, ...] = ()
+    request = _request(spec, env, database, beside)
+    begun = str(known.get("begun") or "")
+    if begun and (ended := _ended(env, observed, request, begun, now)):
+        actions = _told(ended)
+        known = {**known, "reason": None, "message": None, **ended, "begun": None}
+        begun = ""
+    lacking = missing(spec.object_store.needs(), observed)
+    able = not rests and not lacking
+    stands = not sleeps and not lacking
+    if not begun and able and database.serving and (at := due(spec.schedule, known, now)):
+        begun = at
+        known = {**known, "begun": begun, "lastRun": begun}
+    going = bool(begun) and able
+    return Contribution(
+        desired=(
+            *((_job(spec, env, database, request, begun),) if going else ()),
+            *((_recaller(spec, env, database, request),) if stands else ()),
+        ),
+        actions=actions,
+        conditions=(Condition(TIERING_SUCCEEDED, Status.FALSE, *lacking) if lacking else _condition(known),),
+        status={"tiering": known},
+        quiet=frozenset({COMPONENT, RECALLER}),
+        again=LOOK_SOON if lacking else PATIENCE if going else following(spec.schedule, now),
+    )
+
+
+def without(previous: Mapping[str, Any]) -> Contribution:
+    """Tiering is not configured: what was told of it is taken back; what is cold stays where it is."""
+    return Contribution(status={"tiering": None}) if previous.get("tiering") else Contribution()
+
+
+def _request(spec: Tiering, env: Env, database: Database, beside: Beside) -> Request:
+    group, store, tier = database.logins[0].removesuffix("_a"), spec.object_store, spec.tier
+    ours = database.provider == "Patroni"
+    where = {"host": database.host, "port": database.port, "database": database.database} if ours else {}
+    return Request(
+        store=f"{env.namespace}/{env.name}",
+        provider=database.provider,
+        # Named like the logins, as the schema Job names them.
+        owner=f"{group}_owner",
+        group=group,
+        bucket=store.bucket,
+        endpoint=store.endpoint,
+        region=store.region,
+        path_style=store.style is UriStyle.PATH,
+        authority=f"{SECRETS}/bucket-ca/{store.ca.key}" if store.ca else "",
+        prefix=f"{store.folder}/{FOLDER}/{env.namespace}/{env.name}/{env.uid}".lstrip("/"),
+        after=duration(tier.after).total_seconds(),
+        keep_latest_hot=spec.keep_latest_hot,
+        storage_class=tier.storage_class,
+        delete_after=duration(beside.delete_after).total_seconds() if beside.delete_after else None,
+        dry_run=spec.dry_run,
+        grace=max(GRACE, beside.window or GRACE).total_seconds(),
+        **where,
+    )
+
+
+def _ended(env: Env, observed: Observed, request: Request, begun: str, now: datetime) -> dict[str, Any] | None:
+    """What a run has come to; None while it runs."""
+    name = _name(env, request, begun)
+    live, said = observed.get("Job", name), outcome(observed, COMPONENT, name)
+    if finished(live, "Complete"):
+        done = Outcome.read(said)
+        # Its pod, or the pod's last words, may be gone before anybody looks.
+        figures = _figures(done) if done else {**dict.fromkeys(_figures(Outcome())), "dryRun": request.dry_run}
+        return {"lastSuccessful": moment(now), **figures}
+    return failure(live, said)
+
+
+def _figures(said: Outcome) -> dict[str, Any]:
+    moved, cold = said.moved, said.cold
+    return {
+        "threads": rounded(said.threads),
+        "moved": {
+            "threads": rounded(moved.threads),
+            "checkpoints": rounded(moved.checkpoints),
+            "writes": rounded(moved.writes),
+            "blobs": rounded(moved.blobs),
+            "bytes": rounded(moved.bytes),
+        },
+        "cold": {
+            "threads": rounded(cold.threads),
+            "objects": rounded(cold.objects),
+            "bytes": rounded(cold.bytes),
+            "waiting": rounded(cold.waiting),
+        },
+        "collected": rounded(said.collected),
+        "busyThreads": rounded(said.busy),
+        "busyReason": said.busy_reason or None,
+        "complete": said.complete,
+        "dryRun": said.dry_run,
+        "duration": f"{round(said.seconds)}s",
+    }
+
+
+def _told(ended: Mapping[str, Any]) -> tuple[Action, ...]:
+    """A run every few minutes is no news; one that fails is."""
+    return (Emit("Warning", "TieringFailed", str(ended["message"])),) if "reason" in ended else ()
+
+
+def _condition(known: Mapping[str, Any]) -> Condition:
+    if known.get("reason"):
+        reason = str(known["reason"])
+        return Condition(TIERING_SUCCEEDED, judged(reason), reason, str(known["message"]))
+    if not known.get("lastSuccessful"):
+        return Condition(TIERING_SUCCEEDED, Status.UNKNOWN, "Pending", "No run has ended yet")
+    if not (moved := known.get("moved")):
+        reason = "DryRun" if known["dryRun"] else "Succeeded"
+        return true(TIERING_SUCCEEDED, reason, "The Job succeeded, but its pod was gone before its figures were read")
+    figures = f"{moved['threads']} threads ({bytes_text(moved['bytes'])})"
+    looked = f"Looked at {known['threads']} threads"
+    busy = f"; {known['busyThreads']} are left for the next run: {why}" if (why := known.get("busyReason")) else ""
+    if known["dryRun"]:
+        part = "" if known["complete"] else ", as there was no time for all,"
+        told = f"{looked}{part} and would move {figures}: spec.tiering.dryRun is set{busy}"
+        return true(TIERING_SUCCEEDED, "DryRun", told)
+    cold = f"; {known['cold']['threads']} are cold ({bytes_text(known['cold']['bytes'])})"
+    if not known["complete"]:
+        told = f"{looked} and moved {figures}{cold}; the next run goes on there{busy}"
+        return true(TIERING_SUCCEEDED, "Behind", told)
+    return true(TIERING_SUCCEEDED, "Succeeded", f"{looked} and moved {figures}{cold}{busy}")
+
+
+def _name(env: Env, request: Request, begun: str) -> str:
+    return f"{env.names.tiering}-{digest(begun, request.model_dump_json())[:10]}"
+
+
+def _secrets(spec: Tiering, database: Database) -> dict[str, str]:
+    ca = spec.object_store.ca
+    mine = {"admin": database.admin, "bucket": spec.object_store.credentials.name}
+    return {**mine, "bucket-ca": ca.name} if ca else mine
+
+
+def _job(spec: Tiering, env: Env, database: Database, request: Request, begun: str) -> Manifest:
+    text = request.model_dump_json(by_alias=True, exclude_defaults=True)
+    name = _name(env, request, begun)
+    made = of_operator(env, name, COMPONENT, text, _secrets(spec, database), tries=2, memory=MEMORY)
+    return {**made, "spec": {**made["spec"], "activeDeadlineSeconds": SECONDS}}
+
+
+def _recaller(spec: Tiering, env: Env, database: Database, request: Request) -> Manifest:
+    """One pod: threads are brought back one after another, and another pod comes where its node is lost."""
+    place = request.model_dump_json(by_alias=True, exclude_defaults=True, include=set(Place.model_fields))
+    return env.object(
+        "apps/v1",
+        "Deployment",
+        env.names.recaller,
+        RECALLER,
+        spec={
+            "replicas": 1,
+            "selector": {"matchLabels": selector(env.name, RECALLER)},
+            "template": {
+                "metadata": {"labels": labels(env.name, RECALLER)},
+                "spec": pod_of_operator(env, RECALLER, ["recall"], place, _secrets(spec, database), MEMORY),
+            },
+        },
+    )

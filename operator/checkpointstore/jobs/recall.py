@@ -1,0 +1,62 @@
+"""The recaller: stands beside a store and brings back the threads that applications ask for."""
+
+import os
+import time
+from collections.abc import Mapping
+
+from ..adapters import postgres
+from ..adapters.bucket import Bucket
+from ..adapters.tiering import Archive
+from ..features.schema.request import Provider
+from ..features.tiering.request import Place
+from ..kernel.errors import StoreError, Unavailable
+from . import journal, life, mounted
+
+LOOK = 30.0
+"""Seconds after which it looks by itself: what failed is tried again, and what it did not hear is found."""
+SOON, LATE = 1.0, 30.0
+
+
+def run(environ: Mapping[str, str] = os.environ) -> None:
+    """Serve until it is ended; whatever is in the way is waited for."""
+    life.begin()
+    pause = SOON
+    while True:
+        begun = time.monotonic()
+        try:
+            serve(environ)
+        except StoreError as error:
+            journal.write("waiting", message=error.message[:500])
+        pause = SOON if time.monotonic() - begun > LATE else min(LATE, pause * 2)
+        time.sleep(pause)
+
+
+def serve(environ: Mapping[str, str]) -> None:
+    """One session with the primary; only errors end it."""
+    place = life.asked(Place, environ)
+    target = mounted.admin(environ, place)
+    if place.provider == Provider.PATRONI:
+        target = target.database(place.database)
+    with postgres.connect(target, f"checkpointstore recaller {place.store}") as connection:
+        archive = Archive(connection, place.owner, place.group, False)
+        if not archive.prepare():
+            raise Unavailable("there are no checkpoint tables yet")
+        archive.listen()
+        while True:
+            drain(archive, environ, place)
+            archive.heard(LOOK)
+
+
+def drain(archive: Archive, environ: Mapping[str, str], place: Place) -> None:
+    """Bring back all that were asked for, one after another."""
+    while threads := archive.waiting():
+        # Credentials may change at any time.
+        bucket = Bucket(mounted.account(environ, place))
+        for thread in threads:
+            begun = time.monotonic()
+            try:
+                rows = archive.bring(thread, bucket)
+                journal.write("recalled", rows=rows, seconds=round(time.monotonic() - begun, 3))
+            except StoreError as error:
+                journal.write("failed", message=error.message[:500])
+                archive.failed(thread, error.message)

@@ -1,0 +1,215 @@
+"""The tiering Job: moves threads that nobody writes to into objects of many threads, from any state."""
+
+import hashlib
+import json
+import os
+import secrets
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+from ..adapters import postgres
+from ..adapters.bucket import Bucket
+from ..adapters.cold import VERSION, Writer
+from ..adapters.retention import Busy, Look
+from ..adapters.tiering import Archive, Object, Part
+from ..features.retention.identifier import lowest
+from ..features.retention.request import Request as Pruning
+from ..features.schema.request import Provider
+from ..features.tiering.request import Cold, Moved, Outcome, Request
+from ..kernel.errors import Refused, StoreError, Unavailable
+from . import journal, life, mounted, retention
+from .life import DONE, REFUSED, TRANSIENT
+from .retention import PAGE, PATIENCE, Late
+
+OBJECT = 32 * 1024 * 1024
+"""Bytes after which an object is written; it may have a row group more."""
+DATA, MANIFEST = ".parquet", ".json"
+
+
+def run(environ: Mapping[str, str] = os.environ) -> int:
+    """Do the work, write the outcome where Kubernetes picks it up, and return the exit code."""
+    life.begin()
+    outcome, code = conclude(environ)
+    return life.end(environ, outcome.text(), code)
+
+
+def conclude(environ: Mapping[str, str]) -> tuple[Outcome, int]:
+    """The outcome and the exit code."""
+    try:
+        request = life.asked(Request, environ)
+        target = mounted.admin(environ, request)
+        if request.provider == Provider.PATRONI:
+            target = target.database(request.database)
+        bucket = Bucket(mounted.account(environ, request))
+        with postgres.connect(target, f"checkpointstore tiering {request.store}") as connection:
+            archive = Archive(connection, request.owner, request.group, request.dry_run)
+            return Work(archive, bucket, request).tier(), DONE
+    except Refused as error:
+        return Outcome(reason=error.reason, message=error.message[:1000]), REFUSED
+    except StoreError as error:
+        return Outcome(reason="Unavailable", message=error.message[:1000]), TRANSIENT
+
+
+class Work(retention.Work):
+    """One run over a store's threads, at the retention Job's pace."""
+
+    tables: Archive
+
+    def __init__(self, archive: Archive, bucket: Bucket, asked: Request) -> None:
+        pace = Pruning(
+            store=asked.store, provider=asked.provider, grace=asked.wait, limit=asked.limit, share=asked.share
+        )
+        super().__init__(archive, pace)
+        self.asked_for, self.bucket, self.moved, self.collected = asked, bucket, Moved(), 0
+        self.fresh = ""
+        """The lowest id that is too young to move."""
+        self.writer = self._new()
+        self.objects: list[Object] = []
+        """That were read back, and that the catalog does not know yet: nothing is written while a thread is read."""
+        self.parts: list[Part] = []
+        """Threads that are in the present object to their end, or in others before it."""
+        self.whole = not asked.keep_latest_hot
+
+    def tier(self) -> Outcome:
+        while not self.tables.lock():
+            # The server may not have noticed yet that the one before is gone.
+            if time.monotonic() - self.begun > PATIENCE:
+                raise Unavailable("another tiering Job is at work")
+            time.sleep(0.1)
+        complete, total = True, Cold()
+        if self.tables.prepare():
+            now = self.tables.now()
+            self.fresh = lowest(now - timedelta(seconds=self.asked_for.after))
+            if not self.asked_for.dry_run:
+                self._keep_house(now)
+            try:
+                self._look_at_all()
+                self._ship()
+                self.tables.reach(None)
+            except Late:
+                complete = False
+                self._ship()
+                self.tables.reach(self.reached)
+            total = self.tables.total()
+        return Outcome(
+            threads=self.threads,
+            moved=self.moved,
+            cold=total,
+            collected=self.collected,
+            busy=len(self.busy),
+            busy_reason=self.why[:300],
+            complete=complete,
+            dry_run=self.asked_for.dry_run,
+            seconds=round(time.monotonic() - self.begun, 1),
+        )
+
+    def _look_at_all(self) -> None:
+        """Every thread once, beginning where the last run ended; before and after, the values whose time has come."""
+        after = self.tables.cursor()
+        self._sweeps()
+        while True:
+            page = self._paced(self.tables.looks, after, PAGE, 0 if self.whole else 1, None, self.fresh)
+            for look in page:
+                if look.idle and (look.floor or self.whole):
+                    self._paced(self._take, look)
+                self.reached = look.thread
+                self.threads += 1
+            if len(page) < PAGE:
+                return self._sweeps()
+            after = page[-1].thread
+
+    def _take(self, look: Look) -> None:
+        """Copy what moves of a thread into the present object, and into others where it is full."""
+        try:
+            with self.tables.snapshot():
+                part = self.tables.part(look.thread, look.floor, self.fresh, self.asked_for.after)
+                if part and self.asked_for.dry_run:
+                    self.moved += part.moved + Moved(threads=1)
+                elif part:
+                    for row in self.tables.rows(part):
+                        if self.writer.size >= OBJECT:
+                            self._write(part)
+                        self.writer.add(part.thread, row)
+                    self.parts.append(part)
+        except Busy as error:
+            self._leave(look.thread, error.message)
+        if self.writer.size >= OBJECT:
+            self._ship()
+
+    def _ship(self) -> None:
+        """Write the object, and let the threads go that are in it."""
+        if self.writer.rows:
+            self._write()
+        for item in self.objects:
+            self.tables.register(item)
+        self.objects = []
+        parts, self.parts = self.parts, []
+        for part in parts:
+            begun = time.monotonic()
+            try:
+                self.tables.move(part, self.fresh, self.asked_for.after)
+                self.moved += part.moved + Moved(threads=1)
+            except Busy as error:
+                self._leave(part.thread, error.message)
+            # What is in an object goes, even when the run's time is over: then without a rest.
+            time.sleep(max(0.0, min(self.pace.rest(time.monotonic() - begun), self._left())))
+
+    def _write(self, more: Part | None = None) -> None:
+        """Put the object into the store, and read it back."""
+        written = self.writer.close()
+        self.writer = self._new()
+        key = f"{self.asked_for.prefix}/{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+        sha256 = hashlib.sha256(written.content).hexdigest()
+        storage_class = self.asked_for.storage_class
+        self.bucket.put(key + DATA, written.content, storage_class)
+        if self.bucket.digest(key + DATA) != sha256:
+            raise Unavailable(f"object {key}{DATA} reads back otherwise than it was written: nothing was moved")
+        made = Object(key + DATA, len(written.content), written.tail, sha256, written.rows, storage_class)
+        manifest = {
+            "schema": VERSION,
+            "store": self.asked_for.store,
+            "object": made.key,
+            "bytes": made.bytes,
+            "sha256": sha256,
+            "rows": made.rows,
+            "threads": len(written.spans),
+            "storageClass": storage_class,
+        }
+        self.bucket.put(key + MANIFEST, json.dumps(manifest).encode())
+        self.objects.append(made)
+        journal.write("written", bytes=made.bytes, rows=made.rows, threads=len(written.spans))
+        for part in (*self.parts, *((more,) if more else ())):
+            if place := written.spans.get(part.thread):
+                part.pieces.append((made.key, place))
+
+    def _keep_house(self, now: datetime) -> None:
+        """Forget who asked for a thread long ago, what is cold of threads that went, and objects of nobody."""
+        asked = self.asked_for
+        self.tables.calm(asked.after)
+        if asked.delete_after is not None:
+            self.tables.forget(lowest(now - timedelta(seconds=asked.delete_after)))
+        while keys := self.tables.unused(asked.grace, asked.prefix + "/"):
+            self.bucket.delete([*keys, *(key.removesuffix(DATA) + MANIFEST for key in keys)])
+            self.tables.drop(keys)
+            self.collected += len(keys)
+        if self.tables.list_due(asked.grace):
+            self._list(now - timedelta(seconds=asked.grace))
+            self.tables.listed()
+
+    def _list(self, old: datetime) -> None:
+        """Objects that the catalog does not know: a run was killed before it could tell."""
+        found = {key for key, written in self.bucket.keys(self.asked_for.prefix + "/") if written <= old}
+        stems = {key.removesuffix(DATA).removesuffix(MANIFEST) for key in found}
+        known = {key.removesuffix(DATA) for key in self.tables.known([stem + DATA for stem in stems])}
+        if lost := sorted(key for key in found if key.removesuffix(DATA).removesuffix(MANIFEST) not in known):
+            self.bucket.delete(lost)
+            self.collected += sum(key.endswith(DATA) for key in lost)
+
+    def _leave(self, thread: str, why: str) -> None:
+        self.busy.add(thread)
+        self.why = why
+        journal.write("busy", message=why)
+
+    def _new(self) -> Writer:
+        return Writer({"store": self.asked_for.store})

@@ -1,0 +1,442 @@
+"""Threads move to an object store and come back, row by row the same; what savers see before, meanwhile and after."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import duckdb
+import psycopg
+import pytest
+from langgraph.types import Command
+
+from checkpointstore.adapters import tiering as adapter
+from checkpointstore.features.tiering.request import Moved
+from checkpointstore.jobs import tiering
+from tests.integration import graphs, objectstore
+from tests.integration.graphs import config
+from tests.integration.job import PASSWORDS, Job
+from tests.integration.pruning import head, ids, shifted
+from tests.integration.server import Server
+from tests.integration.tiering import PREFIX, Store
+
+WHOLE: dict[str, Any] = {"keepLatestHot": False}
+
+
+@pytest.fixture(scope="module")
+def bucket() -> Iterator[objectstore.Bucket]:
+    with objectstore.running() as bucket:
+        yield bucket
+
+
+@pytest.fixture
+def store(patroni: Job, server: Server, bucket: objectstore.Bucket) -> Store:
+    assert patroni.run().code == 0
+    bucket.empty()
+    return Store(server, bucket)
+
+
+def test_whole_threads_go_and_come_back_field_by_field_the_same(store: Store) -> None:
+    with store.saver() as saver:
+        graphs.talk(graphs.remembering(saver), "one", 4)
+        graphs.talk(graphs.delta(saver), "two", 4)
+        graphs.asking(saver).invoke({"said": ["q"]}, config("three"))
+    before, read = store.rows(), {thread: store.read(thread) for thread in ("one", "two", "three")}
+    outcome = store.tier(**WHOLE)
+    assert (outcome.moved.threads, outcome.cold.threads, outcome.busy, outcome.complete) == (3, 3, 0, True)
+    assert outcome.moved.checkpoints == len(before["checkpoints"])
+    assert (store.rows()["checkpoints"], store.rows()["checkpoint_writes"]) == (set(), set())
+    store.tier(**WHOLE)
+    assert not any(store.rows().values()), "values follow once their time has come"
+    assert store.cold() == {"one", "two", "three"}
+    store.recall("one", "two", "three")
+    assert store.rows() == before
+    assert {thread: store.read(thread) for thread in read} == read
+    assert store.cold() == set()
+
+
+def test_a_stock_saver_resumes_what_keeps_its_newest_hot_and_the_rest_comes_back(store: Store) -> None:
+    with store.saver() as saver:
+        graph = graphs.remembering(saver)
+        graphs.talk(graph, "one", 6)
+        before, read = store.rows(), store.read("one")
+        moved = store.tier().moved
+        assert moved.threads == 1
+        hot = store.read("one")
+        assert ids(hot) == ids(read)[:1], "stock history shows hot rows only"
+        assert {place: hot[place] for place in hot} == {place: read[place] for place in hot}
+        assert moved.checkpoints == len(read) - len(hot)
+        assert store.tier().moved == Moved(), "what is cold already does not move again"
+        store.recall("one")
+        assert store.rows() == before
+        assert store.read("one") == read
+
+
+def test_a_thread_goes_on_from_its_hot_head_and_its_older_rows_are_added(store: Store) -> None:
+    with store.saver() as saver:
+        graph = graphs.remembering(saver)
+        graphs.talk(graph, "one", 3)
+        read = store.read("one")
+        store.tier()
+        graphs.talk(graph, "one", 3, first=3)
+        assert graph.get_state(config("one")).values["turns"] == 6
+        assert graph.get_state(config("one")).values["said"][-1] == "own 6"
+        since = store.read("one")
+        # Both cold parts, of before and of after.
+        store.tier()
+        store.recall("one")
+        after = store.read("one")
+        assert {place: after[place] for place in read} == read
+        assert {place: after[place] for place in since} == since
+        oldest = ids(after)[-1]
+        assert graph.get_state(config("one", oldest)).values == {"said": []}
+
+
+def test_time_travel_on_a_recalled_thread(store: Store) -> None:
+    with store.saver() as saver:
+        graph = graphs.chat(saver)
+        graphs.talk(graph, "one", 5)
+        states = list(graph.get_state_history(config("one")))
+        store.tier(**WHOLE)
+        store.tier(**WHOLE)
+        store.recall("one")
+        assert list(graph.get_state_history(config("one"))) == states
+        third = next(state for state in states if state.values.get("turns") == 3 and not state.next)
+        forked = graph.update_state(third.config, {"said": ["forked"]}, as_node="answer")
+        assert graph.get_state(forked).values["said"] == [*third.values["said"], "forked"]
+        graphs.talk(graph, "one", 1, first=9)
+        assert graph.get_state(config("one")).values["turns"] == 4
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_an_interrupt_waits_in_the_cold(store: Store, whole: bool) -> None:
+    with store.saver() as saver:
+        graph = graphs.asking(saver)
+        graph.invoke({"said": ["q"]}, config("one"))
+        waiting = head(saver, "one").pending_writes
+        store.tier(keepLatestHot=not whole)
+        if whole:
+            assert saver.get_tuple(config("one")) is None
+            store.recall("one")
+        assert head(saver, "one").pending_writes == waiting
+        assert graph.invoke(Command(resume="me"), config("one"))["said"][-1] == "told me"
+
+
+def test_a_delta_thread_keeps_all_of_it_hot_or_nothing(store: Store) -> None:
+    with store.saver() as saver:
+        graphs.talk(graphs.delta(saver), "one", 5)
+    before = store.rows()
+    assert store.tier().moved.threads == 0
+    assert store.rows() == before
+    assert store.tier(**WHOLE).moved.threads == 1
+
+
+def test_threads_that_are_in_use_or_tell_no_time_stay(store: Store) -> None:
+    with store.saver() as saver:
+        graphs.talk(graphs.chat(saver), "young", 3)
+        graphs.talk(graphs.chat(saver), "odd", 3)
+        newest = head(saver, "odd")
+        saver.put(newest.config, newest.checkpoint | {"id": "0"}, newest.metadata, {})
+    before = store.rows()
+    assert store.tier(after=3600, **WHOLE).moved.threads == 0
+    assert store.tier(**WHOLE).moved.threads == 1
+    assert store.cold() == {"young"}
+    store.recall("young")
+    assert store.rows() == before
+
+
+def test_what_a_call_of_recall_answers(store: Store) -> None:
+    with store.saver() as saver:
+        graphs.talk(graphs.chat(saver), "one", 2)
+    store.tier(after=3600)
+    assert (store.ask("nobody"), store.ask("one")) == ("Hot", "Hot")
+    assert store.tier(**WHOLE).moved.threads == 0, "who was told that it is hot has it for a while"
+    forget_calls(store)
+    store.tier(**WHOLE)
+    assert (store.ask("one"), store.ask("one")) == ("Queued", "Queued")
+    assert store.tier(**WHOLE).cold.waiting == 1
+    [kept] = store.bucket.objects()
+    aside = kept.rename(kept.with_suffix(".aside"))
+    store.recall("one")
+    assert store.ask("one") == "Failed"
+    [(error,)] = store.catalog("SELECT error FROM checkpointstore.recalls")
+    assert "is not in bucket" in error
+    with store.archive() as archive:
+        assert archive.waiting() == [], "not before half a minute is over"
+    aside.rename(kept)
+    with store.server.admin("app") as connection:
+        connection.execute("UPDATE checkpointstore.recalls SET tried = now() - interval '31 s'")
+    store.recall("one")
+    assert store.ask("one") == "Hot"
+    assert store.tier(**WHOLE).moved.threads == 0, "a recalled thread is active from its recall"
+
+
+def forget_calls(store: Store) -> None:
+    with store.server.admin("app") as connection:
+        connection.execute("UPDATE checkpointstore.recalls SET done = done - interval '2 hours'")
+
+
+def test_the_application_may_recall_and_sees_nothing_else(store: Store) -> None:
+    store.tier()
+    with psycopg.connect(store.server.uri("app_a", PASSWORDS["app_a"]), autocommit=True) as connection:
+        for table in ("cold_objects", "cold_threads", "recalls", "cold_state"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(f"SELECT FROM checkpointstore.{table}")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute("CREATE TABLE checkpointstore.mine ()")
+
+
+def test_what_the_application_wrote_since_wins(store: Store) -> None:
+    with store.saver() as saver:
+        graphs.talk(graphs.chat(saver), "one", 3)
+        old = head(saver, "one")
+        before = store.read("one")
+        store.tier(**WHOLE)
+        copy = old.checkpoint | {"ts": "later"}
+        saver.put({"configurable": {"thread_id": "one", "checkpoint_ns": ""}}, copy, {"source": "update"}, {})
+        store.recall("one")
+        after = store.read("one")
+        assert head(saver, "one").checkpoint["ts"] == "later"
+        assert head(saver, "one").checkpoint["channel_values"] == old.checkpoint["channel_values"]
+    changed = ("", str(old.config["configurable"]["checkpoint_id"]))
+    assert {place: after[place] for place in before if place != changed} == {
+        place: before[place] for place in before if place != changed
+    }
+
+
+def test_a_run_that_had_read_a_checkpoint_just_before_it_went_goes_on_from_it(store: Store) -> None:
+    with store.saver() as saver:
+        graph = graphs.chat(saver)
+        graphs.talk(graph, "one", 3)
+        third = list(graph.get_state_history(config("one")))[-3]
+        found = saver.get_tuple(third.config)
+        assert found is not None
+        store.tier(wait=3600)
+        assert saver.get_tuple(third.config) is None
+        child = found.checkpoint | {"id": shifted(head(saver, "one").checkpoint["id"], -1)}
+        saver.put(found.config, child, {"source": "fork"}, {})
+        store.tier(wait=3600)
+        assert head(saver, "one").checkpoint["channel_values"] == found.checkpoint["channel_values"]
+
+
+def test_objects_are_read_by_others(store: Store) -> None:
+    """By DuckDB, with the schema of docs/tiering.md and nothing of ours; payloads are LangGraph's own bytes."""
+    with store.saver() as saver:
+        for number in range(3):
+            graphs.talk(graphs.chat(saver), f"chat-{number}", 3)
+        serde = saver.serde
+    with store.server.admin("app") as connection:
+        blobs = connection.execute(
+            "SELECT thread_id, channel, version, type, blob FROM checkpoint_blobs ORDER BY 1, 2, 3"
+        ).fetchall()
+        checkpoints = connection.execute(
+            "SELECT thread_id, checkpoint_id, checkpoint, metadata FROM checkpoints ORDER BY 1, 2"
+        ).fetchall()
+        writes = connection.execute("SELECT count(*) AS count FROM checkpoint_writes").fetchone()
+    store.tier(storageClass="STANDARD_IA", **WHOLE)
+    [file] = store.bucket.objects()
+    duck = duckdb.connect()
+    found = duck.execute(
+        f"SELECT thread_id, channel, version, type, blob FROM '{file}' WHERE kind = 'blob' ORDER BY 1, 2, 3"
+    ).fetchall()
+    assert found == [tuple(row.values()) for row in blobs]
+    assert serde.loads_typed((found[0][3], found[0][4])) is not None
+    told = duck.execute(
+        f"SELECT thread_id, checkpoint_id, checkpoint, metadata FROM '{file}' WHERE kind = 'checkpoint' ORDER BY 1, 2"
+    ).fetchall()
+    assert [(*row[:2], json.loads(row[2]), json.loads(row[3])) for row in told] == [
+        tuple(row.values()) for row in checkpoints
+    ]
+    assert duck.execute(f"SELECT count(*) FROM '{file}' WHERE kind = 'write'").fetchall() == [
+        tuple((writes or {}).values())
+    ]
+    [manifest] = store.bucket.manifests()
+    rows = len(blobs) + len(checkpoints) + int((writes or {})["count"])
+    assert manifest == {
+        "schema": "1",
+        "store": "shop/agents",
+        "object": f"{PREFIX}/{file.name}",
+        "bytes": file.stat().st_size,
+        "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+        "rows": rows,
+        "threads": 3,
+        "storageClass": "STANDARD_IA",
+    }
+    [put] = [headers for method, path, headers in store.bucket.seen if method == "PUT" and path.endswith(file.name)]
+    assert put["x-amz-storage-class"] == "STANDARD_IA"
+    assert "x-amz-storage-class" in put["authorization"], "signed, as Amazon asks for"
+
+
+def test_a_dry_run_says_what_would_move_and_makes_nothing(store: Store) -> None:
+    with store.saver() as saver:
+        graphs.talk(graphs.remembering(saver), "one", 4)
+    before = store.rows()
+    would = store.tier(dryRun=True)
+    assert (store.rows(), store.bucket.objects()) == (before, [])
+    assert store.catalog("SELECT to_regclass('checkpointstore.cold_objects')") == [(None,)]
+    assert would.dry_run
+    assert store.tier().moved == would.moved
+
+
+def test_objects_of_nobody_go_after_their_time_and_nothing_else(store: Store) -> None:
+    with store.saver() as saver:
+        graphs.talk(graphs.chat(saver), "one", 2)
+        graphs.talk(graphs.chat(saver), "two", 2)
+    account = store.account()
+    account.put("cold-data/shop/agents/uid-2/other.parquet", b"another store's")
+    account.put(f"{PREFIX}/lost.parquet", b"a run was killed")
+    store.tier(grace=3600, **WHOLE)
+    assert len(store.bucket.objects()) == 3
+    assert store.tier(**WHOLE).collected == 1
+    assert len(store.bucket.objects()) == 2
+    store.recall("one")
+    assert store.tier(**WHOLE).collected == 0, "the other thread is in it"
+    store.recall("two")
+    assert store.tier(grace=3600, **WHOLE).collected == 0
+    assert store.tier(**WHOLE).collected == 1
+    assert [path.name for path in (*store.bucket.objects(), *store.bucket.objects(".json"))] == ["other.parquet"]
+    assert store.catalog("SELECT key FROM checkpointstore.cold_objects") == []
+
+
+def test_what_is_cold_of_a_thread_that_went_is_forgotten(store: Store) -> None:
+    with store.saver() as saver:
+        graphs.talk(graphs.chat(saver), "one", 3)
+        graphs.talk(graphs.chat(saver), "two", 3)
+        store.tier()
+        saver.delete_thread("one")
+    store.tier(deleteAfter=3600)
+    assert store.cold() == {"one", "two"}
+    store.tier(deleteAfter=0)
+    assert store.cold() == {"two"}, "the newest of it is hot"
+
+
+def test_objects_are_cut_and_threads_that_are_too_long_for_one_are_in_several(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tiering, "OBJECT", 3000)
+    monkeypatch.setattr(adapter, "BATCH_ROWS", 7)
+    monkeypatch.setattr("checkpointstore.adapters.cold.ROWS", 20)
+    with store.saver() as saver:
+        graphs.talk(graphs.remembering(saver), "long", 12)
+        for number in range(6):
+            graphs.talk(graphs.chat(saver), f"short-{number}", 2)
+    before = store.rows()
+    outcome = store.tier(**WHOLE)
+    assert outcome.moved.threads == 7
+    [(pieces,)] = store.catalog("SELECT count(*) FROM checkpointstore.cold_threads WHERE thread_id = 'long'")
+    assert pieces > 2
+    [(most,)] = store.catalog(
+        "SELECT max(n) FROM (SELECT count(*) AS n FROM checkpointstore.cold_threads GROUP BY key) AS o"
+    )
+    assert most > 1
+    store.tier(**WHOLE)
+    store.recall("long", *(f"short-{number}" for number in range(6)))
+    assert store.rows() == before
+
+
+def test_a_run_goes_on_where_the_last_one_ended(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tiering, "PAGE", 3)
+    with store.saver() as saver:
+        for number in range(10):
+            graphs.talk(graphs.chat(saver), f"chat-{number}", 1)
+    seen, runs = 0, 0
+    while not (outcome := store.tier(limit=1, share=0.02, **WHOLE)).complete:
+        seen, runs = seen + outcome.moved.threads, runs + 1
+        assert runs < 100
+    assert runs > 1
+    assert len(store.cold()) == seen + outcome.moved.threads == 10
+
+
+def test_a_row_that_is_too_large_stays(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adapter, "LARGEST", 100)
+    with store.saver() as saver:
+        graphs.talk(graphs.chat(saver), "one", 1)
+    before = store.rows()
+    outcome = store.tier(**WHOLE)
+    assert (outcome.busy, outcome.moved.threads, store.rows()) == (1, 0, before)
+    assert "is larger than is moved" in outcome.busy_reason
+
+
+@pytest.mark.parametrize(
+    ("prepared", "reason", "words"),
+    [
+        ("CREATE SCHEMA checkpointstore AUTHORIZATION app", "InsufficientPrivilege", "is app's"),
+        (
+            "CREATE SCHEMA IF NOT EXISTS checkpointstore; GRANT CREATE ON SCHEMA checkpointstore TO app",
+            "InsufficientPrivilege",
+            "app may create in schema checkpointstore",
+        ),
+        ("ALTER TABLE checkpoints ADD COLUMN more text", "UnknownColumns", "checkpoints.more"),
+        (
+            "CREATE FUNCTION mine() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; ALTER FUNCTION mine "
+            "OWNER TO app; CREATE TRIGGER mine AFTER DELETE ON checkpoints EXECUTE FUNCTION mine()",
+            "InsufficientPrivilege",
+            "somebody else's function",
+        ),
+    ],
+)
+def test_what_is_somebody_elses_is_refused(store: Store, prepared: str, reason: str, words: str) -> None:
+    with store.server.admin("app") as connection:
+        connection.execute("DROP SCHEMA checkpointstore CASCADE")
+        connection.execute(prepared)
+    outcome, code = tiering.conclude(store.asked(**WHOLE))
+    assert (code, outcome.reason) == (64, reason)
+    assert words in outcome.message
+
+
+def test_somebody_elses_server(external: Job, server: Server, bucket: objectstore.Bucket) -> None:
+    """No superuser there: the login owns the database, and triggers run."""
+    assert external.run().code == 0
+    bucket.empty()
+    store = Store(server, bucket)
+    with store.saver() as saver:
+        graphs.talk(graphs.remembering(saver), "one", 4)
+    before = store.rows()
+    asked = store.asked(provider="External", owner="shop_agents_owner", group="shop_agents", **WHOLE)
+    asked["CHECKPOINTSTORE_ADMIN_DIR"] = str(external.admin)
+    for _ in range(2):
+        outcome, code = tiering.conclude(asked)
+        assert (code, outcome.reason) == (0, "")
+    assert not any(store.rows().values())
+    assert store.ask("one") == "Queued"
+    store.drain(asked)
+    assert store.rows() == before
+
+
+def test_a_standing_recaller_hears_of_it_at_once(store: Store) -> None:
+    with store.saver() as saver:
+        graphs.talk(graphs.chat(saver), "one", 3)
+        graphs.talk(graphs.chat(saver), "two", 3)
+    before = store.rows()
+    store.tier(**WHOLE)
+    with store.recaller() as process:
+        for thread in ("one", "two"):
+            store.ask(thread)
+            objectstore.until(lambda name=thread: store.ask(name) == "Hot")  # type: ignore[misc]
+        assert process.poll() is None
+    assert store.rows() == before
+
+
+def test_credentials_that_are_refused_and_a_bucket_that_is_not_there(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("checkpointstore.adapters.bucket.PATIENCE", timedelta(seconds=1))
+    with store.saver() as saver:
+        graphs.talk(graphs.chat(saver), "one", 3)
+    before = store.rows()
+    for asked, reason in (
+        ({"bucket": "nowhere"}, "BucketMissing"),
+        ({"authority": ""}, "CertificateRefused"),
+        ({"endpoint": "https://localhost:1"}, "Unavailable"),
+    ):
+        outcome, _ = tiering.conclude(store.asked(**{**WHOLE, **asked}))
+        assert outcome.reason == reason, outcome.message
+    key = store.bucket.secrets / "AWS_SECRET_ACCESS_KEY"
+    right = key.read_text()
+    key.write_text("wrong")
+    try:
+        assert tiering.conclude(store.asked(**WHOLE))[0].reason == "AccessDenied"
+    finally:
+        key.write_text(right)
+    assert store.rows() == before

@@ -1,0 +1,333 @@
+"""The tiering Job beside applications that write, killed at any moment, and with an object store that fails."""
+
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import ChannelVersions, Checkpoint, CheckpointMetadata
+from langgraph.checkpoint.postgres import PostgresSaver
+
+from checkpointstore.adapters.bucket import Bucket
+from checkpointstore.adapters.tiering import Archive, Part
+from checkpointstore.jobs import tiering
+from tests.integration import graphs, objectstore
+from tests.integration.graphs import config
+from tests.integration.job import PASSWORDS, Job
+from tests.integration.pruning import head
+from tests.integration.server import Server
+from tests.integration.tiering import Store
+
+WHOLE: dict[str, Any] = {"keepLatestHot": False}
+COPY = """
+INSERT INTO checkpoints SELECT c.* FROM generate_series(1, %(copies)s) AS i, LATERAL (
+  SELECT (jsonb_populate_record(r, jsonb_build_object('thread_id', 'copy-' || i))).* FROM checkpoints AS r) AS c;
+INSERT INTO checkpoint_blobs SELECT c.* FROM generate_series(1, %(copies)s) AS i, LATERAL (
+  SELECT (jsonb_populate_record(r, jsonb_build_object('thread_id', 'copy-' || i))).* FROM checkpoint_blobs AS r) AS c;
+INSERT INTO checkpoint_writes SELECT c.* FROM generate_series(1, %(copies)s) AS i, LATERAL (
+  SELECT (jsonb_populate_record(r, jsonb_build_object('thread_id', 'copy-' || i))).* FROM checkpoint_writes AS r) AS c;
+"""
+
+
+@pytest.fixture(scope="module")
+def bucket() -> Iterator[objectstore.Bucket]:
+    with objectstore.running() as bucket:
+        yield bucket
+
+
+@pytest.fixture
+def store(patroni: Job, server: Server, bucket: objectstore.Bucket, monkeypatch: pytest.MonkeyPatch) -> Store:
+    monkeypatch.setattr("checkpointstore.adapters.bucket.PATIENCE", timedelta(seconds=0.2))
+    assert patroni.run().code == 0
+    bucket.empty()
+    return Store(server, bucket)
+
+
+class Recorded(PostgresSaver):
+    """A stock saver, and every checkpoint that it put."""
+
+    put_so_far: set[tuple[str, str, str]]
+
+    def put(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        saved = super().put(config, checkpoint, metadata, new_versions)
+        place = saved["configurable"]
+        self.put_so_far.add((place["thread_id"], place["checkpoint_ns"], place["checkpoint_id"]))
+        return saved
+
+
+class Crowd:
+    """Applications that write, each to its own threads, while these are moved under their feet."""
+
+    def __init__(self, store: Store, seconds: float) -> None:
+        self.store, self.end = store, time.monotonic() + seconds
+        self.put: set[tuple[str, str, str]] = set()
+        self.turns: dict[str, int] = {}
+        self.moved = self.left = self.recalled = 0
+        self.whole = False
+        self._lock = threading.Lock()
+
+    @property
+    def open(self) -> bool:
+        return time.monotonic() < self.end
+
+    def talks(self, name: str) -> None:
+        """Six threads in turn, so that each rests for a while."""
+        chance = random.Random(name)
+        with Recorded.from_conn_string(self.store.server.uri("app_a", PASSWORDS["app_a"])) as saver:
+            assert isinstance(saver, Recorded)
+            saver.put_so_far = set()
+            graph = graphs.chat(saver)
+            turn = 0
+            while self.open:
+                thread = f"{name}-{turn % 6}"
+                if self.whole:
+                    while self.store.ask(thread) != "Hot":
+                        time.sleep(0.02)
+                done = self.turns.get(thread, 0)
+                graphs.talk(graph, thread, 1, first=done)
+                self.turns[thread] = done + 1
+                turn += 1
+                time.sleep(chance.uniform(0, 0.3))
+        with self._lock:
+            self.put |= saver.put_so_far
+
+    def tiers(self) -> None:
+        while self.open:
+            if self.whole:
+                with self.store.server.admin("app") as connection:
+                    connection.execute(
+                        "UPDATE checkpointstore.recalls SET done = done - interval '1 hour' "
+                        "WHERE done < now() - interval '0.3 s'"
+                    )
+            outcome = self.store.tier(keepLatestHot=not self.whole, wait=2)
+            self.moved += outcome.moved.threads
+            self.left += outcome.busy
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_writers_lose_nothing_while_threads_move(store: Store, soak: bool, whole: bool) -> None:
+    store.tier()
+    crowd = Crowd(store, 60 if soak else 6)
+    crowd.whole = whole
+    work: list[tuple[Callable[..., None], tuple[Any, ...]]] = [
+        *((crowd.talks, (f"chat-{number}",)) for number in range(3)),
+        (crowd.tiers, ()),
+    ]
+    with store.recaller(), ThreadPoolExecutor(len(work)) as pool:
+        for done in [pool.submit(act, *given) for act, given in work]:
+            done.result()
+    print(f"turns {sum(crowd.turns.values())}, moved {crowd.moved}, left {crowd.left}")
+    assert crowd.moved > 0
+    store.recall(*(thread for thread in crowd.turns if store.ask(thread) != "Hot"))
+    with store.saver() as saver:
+        graph = graphs.chat(saver)
+        for thread, turns in crowd.turns.items():
+            state = graph.get_state(config(thread)).values
+            assert (state["turns"], len(state["said"])) == (turns, 2 * turns)
+            states = list(graph.get_state_history(config(thread)))
+            assert {len(item.values.get("said", [])) for item in states} == {*range(2 * turns + 1)}
+    with store.server.admin("app") as connection:
+        there = connection.execute("SELECT thread_id, checkpoint_ns, checkpoint_id FROM checkpoints").fetchall()
+    assert {tuple(row.values()) for row in there} == crowd.put
+    assert store.loose() == []
+
+
+def test_a_thread_that_is_written_while_it_moves_stays(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every kind of write between its reading and its going, by a saver and by hand."""
+    move = Archive.move
+
+    def put(saver: PostgresSaver) -> None:
+        graphs.talk(graphs.chat(saver), "one", 1, first=7)
+
+    def put_writes(saver: PostgresSaver) -> None:
+        saver.put_writes(head(saver, "one").config, [("said", ["late"])], "task")
+
+    def replace(saver: PostgresSaver) -> None:
+        found = head(saver, "one")
+        saver.put(found.config, found.checkpoint | {"ts": "later"}, found.metadata, {})
+
+    def delete(saver: PostgresSaver) -> None:
+        saver.delete_thread("one")
+
+    def ask(saver: PostgresSaver) -> None:
+        assert store.ask("one") == "Hot"
+
+    for write in (put, put_writes, replace, delete, ask):
+        with store.saver() as saver:
+            saver.delete_thread("one")
+            graphs.talk(graphs.chat(saver), "one", 2)
+
+            def meanwhile(self: Archive, part: Part, fresh: str, after: float, write: Any = write) -> None:
+                write(saver)
+                self.seen = store.rows()  # type: ignore[attr-defined]
+                try:
+                    move(self, part, fresh, after)
+                finally:
+                    assert store.rows() == self.seen  # type: ignore[attr-defined]
+
+            monkeypatch.setattr(Archive, "move", meanwhile)
+            outcome = store.tier(**WHOLE)
+            assert (outcome.moved.threads, outcome.busy) == (0, 1), write
+            assert store.cold() == set()
+            monkeypatch.setattr(Archive, "move", move)
+
+
+def test_a_thread_that_somebody_asks_for_is_not_moved_under_his_feet(store: Store) -> None:
+    with store.saver() as saver:
+        graphs.talk(graphs.chat(saver), "one", 2)
+    store.tier(after=3600)
+    with psycopg.connect(store.server.uri("app_a", PASSWORDS["app_a"])) as connection:
+        row = connection.execute("SELECT checkpointstore.recall('one')").fetchone()
+        assert row == ("Hot",), "and not committed yet"
+        outcome = store.tier(**WHOLE)
+        assert (outcome.moved.threads, outcome.busy_reason) == (0, "somebody asks for the thread")
+    assert store.tier(**WHOLE).moved.threads == 0
+
+
+def _copies(store: Store, copies: int) -> None:
+    with store.saver() as saver:
+        graphs.talk(graphs.remembering(saver), "model", 6)
+    with store.server.admin("app") as connection:
+        connection.execute(psycopg.ClientCursor(connection).mogrify(COPY, {"copies": copies}))
+
+
+def _all_back(store: Store) -> None:
+    store.recall(*store.cold())
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_killed_anywhere_nothing_is_lost_and_nothing_is_twice(
+    store: Store, tmp_path: Path, soak: bool, whole: bool
+) -> None:
+    _copies(store, 400 if soak else 25)
+    before = store.rows()
+    chance, kills = random.Random(6), 0
+    for number in range(100 if soak else 4):
+        job = store.begin(tmp_path / f"result-{number}", keepLatestHot=not whole, share=0.2)
+        time.sleep(chance.uniform(0.8, 2.2))
+        job.send_signal(signal.SIGKILL)
+        kills += job.wait() == -signal.SIGKILL
+        print(f"{len(store.rows()['checkpoints'])} of {len(before['checkpoints'])} are hot")
+    assert kills > 0
+    store.tier(keepLatestHot=not whole)
+    store.tier(keepLatestHot=not whole)
+    known = {row[0].rsplit("/", 1)[1] for row in store.catalog("SELECT key FROM checkpointstore.cold_objects")}
+    assert {path.name for path in store.bucket.objects()} == known, "no orphan is left"
+    assert len(store.bucket.objects(".json")) == len(known)
+    if whole:
+        assert not any(store.rows().values())
+        assert sum(row["rows"] for row in store.bucket.manifests()) == sum(map(len, before.values())), "each row once"
+    _all_back(store)
+    assert store.rows() == before
+
+
+@pytest.mark.parametrize("act", ["register", "move"])
+def test_killed_between_two_acts_nothing_is_lost(store: Store, monkeypatch: pytest.MonkeyPatch, act: str) -> None:
+    _copies(store, 2)
+    monkeypatch.setattr(tiering, "OBJECT", 1)
+    monkeypatch.setattr("checkpointstore.adapters.cold.ROWS", 100)
+    before = store.rows()
+    done = getattr(Archive, act)
+    for last in (1, 2):
+        count = 0
+
+        def counted(self: Archive, *given: Any, last: int = last) -> None:
+            nonlocal count
+            done(self, *given)
+            count += 1
+            if count == last:
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr(Archive, act, counted)
+        with pytest.raises(KeyboardInterrupt):
+            tiering.conclude(store.asked(**WHOLE))
+    monkeypatch.setattr(Archive, act, done)
+    store.tier(**WHOLE)
+    _all_back(store)
+    assert store.rows() == before
+
+
+@pytest.mark.parametrize("fate", ["refuse", "500", "lose", "any"])
+def test_an_object_store_that_fails_loses_nothing(store: Store, soak: bool, fate: str) -> None:
+    _copies(store, 60 if soak else 5)
+    before = store.rows()
+    chance = random.Random(fate)
+    store.bucket.fault = lambda method, path: (
+        chance.choice(("refuse", "500", "lose") if fate == "any" else (fate,)) if chance.random() < 0.7 else ""
+    )
+    failed = 0
+    for _ in range(30 if soak else 3):
+        outcome, code = tiering.conclude(store.asked(**WHOLE))
+        failed += code == 1
+        assert outcome.reason in ("", "Unavailable")
+        for thread in store.cold():
+            store.ask(thread)
+        store.drain(store.asked())
+        with store.server.admin("app") as connection:
+            connection.execute("UPDATE checkpointstore.recalls SET tried = NULL, done = done - interval '2 hours'")
+    print(f"{failed} runs failed")
+    store.bucket.fault = lambda method, path: ""
+    store.tier(**WHOLE)
+    store.tier(**WHOLE)
+    _all_back(store)
+    assert store.rows() == before
+
+
+def test_an_object_that_does_not_read_back_moves_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    _copies(store, 2)
+    before = store.rows()
+    monkeypatch.setattr(Bucket, "digest", lambda self, key: "another")
+    outcome, code = tiering.conclude(store.asked(**WHOLE))
+    assert (code, outcome.reason) == (1, "Unavailable")
+    assert "reads back otherwise" in outcome.message
+    assert store.rows() == before
+
+
+def test_an_object_that_was_damaged_is_told_and_nothing_is_brought_back(store: Store) -> None:
+    _copies(store, 1)
+    store.tier(**WHOLE)
+    store.tier(**WHOLE)
+    [file] = store.bucket.objects()
+    content = bytearray(file.read_bytes())
+    right = bytes(content)
+    for place in range(200, 2000, 100):
+        content[place] ^= 1
+    file.write_bytes(content)
+    store.recall("copy-1")
+    assert store.ask("copy-1") == "Failed"
+    assert not any(store.rows().values())
+    file.write_bytes(right)
+    with store.server.admin("app") as connection:
+        connection.execute("UPDATE checkpointstore.recalls SET tried = NULL")
+    store.recall("copy-1")
+    assert store.ask("copy-1") == "Hot"
+
+
+def test_two_never_work_at_once(store: Store, server: Server) -> None:
+    with server.admin("app") as connection:
+        connection.execute(f"SELECT pg_advisory_lock({int.from_bytes(b'tiering')})")
+        refused, code = tiering.conclude(store.asked(**WHOLE))
+    assert (code, refused.reason, refused.message) == (1, "Unavailable", "another tiering Job is at work")
+
+
+def test_rows_that_somebody_holds_are_left_for_the_next_run(store: Store, server: Server) -> None:
+    _copies(store, 2)
+    with server.admin("app") as connection, connection.transaction():
+        connection.execute("SELECT FROM checkpoints WHERE thread_id = 'copy-1' FOR UPDATE")
+        outcome = store.tier(**WHOLE)
+    assert (outcome.busy, outcome.moved.threads) == (1, 2)
+    assert store.tier(**WHOLE).moved.threads == 1
