@@ -9,6 +9,7 @@ from .api.store import ReclaimPolicy, Store
 from .features import authority, binding, network_policy
 from .features.backup import farewell as farewells
 from .features.backup import recovery, repository
+from .features.backup import retention as backup_retention
 from .features.backup import slice as backup
 from .features.monitoring import cost
 from .features.monitoring import slice as monitoring
@@ -19,6 +20,7 @@ from .features.pooler import slice as pooler
 from .features.pooler.scaling import Watch
 from .features.retention import slice as retention
 from .features.schema import slice as schema
+from .features.tiering import slice as tiering
 from .kernel.action import Action, Apply, Delete, Emit, Manifest, Mark, Program, PublishPooler, Ref, Reload, Tell
 from .kernel.command import Commands
 from .kernel.compute import placement
@@ -160,6 +162,7 @@ def _rooms(store: Store, env: Env, platform: Platform, observed: Observed, comma
         _backed_up(store, env, observed, database, commands, now),
         told,
         _retained(store, env, observed, database, commands.hibernate or commands.paused or not stands, now),
+        _tiered(store, env, observed, database, commands, stands, now),
     ]
     parts.append(_reckoned(store, env, observed, parts, now))
     return _Rooms(parts, database.serving and reachable and readable, carried.watch, monitors)
@@ -234,6 +237,22 @@ def _retained(
     if spec is None:
         return retention.without(store.status)
     return retention.contribute(spec, env, observed, database, store.status, now, rests)
+
+
+def _tiered(
+    store: Store, env: Env, observed: Observed, database: Database, commands: Commands, stands: bool, now: datetime
+) -> Contribution:
+    spec, backups, retained = store.spec.tiering, store.spec.backup, store.spec.retention
+    if spec is None:
+        return tiering.without(store.status)
+    beside = tiering.Beside(
+        delete_after=retained.delete_after if retained else None,
+        window=backup_retention.window(backups.retention_policy) if backups else None,
+    )
+    rests = commands.hibernate or commands.paused or not stands
+    return tiering.contribute(
+        spec, env, observed, database, beside, store.status, now, rests, sleeps=commands.hibernate
+    )
 
 
 def farewell(store: Store, observed: Observed, platform: Platform, deleted: datetime, now: datetime) -> Plan:

@@ -6,6 +6,8 @@ from typing import Any
 from checkpointstore.features.retention.request import Outcome as Retained
 from checkpointstore.features.retention.request import Removed
 from checkpointstore.features.schema.outcome import Outcome
+from checkpointstore.features.tiering.request import Moved
+from checkpointstore.features.tiering.request import Outcome as Tiered
 from checkpointstore.kernel.action import Manifest
 from checkpointstore.kernel.naming import STORE_LABEL
 
@@ -21,6 +23,7 @@ STARTED = "simulated/parameters-at-start"
 SUCCESS = json.dumps(
     {"modules": [{"name": "LangGraph", "version": 9}], "serverVersion": "17.11", "maxConnections": 128}
 )
+TIERED = Tiered(threads=3, moved=Moved(threads=2, bytes=4096), complete=True, seconds=1).text()
 RETAINED = Retained(threads=3, removed=Removed(checkpoints=20, bytes=4096), complete=True, seconds=1).text()
 
 
@@ -143,6 +146,8 @@ def _end(server: ApiServer, job: Manifest, repository: Repository, refusal: Outc
         return (0, SUCCESS) if _reachable(server, job) else None
     if job["metadata"]["labels"]["app.kubernetes.io/component"] == "retention":
         return (0, RETAINED) if _reachable(server, job) else None
+    if job["metadata"]["labels"]["app.kubernetes.io/component"] == "tiering":
+        return (0, TIERED) if _reachable(server, job) else None
     found = repository.end(job)
     return (found[0], json.dumps(found[1])) if found else None
 

@@ -12,6 +12,7 @@ from ..features.monitoring import spec as monitoring
 from ..features.pooler import spec as pooler
 from ..features.retention import spec as retention
 from ..features.schema import limits
+from ..features.tiering import spec as tiering
 from ..kernel.naming import NAME_LIMIT, NAME_PATTERN, NAME_RULE
 from ..providers.spec import rules
 from . import backup
@@ -204,6 +205,7 @@ def _root() -> dict[str, Any]:
                 "message": OWN_INSTANCES,
                 "fieldPath": ".spec.monitoring.thresholds",
             },
+            {"rule": tiering.RULE, "message": tiering.ORDER, "fieldPath": ".spec.retention.deleteAfter"},
             {
                 # What the volumes have not reached may be taken back: a StorageClass that cannot grow refuses for ever.
                 "rule": f"{_size('self.spec')}.compareTo({_size('oldSelf.spec')}) >= 0"

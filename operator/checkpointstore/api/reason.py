@@ -16,6 +16,7 @@ from ..kernel.condition import (
     SCHEMA_APPLIED,
     STALLED,
     THRESHOLDS_EXCEEDED,
+    TIERING_SUCCEEDED,
     Status,
 )
 from . import reason_of_backups as backups
@@ -333,6 +334,55 @@ _RETENTION = Subject(
     ),
 )
 
+_TIERING = Subject(
+    TIERING_SUCCEEDED,
+    "The last run moved the threads that are due. Only with `spec.tiering`; it never changes Ready.",
+    Status.TRUE,
+    (
+        (
+            Status.TRUE,
+            (
+                Reason("Succeeded", "It did."),
+                Reason("Behind", "It did not reach all threads in its time; the next run goes on there."),
+                Reason(
+                    "DryRun",
+                    "It said what would move, as `spec.tiering.dryRun` asks, of the threads that it had time for.",
+                ),
+            ),
+        ),
+        (
+            Status.FALSE,
+            (
+                Reason("SecretMissing", "A Secret that `objectStore` names does not exist."),
+                Reason("SecretIncomplete", "A Secret that `objectStore` names, or the login's, lacks a key."),
+                Reason("AccessDenied", "The object store refuses the credentials, or they may not do what is needed."),
+                Reason("BucketMissing", "The object store has no such bucket."),
+                Reason(
+                    "CertificateRefused",
+                    "The certificate of the object store, or of the external server, is not the one that is expected.",
+                ),
+                Reason("UnknownColumns", "The tables have columns that LangGraph's have not, and they would be lost."),
+                Reason(
+                    "InsufficientPrivilege",
+                    "The login may not make the catalog or act as the owner, or somebody else's code might run.",
+                ),
+                Reason("LoginRefused", "The external server refuses the login."),
+                Reason("DatabaseMissing", "The external server has no such database."),
+                Reason("InvalidRequest", "Operator and Job do not understand each other."),
+            ),
+        ),
+        (
+            Status.UNKNOWN,
+            (
+                Reason("Pending", "No run has ended yet."),
+                Reason("Unavailable", "The primary or the object store does not answer, or another run is at work."),
+                Reason("TookTooLong", "The Job was ended after half an hour."),
+                Reason("JobFailed", "The Job's pod ended without saying why."),
+            ),
+        ),
+    ),
+)
+
 CONDITIONS = (
     _READY,
     _RECONCILING,
@@ -344,6 +394,7 @@ CONDITIONS = (
     _AUTOSCALING,
     _THRESHOLDS,
     _RETENTION,
+    _TIERING,
     backups.ARCHIVING,
     backups.LAST_BACKUP,
     backups.VERIFIED,
@@ -378,6 +429,7 @@ EVENTS = (
     Event("Normal", "ArchivingResumed", "ContinuousArchiving became True again."),
     Event("Normal", "PoolerScaled", "The pooler gets another size, from which to which, and why."),
     Event("Warning", "RetentionFailed", "A retention run failed, and why. The next is begun by schedule."),
+    Event("Warning", "TieringFailed", "A tiering run failed, and why. The next is begun by schedule."),
     Event("Warning", "ThresholdExceeded", "A threshold of spec.monitoring.thresholds is exceeded, and which."),
     Event("Normal", "ThresholdKept", "A threshold that was exceeded is kept again."),
     Event("Warning", "PoolerUnreachable", "The node of a pooler pod does not answer; the pod is deleted."),

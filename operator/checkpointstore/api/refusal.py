@@ -210,6 +210,28 @@ CREATED = (
         "'^[1-9][0-9]{0,3}[hdw]$'",
     ),
     Refused(
+        "a thread that goes before it becomes cold",
+        {"tiering": {**_BUCKET, "tiers": [{"name": "cold", "after": "90d"}]}, "retention": {"deleteAfter": "90d"}},
+        'spec.retention.deleteAfter: Invalid value: "object": retention.deleteAfter must be longer than '
+        "tiering.tiers[0].after: a thread would go before it becomes cold",
+    ),
+    Refused(
+        "more tiers than one",
+        {"tiering": {**_BUCKET, "tiers": [{"name": "warm", "after": "7d"}, {"name": "cold", "after": "90d"}]}},
+        "spec.tiering.tiers: Too many: 2: must have at most 1 item",
+    ),
+    Refused(
+        "a tier after a time that is negative",
+        {"tiering": {**_BUCKET, "tiers": [{"name": "cold", "after": "-7d"}]}},
+        'spec.tiering.tiers[0].after: Invalid value: "-7d": spec.tiering.tiers[0].after in body should match '
+        "'^[1-9][0-9]{0,3}[hdw]$'",
+    ),
+    Refused(
+        "tiering without a place",
+        {"tiering": {"tiers": [{"name": "cold", "after": "7d"}]}},
+        "spec.tiering.objectStore: Required value",
+    ),
+    Refused(
         "backups without a place",
         {"backup": {"retentionPolicy": "30d"}},
         "spec.backup.objectStore: Required value",

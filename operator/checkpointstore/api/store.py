@@ -17,6 +17,9 @@ from ..features.pooler.spec import Pooler
 from ..features.retention.spec import Retention
 from ..features.schema.limits import Limits
 from ..features.schema.slice import Schema
+from ..features.tiering import spec as tiering
+from ..features.tiering.spec import Tiering
+from ..kernel.duration import duration
 from ..kernel.errors import Refused
 from ..kernel.fragment import Fragment
 from ..kernel.naming import DOMAIN, NAME_LIMIT, NAME_PATTERN, NAME_RULE
@@ -80,6 +83,8 @@ class StoreSpec(Fragment):
     """What a person wants to be told of."""
     retention: Retention | None = None
     """How long checkpoints stay; all stay for ever when absent."""
+    tiering: Tiering | None = None
+    """Threads that nobody writes to go to an object store; all stay in the database when absent."""
     bootstrap: Bootstrap = Bootstrap()
     """Where the first data comes from."""
     reclaim_policy: Reclaim = Reclaim()
@@ -88,16 +93,19 @@ class StoreSpec(Fragment):
     """Which clients may connect."""
 
     @model_validator(mode="after")
-    def _own_server(self) -> "StoreSpec":
+    def _consistent(self) -> "StoreSpec":
         if self.postgres.external and (self.backup or self.bootstrap.recovery):
             raise ValueError(OWN_SERVER)
         if self.postgres.external and self.monitoring.thresholds:
             raise ValueError(OWN_INSTANCES)
+        dead = self.retention.delete_after if self.retention else None
+        if self.tiering and dead and duration(dead) <= duration(self.tiering.tier.after):
+            raise ValueError(tiering.ORDER)
         return self
 
     def secrets(self) -> frozenset[str]:
         """The names of the Secrets that a person made for it, but for that of an external server."""
-        places = (self.backup, self.bootstrap.recovery and self.bootstrap.recovery.source, self.pooler)
+        places = (self.backup, self.bootstrap.recovery and self.bootstrap.recovery.source, self.pooler, self.tiering)
         return frozenset(name for place in places if place for name in place.secrets())
 
 

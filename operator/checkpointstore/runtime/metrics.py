@@ -90,6 +90,14 @@ FIGURES = (
         _moment,
         "When a retention run last ended well",
     ),
+    Figure(
+        "tiering_last_success_timestamp_seconds",
+        "tiering.lastSuccessful",
+        _moment,
+        "When a tiering run last ended well",
+    ),
+    Figure("tiering_cold_threads", "tiering.cold.threads", _some, "Threads with anything in the object store"),
+    Figure("tiering_cold_bytes", "tiering.cold.bytes", _some, "Bytes of the objects that the catalog knows"),
     Figure("storage_days_left", "monitoring.storageDaysLeft", float, "Days until a volume is full, at the last pace"),
     Figure(
         "recommended_memory_bytes",

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 import pytest
 import yaml
@@ -62,8 +62,8 @@ def complaints(node: Node, value: Any, path: str = "spec") -> Iterator[str]:
                 yield f"{path}.{name}: unknown"
         yield from (f"{path}.{name}: required" for name in node.get("required", ()) if name not in value)
     elif isinstance(value, list):
-        if len(value) < node.get("minItems", 0):
-            yield f"{path}: too few"
+        if not node.get("minItems", 0) <= len(value) <= node.get("maxItems", len(value)):
+            yield f"{path}: too few or too many"
         for number, item in enumerate(value):
             yield from complaints(node["items"], item, f"{path}[{number}]")
     elif value not in node.get("enum", [value]):
@@ -141,6 +141,7 @@ def test_every_model_field_is_in_the_schema() -> None:
             name = f"{path}.{field.alias}"
             yield name
             below = field.annotation
+            name += "[]" if get_origin(below) is list else ""
             for option in get_args(below) or (below,):
                 if isinstance(option, type) and issubclass(option, Fragment):
                     yield from fields(option, name)

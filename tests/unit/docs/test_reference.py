@@ -21,6 +21,13 @@ SPECS: dict[str, dict[str, Any]] = {
     "Patroni": {"backup": BACKUP},
     "recovered": {"bootstrap": {"recovery": RECOVERY}},
     "External": EXTERNAL,
+    "cold": {
+        "tiering": {
+            "objectStore": {"url": "s3://cold", "credentials": {"name": "s3"}},
+            "tiers": [{"name": "cold", "after": "90d"}],
+            "schedule": "* * * * *",
+        }
+    },
     "pruned": {"retention": {"deleteAfter": "400d", "schedule": "* * * * *"}},
 }
 PAGE = reference.markdown(crd.checkpointstores(), crd.checkpointbackups())
@@ -71,7 +78,7 @@ def made(case: str) -> set[tuple[str, str]]:
     with World("store") as world:
         world.rds().bucket()
         world.make(SPECS[case]).settle()
-        if case == "pruned":
+        if case in ("pruned", "cold"):
             later(world, minutes=1).settle()
         store = world.body["metadata"]["uid"]
         left = {key for key in world.children() if key[0] in UNOWNED or owned(world.need(*key), store)}

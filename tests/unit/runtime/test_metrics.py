@@ -33,6 +33,7 @@ FULL: dict[str, Any] = {
     },
     "recovery": {"duration": "0s"},
     "retention": {"lastSuccessful": "1970-01-01T00:00:10Z"},
+    "tiering": {"lastSuccessful": "1970-01-01T00:00:11Z", "cold": {"threads": 12, "bytes": 13}},
     "monitoring": {"storageDaysLeft": 0, "recommended": {"memory": "2.0Gi", "connections": 200}},
     "cost": {
         "monthly": "51",
@@ -71,6 +72,9 @@ def test_a_status_that_says_all_gives_every_number() -> None:
         f"backup_verification_duration_seconds{LABELS} 9.0",
         f"recovery_duration_seconds{LABELS} 0.0",
         f"retention_last_success_timestamp_seconds{LABELS} 10.0",
+        f"tiering_last_success_timestamp_seconds{LABELS} 11.0",
+        f"tiering_cold_threads{LABELS} 12.0",
+        f"tiering_cold_bytes{LABELS} 13.0",
         f"storage_days_left{LABELS} 0.0",
         f"recommended_memory_bytes{LABELS} 2.147483648e+09",
         f"recommended_connections{LABELS} 200.0",
@@ -140,6 +144,9 @@ def test_a_store_with_backups_is_told_until_it_is_gone(told: Stores) -> None:
         absent = {"backup_last_failure_timestamp_seconds", "recovery_duration_seconds"}
         absent |= {
             "retention_last_success_timestamp_seconds",
+            "tiering_last_success_timestamp_seconds",
+            "tiering_cold_threads",
+            "tiering_cold_bytes",
             "storage_days_left",
             "recommended_memory_bytes",
             "recommended_connections",
