@@ -1,6 +1,7 @@
 """The golden cases: each is a short story of one store, told in the simulated world up to the look that is planned."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 from checkpointstore.features.schema.outcome import Outcome
@@ -36,6 +37,13 @@ FULL: dict[str, Any] = {
 TWO: dict[str, Any] = {"postgres": {"instances": 2}}
 EXTERNAL: dict[str, Any] = {"postgres": {"provider": "External", "external": {"secretRef": {"name": "rds"}}}}
 SCALED: dict[str, Any] = {"pooler": {"autoscaling": {"prometheus": {"url": "http://prometheus.monitoring.svc:9090"}}}}
+TIERED: dict[str, Any] = {
+    "tiering": {
+        "objectStore": backup.BACKUP["objectStore"],
+        "tiers": [{"name": "cold", "after": "90d", "storageClass": "STANDARD_IA"}],
+        "schedule": "0 * * * *",
+    }
+}
 SHALLOW = Outcome.failure("ShallowSchema", "public.checkpoints has the shape of ShallowPostgresSaver")
 
 
@@ -273,6 +281,16 @@ def external_secret_incomplete(world: World) -> None:
     world.make(EXTERNAL)
 
 
+def tiering_due(world: World) -> None:
+    """The recaller stands; the Job that moves threads is due."""
+    world.bucket().make(TIERED).settle()
+    world.server.now += timedelta(hours=1)
+
+
+def tiering_secret_missing(world: World) -> None:
+    world.make(TIERED).settle()
+
+
 POOLER = {"app.kubernetes.io/component": "pooler"}
 
 
@@ -339,6 +357,8 @@ CASES: dict[str, Story] = {
         pooler_grows,
         pooler_shrinks,
         pooler_limited,
+        tiering_due,
+        tiering_secret_missing,
         no_primary,
         certificate_lost,
         stranger,

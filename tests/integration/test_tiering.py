@@ -153,6 +153,9 @@ def test_what_a_call_of_recall_answers(store: Store) -> None:
     assert (store.ask("nobody"), store.ask("one")) == ("Hot", "Hot")
     assert store.tier(**WHOLE).moved.threads == 0, "who was told that it is hot has it for a while"
     forget_calls(store)
+    assert store.ask("one") == "Hot"
+    assert store.tier(**WHOLE).moved.threads == 0, "and again"
+    forget_calls(store)
     store.tier(**WHOLE)
     assert (store.ask("one"), store.ask("one")) == ("Queued", "Queued")
     assert store.tier(**WHOLE).cold.waiting == 1
@@ -187,7 +190,8 @@ def test_the_application_may_recall_and_sees_nothing_else(store: Store) -> None:
             connection.execute("CREATE TABLE checkpointstore.mine ()")
 
 
-def test_what_the_application_wrote_since_wins(store: Store) -> None:
+@pytest.mark.parametrize("moved_again", [False, True])
+def test_what_the_application_wrote_since_wins(store: Store, moved_again: bool) -> None:
     with store.saver() as saver:
         graphs.talk(graphs.chat(saver), "one", 3)
         old = head(saver, "one")
@@ -195,6 +199,8 @@ def test_what_the_application_wrote_since_wins(store: Store) -> None:
         store.tier(**WHOLE)
         copy = old.checkpoint | {"ts": "later"}
         saver.put({"configurable": {"thread_id": "one", "checkpoint_ns": ""}}, copy, {"source": "update"}, {})
+        if moved_again:
+            assert store.tier(**WHOLE).moved.threads == 1
         store.recall("one")
         after = store.read("one")
         assert head(saver, "one").checkpoint["ts"] == "later"

@@ -3,6 +3,7 @@
 docs/tiering.md has the schema for whoever reads them without us.
 """
 
+import hashlib
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -54,6 +55,8 @@ class Written:
     content: bytes
     tail: int
     """So many bytes at its end tell where everything is."""
+    tail_sha256: str
+    """Of these, in hex digits: pages have checksums, and what tells of them has none."""
     rows: int
     spans: Mapping[str, Span]
     """By thread."""
@@ -92,14 +95,15 @@ class Writer:
         self._flush()
         self._parquet.close()
         content = self._file.getvalue()
-        starts = [*_starts(pq.read_metadata(io.BytesIO(content))), len(content)]
+        # Parquet ends with the length of its footer and four letters.
+        footer = int.from_bytes(content[-8:-4], "little") + 8
+        starts = [*_starts(pq.read_metadata(io.BytesIO(content))), len(content) - footer]
         spans = {
             thread: replace(span, first_byte=starts[span.first_group], end_byte=starts[span.last_group + 1])
             for thread, span in self._spans.items()
         }
-        # Parquet ends with the length of its footer and four letters.
-        footer = int.from_bytes(content[-8:-4], "little") + 8
-        return Written(content, min(len(content), max(footer, TAIL)), self.rows, spans)
+        tail = min(len(content), max(footer, TAIL))
+        return Written(content, tail, _sha256(content[-tail:]), self.rows, spans)
 
     def _flush(self) -> None:
         if self._parquet is None:
@@ -120,11 +124,15 @@ class Writer:
             self._groups += 1
 
 
-def rows(tail: bytes, body: bytes, length: int, span: Span, thread: str) -> Iterator[list[dict[str, Any]]]:
+def rows(
+    tail: bytes, tail_sha256: str, body: bytes, length: int, span: Span, thread: str
+) -> Iterator[list[dict[str, Any]]]:
     """A thread's rows, a row group at a time, from the end of an object and the bytes of the span.
 
     Raises Unavailable where that is not what was written.
     """
+    if _sha256(tail) != tail_sha256:
+        raise Unavailable("an object is not what was written: its end has another checksum")
     sparse = _Sparse(length, ((length - len(tail), tail), (span.first_byte, body)))
     try:
         file = pq.ParquetFile(sparse, page_checksum_verification=True)
@@ -133,6 +141,10 @@ def rows(tail: bytes, body: bytes, length: int, span: Span, thread: str) -> Iter
             yield [row for row in table.to_pylist() if row["thread_id"] == thread]
     except (pa.ArrowException, OSError) as error:
         raise Unavailable(f"an object is not what was written: {str(error)[:300]}") from None
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _starts(metadata: Any) -> Sequence[int]:

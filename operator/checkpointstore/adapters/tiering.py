@@ -27,7 +27,7 @@ from .postgres import Connection
 from .retention import SIZES, Busy, Tables
 
 QUERIES = load(__package__, "tiering.sql")
-OLD = f"SELECT ({retention.QUERIES.sql('old')}) AS old"
+OLD = f"({retention.QUERIES.sql('old')})"
 RECALL = "checkpointstore recall 1"
 """Marks the function; raised when its text changes."""
 CHANNEL = "checkpointstore_recall"
@@ -48,6 +48,8 @@ class Kind:
     order: str
     length: str
     """SQL for the bytes of a row's payload: exact for values, a guess from what is compressed for JSON."""
+    label: tuple[str, str]
+    """SQL for what tells its rows apart in a namespace, where that is asked for."""
 
 
 KINDS = {
@@ -56,22 +58,26 @@ KINDS = {
         ("checkpoint_ns", "checkpoint_id", "parent_checkpoint_id", "type", "checkpoint", "metadata"),
         "checkpoint_ns, checkpoint_id",
         "4 * (pg_column_size(r.checkpoint) + pg_column_size(r.metadata))",
+        ("r.checkpoint_id", "NULL"),
     ),
     "blob": Kind(
         "checkpoint_blobs",
         ("checkpoint_ns", "channel", "version", "type", "blob"),
         "checkpoint_ns, channel, version",
         "coalesce(octet_length(r.blob), 0)",
+        ("r.channel", "r.version"),
     ),
     "write": Kind(
         "checkpoint_writes",
         ("checkpoint_ns", "checkpoint_id", "task_id", "task_path", "idx", "channel", "type", "blob"),
         "checkpoint_ns, checkpoint_id, task_id, idx",
         "octet_length(r.blob)",
+        ("NULL", "NULL"),
     ),
 }
 TYPES = {"checkpoint": "jsonb", "metadata": "jsonb", "idx": "int", "blob": "bytea"}
 """Of the columns that are not text."""
+COLUMNS = tuple(dict.fromkeys(column for kind in KINDS.values() for column in kind.columns))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +88,7 @@ class Object:
     bytes: int
     tail: int
     """So many bytes at its end tell where everything is."""
+    tail_sha256: str
     sha256: str
     rows: int
     storage_class: str | None
@@ -97,9 +104,10 @@ class Part:
     """The newest id in it."""
     chosen: list[tuple[str, str]] = field(default_factory=list)
     """Its checkpoints, by namespace and id."""
-    rows: dict[str, dict[str, str]] = field(default_factory=dict)
-    """By kind, the version of each row by its place, in the order in which rows are kept."""
-    lengths: dict[str, list[int]] = field(default_factory=dict)
+    rows: dict[str, dict[str, str]] = field(default_factory=lambda: {name: {} for name in KINDS})
+    """By kind, the version of each row by its place."""
+    lengths: list[tuple[str, str, int]] = field(default_factory=list)
+    """Kind, place and bytes of each row, in the order in which rows are kept."""
     values: list[tuple[str, str, str]] = field(default_factory=list)
     """Its blobs, by namespace, channel and version."""
     moved: Moved = field(default_factory=Moved)
@@ -110,6 +118,16 @@ class Part:
     def where(self) -> dict[str, Any]:
         names, ids = ([place[part] for place in self.chosen] for part in (0, 1))
         return {"thread": self.thread, "names": names, "ids": ids}
+
+    @property
+    def there(self) -> dict[str, Any]:
+        """What the statement is told that lets it go."""
+        spans = {item.name: [getattr(span, item.name) for _, span in self.pieces] for item in fields(Span)}
+        places = {name: list(self.rows[name]) for name in ("checkpoint", "write")}
+        values = {
+            name: [value[part] for value in self.values] for part, name in enumerate(("spaces", "channels", "versions"))
+        }
+        return {"keys": [key for key, _ in self.pieces], **spans, **places, **values}
 
 
 class Archive(Tables):
@@ -203,56 +221,41 @@ class Archive(Tables):
                     QUERIES.sql("below"), thread=thread, floor=floor, names=list(cut.names), keep=list(cut.keep)
                 )
                 part.chosen += [(row["name"], row["id"]) for row in found]
-        else:
-            part.chosen = [(row["name"], row["id"]) for row in self._all(QUERIES.sql("all_below"), thread=thread)]
+        if part.whole or part.chosen:
+            self._inventory(part)
         if not part.chosen:
             return None
         part.newest = max(identifier for _, identifier in part.chosen)
-        for name, kind in KINDS.items():
-            self._inventory(part, name, kind)
         return part
 
     def _rests(self, thread: str, fresh: str, after: float) -> bool:
         """Nobody has written to it, or asked for it, for a while."""
-        if not self._one(OLD, thread=thread, fresh=fresh, timed=TIMED)["old"]:
-            return False
-        return (
-            self._dry or not self._one(QUERIES.sql("active"), thread=thread, after=timedelta(seconds=after))["active"]
-        )
+        return bool(self._one(f"SELECT {self._resting} AS rests", **_age(thread, fresh, after))["rests"])
 
-    def _inventory(self, part: Part, name: str, kind: Kind) -> None:
-        which = "r.thread_id = %(thread)s"
-        if not part.whole:
-            which = f"r.ctid = ANY (ARRAY({QUERIES.sql(f'chosen_{name}')}))"
-        value = ", r.checkpoint_ns AS name, r.channel, r.version AS label" if name == "blob" else ""
+    @property
+    def _resting(self) -> str:
+        return OLD if self._dry else f"{OLD} AND NOT ({QUERIES.sql('active')})"
+
+    def _inventory(self, part: Part) -> None:
         found = self._all(
-            f"SELECT r.ctid::text AS place, r.xmin::text AS version, {SIZES[kind.table]} AS size, "
-            f"{kind.length} AS length{value} FROM public.{kind.table} AS r WHERE {which} ORDER BY {kind.order}",
-            **part.where,
+            " UNION ALL ".join(_listed(name, kind, part.whole) for name, kind in KINDS.items()), **part.where
         )
-        part.rows[name] = {row["place"]: row["version"] for row in found}
-        part.lengths[name] = [row["length"] for row in found]
-        if value:
-            part.values = [(row["name"], row["channel"], row["label"]) for row in found]
-        part.moved += Moved(**{f"{name}s": len(found)}, bytes=sum(row["size"] for row in found))
+        for row in found:
+            part.rows[row["kind"]][row["place"]] = row["version"]
+            part.lengths.append((row["kind"], row["place"], row["length"]))
+        of_kind = {name: [row for row in found if row["kind"] == name] for name in KINDS}
+        if part.whole:
+            part.chosen = [(row["name"], row["first"]) for row in of_kind["checkpoint"]]
+        part.values = [(row["name"], row["first"], row["second"]) for row in of_kind["blob"]]
+        counts = {f"{name}s": len(rows) for name, rows in of_kind.items()}
+        part.moved = Moved(**counts, bytes=sum(row["size"] for row in found))
 
     def rows(self, part: Part) -> Iterator[dict[str, Any]]:
         """Each row of it as an object keeps it, in the snapshot that it was chosen in."""
-        for name, kind in KINDS.items():
-            for places in _batches(list(part.rows[name]), part.lengths[name]):
-                for row in self._fetched(kind, places):
-                    yield {"kind": name, **row}
-
-    def _fetched(self, kind: Kind, places: Sequence[str]) -> list[dict[str, Any]]:
-        columns = ", ".join(
-            f"r.{column}::text" if TYPES.get(column) == "jsonb" else f"r.{column}" for column in kind.columns
-        )
-        query = (
-            f"SELECT {columns} FROM public.{kind.table} AS r "
-            f"WHERE r.ctid = ANY (%(places)s::tid[]) ORDER BY {kind.order}"
-        )
-        with self._translated():
-            return self._connection.execute(query, {"places": list(places)}, binary=True).fetchall()
+        for batch in _batches(part.lengths):
+            places = {name: [place for kind, place, _ in batch if kind == name] for name in KINDS}
+            with self._translated():
+                yield from self._connection.execute(FETCH, places, binary=True).fetchall()
 
     def register(self, made: Object) -> None:
         self._do(QUERIES.sql("register"), **asdict(made))
@@ -264,24 +267,16 @@ class Archive(Tables):
         """
         with self._translated(), self._connection.transaction():
             # It goes at once or not at all.
-            self._do("SET LOCAL statement_timeout = '15min'")
             if not self._one(QUERIES.sql("alone"), thread=part.thread)["locked"]:
                 raise Busy("somebody asks for the thread")
-            for key, span in part.pieces:
-                self._do(QUERIES.sql("archived"), thread=part.thread, key=key, newest=part.newest, **asdict(span))
-            for name in ("checkpoint", "write"):
-                gone = self._all(
-                    f"DELETE FROM public.{KINDS[name].table} AS r WHERE r.ctid = ANY (%(places)s::tid[]) "
-                    "AND r.thread_id = %(thread)s RETURNING r.ctid::text AS place, r.xmin::text AS version",
-                    thread=part.thread,
-                    places=list(part.rows[name]),
-                )
-                if {row["place"]: row["version"] for row in gone} != part.rows[name]:
-                    raise Busy("the thread was changed while it was read")
-            names, channels, versions = ([value[place] for value in part.values] for place in (0, 1, 2))
-            self._do(QUERIES.sql("note"), thread=part.thread, names=names, channels=channels, versions=versions)
+            gone = self._one(GO, **part.where, **part.there, newest=part.newest)
+            if any(
+                set(gone[name]) != {f"{place} {version}" for place, version in part.rows[name].items()} for name in gone
+            ):
+                raise Busy("the thread was changed while it was read")
             left = retention.QUERIES.sql("written") if part.whole else QUERIES.sql("touched")
-            if any(self._one(left, **part.where).values()) or not self._rests(part.thread, fresh, after):
+            query = f"SELECT ({left}) OR NOT ({self._resting}) AS written"
+            if self._one(query, **{**part.where, **_age(part.thread, fresh, after)})["written"]:
                 raise Busy("the thread was written to while it went")
 
     def forget(self, dead: str) -> None:
@@ -341,7 +336,7 @@ class Archive(Tables):
         ranges = [(piece["bytes"] - piece["tail"], piece["bytes"]), (span.first_byte, span.end_byte)]
         tail, body = bucket.parts(piece["key"], ranges)
         count = 0
-        for group in rows(tail, body, piece["bytes"], span, thread):
+        for group in rows(tail, piece["tail_sha256"], body, piece["bytes"], span, thread):
             count += len(group)
             for name, kind in KINDS.items():
                 if found := [row for row in group if row["kind"] == name]:
@@ -363,15 +358,59 @@ class Archive(Tables):
         self._do(query, thread=thread, **{column: [row[column] for row in found] for column in kind.columns})
 
 
-def _batches(places: Sequence[str], lengths: Sequence[int]) -> Iterator[Sequence[str]]:
-    """Places of rows that are together not much larger than BATCH."""
+def _age(thread: str, fresh: str, after: float) -> dict[str, Any]:
+    return {"thread": thread, "fresh": fresh, "timed": TIMED, "after": timedelta(seconds=after)}
+
+
+def _listed(name: str, kind: Kind, whole: bool) -> str:
+    """Rows that move, by place and version, with what they take in their table."""
+    which = "r.thread_id = %(thread)s" if whole else f"r.ctid = ANY (ARRAY({QUERIES.sql(f'chosen_{name}')}))"
+    first, second = kind.label
+    return (
+        f"(SELECT '{name}' AS kind, r.ctid::text AS place, r.xmin::text AS version, {SIZES[kind.table]} AS size, "
+        f"{kind.length} AS length, r.checkpoint_ns AS name, {first}::text AS first, {second}::text AS second "
+        f"FROM public.{kind.table} AS r WHERE {which} ORDER BY {kind.order})"
+    )
+
+
+def _fetched(name: str, kind: Kind) -> str:
+    """Rows by their places, with the columns of an object."""
+    columns = (
+        f"r.{column}{'::text' if TYPES.get(column) == 'jsonb' else ''}"
+        if column in kind.columns
+        else f"NULL::{TYPES.get(column, 'text').replace('jsonb', 'text')}"
+        for column in COLUMNS
+    )
+    named = ", ".join(f"{text} AS {column}" for text, column in zip(columns, COLUMNS, strict=True))
+    return (
+        f"(SELECT '{name}' AS kind, {named} FROM public.{kind.table} AS r "
+        f"WHERE r.ctid = ANY (%({name})s::tid[]) ORDER BY {', '.join(f'r.{part}' for part in kind.order.split(', '))})"
+    )
+
+
+def _gone(name: str) -> str:
+    """Rows on their way out, by place, each told with its version."""
+    return (
+        f"{name} AS (DELETE FROM public.{KINDS[name].table} AS r WHERE r.ctid = ANY (%({name})s::tid[]) "
+        "AND r.thread_id = %(thread)s RETURNING r.ctid::text || ' ' || r.xmin::text AS row)"
+    )
+
+
+FETCH = " UNION ALL ".join(_fetched(name, kind) for name, kind in KINDS.items())
+GO = f"""
+WITH piece AS ({QUERIES.sql("archived")}), note AS ({QUERIES.sql("note")}), {_gone("checkpoint")}, {_gone("write")}
+SELECT ARRAY(SELECT row FROM checkpoint) AS checkpoint, ARRAY(SELECT row FROM write) AS write"""
+
+
+def _batches(rows: Sequence[tuple[str, str, int]]) -> Iterator[Sequence[tuple[str, str, int]]]:
+    """Rows that are together not much larger than BATCH."""
     first, size = 0, 0
-    for number, length in enumerate(lengths):
+    for number, (_, _, length) in enumerate(rows):
         if length > LARGEST:
             raise Busy(f"a row of {length // 1024**2} MiB is larger than is moved: {LARGEST // 1024**2} MiB")
         if number > first and (size + length > BATCH or number - first == BATCH_ROWS):
-            yield places[first:number]
+            yield rows[first:number]
             first, size = number, 0
         size += length
-    if first < len(places):
-        yield places[first:]
+    if first < len(rows):
+        yield rows[first:]

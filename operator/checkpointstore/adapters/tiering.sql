@@ -21,6 +21,7 @@ CREATE TABLE IF NOT EXISTS checkpointstore.cold_objects (
     key text PRIMARY KEY,
     bytes bigint NOT NULL,
     tail bigint NOT NULL,
+    tail_sha256 text NOT NULL,
     sha256 text NOT NULL,
     rows bigint NOT NULL,
     storage_class text,
@@ -103,9 +104,6 @@ SELECT c.checkpoint_ns AS name, c.checkpoint_id AS id FROM public.checkpoints AS
  WHERE c.thread_id = %(thread)s AND c.checkpoint_ns = ANY (%(names)s) AND c.checkpoint_id < %(floor)s
    AND c.checkpoint_id <> ALL (%(keep)s)
 
--- name: all_below
-SELECT c.checkpoint_ns AS name, c.checkpoint_id AS id FROM public.checkpoints AS c WHERE c.thread_id = %(thread)s
-
 -- name: chosen_checkpoint
 SELECT c.place FROM unnest(%(names)s::text[], %(ids)s::text[]) AS m (name, id) CROSS JOIN LATERAL (
        SELECT c.ctid AS place FROM public.checkpoints AS c
@@ -130,19 +128,22 @@ SELECT b.place FROM (
        OFFSET 0) AS b
 
 -- name: alone
-SELECT pg_try_advisory_xact_lock(hashtextextended('checkpointstore ' || %(thread)s, 0)) AS locked
+SELECT set_config('statement_timeout', '15min', true),
+       pg_try_advisory_xact_lock(hashtextextended('checkpointstore ' || %(thread)s, 0)) AS locked
 
 -- name: enter
 SELECT pg_advisory_xact_lock(hashtextextended('checkpointstore ' || %(thread)s, 0))
 
 -- name: archived
-INSERT INTO checkpointstore.cold_threads (thread_id, key, first_group, last_group, first_byte, end_byte, rows, newest)
-VALUES (%(thread)s, %(key)s, %(first_group)s, %(last_group)s, %(first_byte)s, %(end_byte)s, %(rows)s, %(newest)s)
+INSERT INTO checkpointstore.cold_threads (thread_id, newest, key, first_group, last_group, first_byte, end_byte, rows)
+SELECT %(thread)s, %(newest)s, p.*
+  FROM unnest(%(keys)s::text[], %(first_group)s::int[], %(last_group)s::int[], %(first_byte)s::bigint[],
+              %(end_byte)s::bigint[], %(rows)s::bigint[]) AS p
 
 -- name: note
 INSERT INTO public.checkpointstore_retention_blobs
 SELECT %(thread)s, b.name, b.channel, b.version, now()
-  FROM unnest(%(names)s::text[], %(channels)s::text[], %(versions)s::text[]) AS b (name, channel, version)
+  FROM unnest(%(spaces)s::text[], %(channels)s::text[], %(versions)s::text[]) AS b (name, channel, version)
     ON CONFLICT (thread_id, checkpoint_ns, channel, version) DO UPDATE SET at = EXCLUDED.at
 
 -- Whether anything came to what went, or to the thread since.
@@ -152,8 +153,8 @@ SELECT EXISTS (SELECT FROM unnest(%(names)s::text[], %(ids)s::text[]) AS m (name
                   AND w.checkpoint_id = m.id OFFSET 0) AS w) AS touched
 
 -- name: register
-INSERT INTO checkpointstore.cold_objects (key, bytes, tail, sha256, rows, storage_class)
-VALUES (%(key)s, %(bytes)s, %(tail)s, %(sha256)s, %(rows)s, %(storage_class)s)
+INSERT INTO checkpointstore.cold_objects (key, bytes, tail, tail_sha256, sha256, rows, storage_class)
+VALUES (%(key)s, %(bytes)s, %(tail)s, %(tail_sha256)s, %(sha256)s, %(rows)s, %(storage_class)s)
 
 -- A thread that is gone from the database, and whose newest cold row is too old to stay.
 -- name: forget
@@ -202,7 +203,7 @@ SELECT thread_id FROM checkpointstore.recalls
 
 -- The newest object first: what is in it is what the application had last.
 -- name: pieces
-SELECT t.key, t.first_group, t.last_group, t.first_byte, t.end_byte, t.rows, o.bytes, o.tail
+SELECT t.key, t.first_group, t.last_group, t.first_byte, t.end_byte, t.rows, o.bytes, o.tail, o.tail_sha256
   FROM checkpointstore.cold_threads AS t JOIN checkpointstore.cold_objects AS o ON o.key = t.key
  WHERE t.thread_id = %(thread)s ORDER BY o.written DESC, t.key DESC
 

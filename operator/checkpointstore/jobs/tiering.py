@@ -165,7 +165,15 @@ class Work(retention.Work):
         self.bucket.put(key + DATA, written.content, storage_class)
         if self.bucket.digest(key + DATA) != sha256:
             raise Unavailable(f"object {key}{DATA} reads back otherwise than it was written: nothing was moved")
-        made = Object(key + DATA, len(written.content), written.tail, sha256, written.rows, storage_class)
+        made = Object(
+            key=key + DATA,
+            bytes=len(written.content),
+            tail=written.tail,
+            tail_sha256=written.tail_sha256,
+            sha256=sha256,
+            rows=written.rows,
+            storage_class=storage_class,
+        )
         manifest = {
             "schema": VERSION,
             "store": self.asked_for.store,

@@ -1,0 +1,88 @@
+"""An object gives a thread's rows from parts of its bytes, and never other rows than were written."""
+
+import random
+from typing import Any
+
+import pytest
+
+from checkpointstore.adapters import cold
+from checkpointstore.adapters.cold import Writer, Written
+from checkpointstore.kernel.errors import Unavailable
+
+CHANCE = random.Random(1)
+THREADS: dict[str, list[dict[str, Any]]] = {
+    f"thread-{number}": [
+        {
+            "kind": "blob",
+            "checkpoint_ns": "",
+            "channel": CHANCE.choice(("said", "turns")),
+            "version": str(version),
+            "type": "msgpack",
+            "blob": CHANCE.randbytes(CHANCE.randrange(4000)) if version % 5 else None,
+        }
+        for version in range(number * 3 + 1)
+    ]
+    for number in range(9)
+}
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> Written:
+    monkeypatch.setattr(cold, "ROWS", 10)
+    writer = Writer({"store": "shop/agents"})
+    for thread, rows in THREADS.items():
+        for row in rows:
+            writer.add(thread, row)
+    return writer.close()
+
+
+def read(content: bytes, written: Written, thread: str) -> list[dict[str, Any]]:
+    """From the bytes alone that a recall asks for."""
+    span = written.spans[thread]
+    body, tail = content[span.first_byte : span.end_byte], content[len(content) - written.tail :]
+    groups = cold.rows(tail, written.tail_sha256, body, len(content), span, thread)
+    return [{name: value for name, value in row.items() if name != "thread_id"} for group in groups for row in group]
+
+
+def full(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{name: row.get(name) for name in cold.SCHEMA.names if name != "thread_id"} for row in rows]
+
+
+def test_each_thread_is_read_from_its_own_part(written: Written) -> None:
+    assert written.rows == sum(len(rows) for rows in THREADS.values())
+    assert written.spans["thread-8"].last_group > written.spans["thread-8"].first_group
+    for thread, rows in THREADS.items():
+        span = written.spans[thread]
+        assert span.rows == len(rows)
+        assert read(written.content, written, thread) == full(rows)
+
+
+def test_a_row_group_ends_by_its_bytes_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cold, "GROUP", 1000)
+    writer = Writer({})
+    for version in range(6):
+        writer.add("one", {"kind": "blob", "version": str(version), "blob": bytes(400)})
+    assert writer.close().spans["one"].last_group == 1
+
+
+def test_what_is_damaged_is_refused_or_does_not_matter(written: Written) -> None:
+    """Its pages and their headers, and the end that tells where they are."""
+    span, thread = written.spans["thread-6"], "thread-6"
+    end = len(written.content) - written.tail
+    assert span.first_byte < end
+    places = [*range(span.first_byte, min(span.end_byte, end), 61), *range(end, len(written.content), 997)]
+    refused = 0
+    for place in places:
+        content = bytearray(written.content)
+        content[place] ^= 1 << CHANCE.randrange(8)
+        try:
+            assert read(bytes(content), written, thread) == full(THREADS[thread]), place
+        except Unavailable:
+            refused += 1
+    assert refused > len(places) * 0.9
+
+
+def test_bytes_that_were_not_fetched_are_no_zeros(written: Written) -> None:
+    span = written.spans["thread-0"]
+    with pytest.raises(Unavailable, match="were not fetched"):
+        list(cold.rows(written.content[-written.tail :], written.tail_sha256, b"", 10**9, span, "thread-0"))
