@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ..kernel.errors import Unavailable
@@ -138,7 +139,7 @@ def rows(
         file = pq.ParquetFile(sparse, page_checksum_verification=True)
         for group in range(span.first_group, span.last_group + 1):
             table = file.read_row_group(group)
-            yield [row for row in table.to_pylist() if row["thread_id"] == thread]
+            yield table.filter(pc.equal(table["thread_id"], thread)).to_pylist()
     except (pa.ArrowException, OSError) as error:
         raise Unavailable(f"an object is not what was written: {str(error)[:300]}") from None
 
