@@ -305,6 +305,38 @@ def test_objects_of_nobody_go_after_their_time_and_nothing_else(store: Store) ->
     assert store.catalog("SELECT key FROM checkpointstore.cold_objects") == []
 
 
+def test_a_recovered_store_reads_the_objects_of_the_one_before_and_removes_none(store: Store) -> None:
+    """Its database is the other's, and its folder is its own."""
+    with store.saver() as saver:
+        graphs.talk(graphs.chat(saver), "one", 3)
+    before = store.rows()
+    store.tier(**WHOLE)
+    mine = {**WHOLE, "prefix": "cold-data/shop/again/uid"}
+    store.tier(**mine)
+    store.recall("one")
+    assert store.rows() == before
+    store.tier(**mine)
+    assert (store.tier(**mine).collected, len(store.bucket.objects())) == (0, 1)
+
+
+def test_what_retention_removes_takes_nothing_from_the_cold(store: Store) -> None:
+    """A value that hot and cold checkpoints share goes with the last hot one; the cold ones have their own."""
+    with store.saver() as saver:
+        graph = graphs.chat(saver)
+        graphs.talk(graph, "one", 3)
+        cold = store.read("one")
+        del cold[("", ids(cold)[0])]
+        store.tier()
+        graphs.talk(graph, "one", 6, first=3)
+        assert store.prune(keepLast=1).removed.blobs > 0
+        store.tier()
+        store.prune(keepLast=1)
+        assert store.loose() == []
+        hot = store.read("one")
+        store.recall("one")
+        assert store.read("one") == {**cold, **hot}
+
+
 def test_what_is_cold_of_a_thread_that_went_is_forgotten(store: Store) -> None:
     with store.saver() as saver:
         graphs.talk(graphs.chat(saver), "one", 3)
