@@ -17,7 +17,7 @@ from langgraph.checkpoint.base import ChannelVersions, Checkpoint, CheckpointMet
 from langgraph.checkpoint.postgres import PostgresSaver
 
 from checkpointstore.adapters.bucket import Bucket
-from checkpointstore.adapters.tiering import Archive, Part
+from checkpointstore.adapters.tiering import QUERIES, Archive, Part
 from checkpointstore.jobs import tiering
 from tests.integration import graphs, objectstore
 from tests.integration.graphs import config
@@ -322,6 +322,31 @@ def test_an_object_that_was_damaged_is_told_and_nothing_is_brought_back(store: S
     with store.server.admin("app") as connection:
         connection.execute("UPDATE checkpointstore.cold_threads SET rows = rows - 1")
     assert asked_again() == "Hot"
+
+
+def test_values_that_are_removed_while_their_thread_comes_back_stay(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Retention sees values that no checkpoint refers to, until the recall has committed."""
+    with store.saver() as saver:
+        graphs.talk(graphs.chat(saver), "one", 3)
+    before, read = store.rows(), store.read("one")
+    store.tier(wait=3600, **WHOLE)
+    assert store.rows()["checkpoint_blobs"] == before["checkpoint_blobs"]
+    do, left = Archive._do, []
+
+    def meanwhile(self: Archive, query: str, **values: Any) -> None:
+        if query == QUERIES.sql("back"):
+            left.append(store.prune(keepLast=99).busy)
+        do(self, query, **values)
+
+    monkeypatch.setattr(Archive, "_do", meanwhile)
+    store.recall("one")
+    assert left == [1], "it would have to wait for whoever brings them back"
+    monkeypatch.undo()
+    store.prune(keepLast=99)
+    assert store.rows() == before
+    assert store.read("one") == read
 
 
 def test_two_never_work_at_once(store: Store, server: Server) -> None:

@@ -7,7 +7,8 @@ Why nothing is lost and nothing is there twice:
   written to, the transaction is taken back and the copy is rubbish.
 - Values stay an hour longer than the checkpoints that refer to them, by the notes of the retention Job, so that a run
   that had read one of these still finds what it goes on from. They are in the object too.
-- What comes back is added, and never replaces a row that the application wrote since.
+- What comes back is added, and never replaces a row that the application wrote since. A value that is there still is
+  written again as it is, so that a sweep which saw no checkpoint refer to it does not take it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -50,6 +51,8 @@ class Kind:
     """SQL for the bytes of a row's payload: exact for values, a guess from what is compressed for JSON."""
     label: tuple[str, str]
     """SQL for what tells its rows apart in a namespace, where that is asked for."""
+    conflict: str = "DO NOTHING"
+    """SQL for what becomes of a row that is there when it comes back."""
 
 
 KINDS = {
@@ -66,6 +69,9 @@ KINDS = {
         "checkpoint_ns, channel, version",
         "coalesce(octet_length(r.blob), 0)",
         ("r.channel", "r.version"),
+        # It stays as it is, in another place: whoever is about to remove it, as it saw no checkpoint that refers to it,
+        # then finds it no more.
+        "(thread_id, checkpoint_ns, channel, version) DO UPDATE SET type = checkpoint_blobs.type",
     ),
     "write": Kind(
         "checkpoint_writes",
@@ -353,7 +359,7 @@ class Archive(Tables):
         columns = ", ".join(kind.columns)
         query = (
             f"INSERT INTO public.{kind.table} (thread_id, {columns}) SELECT %(thread)s, {taken} "
-            f"FROM unnest({given}) AS u ({columns}) ON CONFLICT DO NOTHING"
+            f"FROM unnest({given}) AS u ({columns}) ON CONFLICT {kind.conflict}"
         )
         self._do(query, thread=thread, **{column: [row[column] for row in found] for column in kind.columns})
 
