@@ -257,11 +257,18 @@ def test_objects_are_read_by_others(store: Store) -> None:
     assert duck.execute(f"SELECT count(*) FROM '{file}' WHERE kind = 'write'").fetchall() == [
         tuple((writes or {}).values())
     ]
+    told = duck.execute(f"SELECT key::text, value::text FROM parquet_kv_metadata('{file}')").fetchall()
+    assert {name: value for name, value in told if name.startswith("checkpointstore")} == {
+        "checkpointstore.schema": "1",
+        "checkpointstore.store": "shop/agents",
+        "checkpointstore.tier": "cold",
+    }
     [manifest] = store.bucket.manifests()
     rows = len(blobs) + len(checkpoints) + int((writes or {})["count"])
     assert manifest == {
         "schema": "1",
         "store": "shop/agents",
+        "tier": "cold",
         "object": f"{PREFIX}/{file.name}",
         "bytes": file.stat().st_size,
         "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),

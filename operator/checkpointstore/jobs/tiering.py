@@ -176,7 +176,7 @@ class Work(retention.Work):
         )
         manifest = {
             "schema": VERSION,
-            "store": self.asked_for.store,
+            **self._facts,
             "object": made.key,
             "bytes": made.bytes,
             "sha256": sha256,
@@ -220,4 +220,8 @@ class Work(retention.Work):
         journal.write("busy", message=why)
 
     def _new(self) -> Writer:
-        return Writer({"store": self.asked_for.store})
+        return Writer(self._facts)
+
+    @property
+    def _facts(self) -> dict[str, str]:
+        return {"store": self.asked_for.store, "tier": self.asked_for.tier}

@@ -164,6 +164,7 @@ def test_the_job_that_is_due() -> None:
     assert asked(job) == {
         **WHERE,
         "prefix": "agents/cold-data/shop/agents/uid",
+        "tier": "cold",
         "after": 90 * 86400,
         "storageClass": "STANDARD_IA",
     }

@@ -38,6 +38,8 @@ class Request(Place):
 
     prefix: str = Field(min_length=1)
     """What the keys of this store's objects begin with; nothing else in the bucket is ever removed."""
+    tier: str = Field(min_length=1)
+    """What objects say of themselves."""
     after: float = Field(ge=0)
     """A thread moves once its last write is older."""
     keep_latest_hot: bool = True

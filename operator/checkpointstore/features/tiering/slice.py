@@ -102,6 +102,7 @@ def _request(spec: Tiering, env: Env, database: Database, beside: Beside) -> Req
         path_style=store.style is UriStyle.PATH,
         authority=f"{SECRETS}/bucket-ca/{store.ca.key}" if store.ca else "",
         prefix=f"{store.folder}/{FOLDER}/{env.namespace}/{env.name}/{env.uid}".lstrip("/"),
+        tier=tier.name,
         after=duration(tier.after).total_seconds(),
         keep_latest_hot=spec.keep_latest_hot,
         storage_class=tier.storage_class,

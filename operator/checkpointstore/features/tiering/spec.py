@@ -20,7 +20,7 @@ class Tier(Fragment):
     """Where threads go that have been idle for a while."""
 
     name: Annotated[str, Field(pattern="^[a-z]([-a-z0-9]*[a-z0-9])?$", max_length=32)]
-    """A word for people, such as cold."""
+    """A word for people, such as cold, which is in each object and its manifest."""
     after: Duration
     """A thread moves when its last write is as old as this, in hours (h), days (d) or weeks (w)."""
     storage_class: Annotated[str, Field(pattern="^[A-Z][A-Z0-9_]*$", max_length=64)] | None = None
