@@ -186,6 +186,31 @@ def test_a_thread_that_is_written_while_it_moves_stays(store: Store, monkeypatch
             monkeypatch.setattr(Archive, "move", move)
 
 
+def test_a_table_that_is_written_anew_while_a_thread_moves_loses_nothing(
+    store: Store, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """VACUUM FULL: all rows are a place further on, of the same version, and the newest is where another was."""
+    move = Archive.move
+    with store.saver() as saver, server.admin("app") as connection:
+        connection.execute(
+            "INSERT INTO checkpoints (thread_id, checkpoint_id, checkpoint) VALUES ('before', '1', '{}')"
+        )
+        graphs.talk(graphs.chat(saver), "one", 2)
+        connection.execute("UPDATE checkpoints SET metadata = metadata")
+        connection.execute("VACUUM FULL checkpoints")
+        saver.delete_thread("before")
+        rows = store.rows()
+
+        def meanwhile(self: Archive, part: Part, fresh: str, after: float) -> None:
+            connection.execute("VACUUM FULL checkpoints")
+            move(self, part, fresh, after)
+
+        monkeypatch.setattr(Archive, "move", meanwhile)
+        outcome = store.tier()
+    assert (outcome.moved.threads, outcome.busy_reason) == (0, "the tables were written anew meanwhile")
+    assert store.rows() == rows
+
+
 def test_a_thread_that_somebody_asks_for_is_not_moved_under_his_feet(store: Store) -> None:
     with store.saver() as saver:
         graphs.talk(graphs.chat(saver), "one", 2)

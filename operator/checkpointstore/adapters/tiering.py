@@ -106,6 +106,8 @@ class Part:
 
     thread: str
     whole: bool
+    files: list[int] = field(default_factory=list)
+    """Those of the tables that rows go out of: places mean nothing in another file."""
     newest: str = ""
     """The newest id in it."""
     chosen: list[tuple[str, str]] = field(default_factory=list)
@@ -216,7 +218,7 @@ class Archive(Tables):
         """What may move of a thread, below the floor or, where that is "", all of it; None where nothing may."""
         if not self._rests(thread, fresh, after):
             return None
-        part = Part(thread, whole=not floor)
+        part = Part(thread, whole=not floor, files=self._files())
         if floor:
             cuts = self.cuts(thread, floor, aged=False)
             root = next((cut for cut in cuts if cut.root), None)
@@ -237,6 +239,9 @@ class Archive(Tables):
     def _rests(self, thread: str, fresh: str, after: float) -> bool:
         """Nobody has written to it, or asked for it, for a while."""
         return bool(self._one(f"SELECT {self._resting} AS rests", **_age(thread, fresh, after))["rests"])
+
+    def _files(self) -> list[int]:
+        return [int(number) for number in self._one(QUERIES.sql("files"))["files"]]
 
     @property
     def _resting(self) -> str:
@@ -280,6 +285,8 @@ class Archive(Tables):
                 set(gone[name]) != {f"{place} {version}" for place, version in part.rows[name].items()} for name in gone
             ):
                 raise Busy("the thread was changed while it was read")
+            if self._files() != part.files:
+                raise Busy("the tables were written anew meanwhile")
             left = retention.QUERIES.sql("written") if part.whole else QUERIES.sql("touched")
             query = f"SELECT ({left}) OR NOT ({self._resting}) AS written"
             if self._one(query, **{**part.where, **_age(part.thread, fresh, after)})["written"]:

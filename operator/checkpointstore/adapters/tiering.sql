@@ -98,6 +98,10 @@ SELECT EXISTS (SELECT FROM checkpointstore.recalls AS r WHERE r.thread_id = %(th
 -- name: calm
 DELETE FROM checkpointstore.recalls AS r WHERE r.done <= now() - %(after)s - interval '1 hour'
 
+-- VACUUM FULL keeps the versions of rows, but not their places.
+-- name: files
+SELECT ARRAY[pg_relation_filenode('public.checkpoints'), pg_relation_filenode('public.checkpoint_writes')] AS files
+
 -- What of a thread's checkpoints goes below the floor, by the cut of its namespaces.
 -- name: below
 SELECT c.checkpoint_ns AS name, c.checkpoint_id AS id FROM public.checkpoints AS c

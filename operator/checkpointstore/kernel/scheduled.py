@@ -10,8 +10,6 @@ from .cron import last_due, next_due
 from .job import finished
 from .values import moment
 
-SECONDS = 1800
-"""How long such a Job may take."""
 # What says nothing of the checkpoints: nobody could look.
 UNKNOWN = frozenset({"JobFailed", "TookTooLong", "Unavailable"})
 
@@ -29,13 +27,13 @@ def following(schedule: str, now: datetime) -> timedelta | None:
     return at - now if at else None
 
 
-def failure(live: Manifest | None, said: Mapping[str, Any]) -> dict[str, str] | None:
-    """Reason and message of a run that failed; None where it did not."""
+def failure(live: Manifest | None, said: Mapping[str, Any], seconds: int) -> dict[str, str] | None:
+    """Reason and message of a run that failed, which may take so long; None where it did not."""
     if not finished(live, "Failed"):
         return None
     late = any(item.get("reason") == "DeadlineExceeded" for item in (live or {})["status"].get("conditions", ()))
     reason = str(said.get("reason") or ("TookTooLong" if late else "JobFailed"))
-    return {"reason": reason, "message": str(said.get("message") or _silent(late))}
+    return {"reason": reason, "message": str(said.get("message") or _silent(late, seconds))}
 
 
 def judged(reason: str) -> Status:
@@ -48,7 +46,7 @@ def rounded(count: int) -> int:
     return round(count, 2 - len(str(count)))
 
 
-def _silent(late: bool) -> str:
+def _silent(late: bool, seconds: int) -> str:
     if late:
-        return f"It was ended after {SECONDS // 60} minutes"
+        return f"It was ended after {seconds // 60} minutes"
     return "The Job's pod ended without a word: it was killed, or its image could not be pulled"

@@ -94,7 +94,7 @@ def _ended(env: Env, observed: Observed, request: Request, begun: str, now: date
         # Its pod, or the pod's last words, may be gone before anybody looks.
         figures = _figures(done) if done else {**dict.fromkeys(_figures(Outcome())), "dryRun": request.dry_run}
         return {"lastSuccessful": moment(now), **figures}
-    return failure(live, said)
+    return failure(live, said, SECONDS)
 
 
 def _figures(said: Outcome) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from ...kernel.job import SECRETS, finished, of_operator, outcome, pod_of_operat
 from ...kernel.naming import labels, selector
 from ...kernel.object_store import UriStyle, missing
 from ...kernel.observed import Observed
-from ...kernel.scheduled import SECONDS, due, failure, following, judged, rounded
+from ...kernel.scheduled import due, failure, following, judged, rounded
 from ...kernel.values import bytes_text, digest, moment
 from .request import Outcome, Place, Request
 from .spec import Tiering
@@ -22,6 +22,8 @@ from .spec import Tiering
 COMPONENT = "tiering"
 RECALLER = "recaller"
 FOLDER = "cold-data"
+SECONDS = 1800
+"""How long a Job may take."""
 PATIENCE = timedelta(minutes=2)
 LOOK_SOON = timedelta(seconds=5)
 MEMORY = "1Gi"
@@ -122,7 +124,7 @@ def _ended(env: Env, observed: Observed, request: Request, begun: str, now: date
         # Its pod, or the pod's last words, may be gone before anybody looks.
         figures = _figures(done) if done else {**dict.fromkeys(_figures(Outcome())), "dryRun": request.dry_run}
         return {"lastSuccessful": moment(now), **figures}
-    return failure(live, said)
+    return failure(live, said, SECONDS)
 
 
 def _figures(said: Outcome) -> dict[str, Any]:
