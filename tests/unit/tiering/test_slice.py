@@ -43,6 +43,7 @@ DATABASE = Database(
     admin="agents-admin-tls",
     admin_version="",
     certificates=True,
+    spare=0,
     settled=True,
     server_tls="verify-full",
     primary="agents-0",
