@@ -120,6 +120,18 @@ def barred(board: Board, subject: Subject) -> Iterator[None]:
 
 
 @contextmanager
+def shut_out(board: Board, subject: Subject, server: ObjectStore) -> Iterator[None]:
+    """The Secret of its cold tier is not there."""
+    place = bucket.object_store(server, FOLDER, "nobodys")
+    subject.patch({"tiering": {"objectStore": place, "tiers": [{"name": "cold", "after": "1h"}]}})
+    subject.said("TieringSucceeded", "SecretMissing", 60)
+    board.caused("TieringFails", subject.name)
+    yield
+    subject.patch({"tiering": None})
+    subject.ready()
+
+
+@contextmanager
 def filled(board: Board, subject: Subject, volume: Volume) -> Iterator[None]:
     """Its volume has less than a tenth left."""
     subject.psql("checkpoint; checkpoint")

@@ -58,7 +58,7 @@ OLD, UNPROVEN = "CheckpointStoreBackupTooOld", "CheckpointStoreBackupNotVerified
 DOWN = "CheckpointStoreOperatorDown"
 LIMITED, BLIND = "CheckpointStorePoolerLimited", "CheckpointStoreAutoscalingBlind"
 WAITS = "CheckpointStoreClientsWait"
-RETENTION = "CheckpointStoreRetentionFails"
+RETENTION, TIERING = "CheckpointStoreRetentionFails", "CheckpointStoreTieringFails"
 FILLS, EXCEEDED = "CheckpointStoreVolumeFills", "CheckpointStoreThresholdExceeded"
 NO_PRIMARY = condition("Ready", "False", "NoPrimary")
 ASLEEP = condition("Ready", "False", "Hibernated")
@@ -73,6 +73,7 @@ HANDED_OVER = {
 }
 REFUSED = condition("RetentionSucceeded", "False", "InsufficientPrivilege", "1+0x50 stale")
 DONE = condition("RetentionSucceeded", "True", "Succeeded", f"_x50 1+0{LONG}")
+UNTIERED = condition("TieringSucceeded", "False", "SecretMissing")
 SPENT = condition("AutoscalingLimited", "True", "ServerConnectionsExhausted")
 UNSEEN = condition("AutoscalingLimited", "Unknown", "PrometheusUnreachable")
 
@@ -132,6 +133,12 @@ CASES = (
     Case(RETENTION, "not begun", 62, condition("RetentionSucceeded", "Unknown", "Pending"), False),
     Case(RETENTION, "behind", 62, condition("RetentionSucceeded", "True", "Behind"), False),
     Case(RETENTION, "refused, of a hibernated store", 62, {**REFUSED, **ASLEEP}, False),
+    Case(TIERING, "its Secret is missing", 61, UNTIERED, True),
+    Case(TIERING, "nobody could look", 61, condition("TieringSucceeded", "Unknown", "Unavailable"), True),
+    Case(TIERING, "a run that failed, and then one that did not", 50, UNTIERED, False),
+    Case(TIERING, "not begun", 62, condition("TieringSucceeded", "Unknown", "Pending"), False),
+    Case(TIERING, "dry run", 62, condition("TieringSucceeded", "True", "DryRun"), False),
+    Case(TIERING, "failing, of a hibernated store", 62, {**UNTIERED, **ASLEEP}, False),
     Case(LIMITED, "nothing left", 11, SPENT, True),
     Case(LIMITED, "nothing left for a moment", 9, SPENT, False),
     Case(LIMITED, "within limits", 60, condition("AutoscalingLimited", "False", "WithinLimits"), False),
