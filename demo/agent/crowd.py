@@ -31,6 +31,8 @@ class Crowd:
         self.all: list[float] = []
         self.done = 0
         self.failed: collections.Counter[str] = collections.Counter()
+        self.losses: collections.Counter[int] = collections.Counter()
+        """How often each client lost its connection."""
         self.connected = 0
 
     async def live(self, index: int) -> None:
@@ -40,6 +42,7 @@ class Crowd:
                 await self.door(index)
             except (psycopg.Error, OSError) as error:
                 self.failed[f"{type(error).__name__}: {error}"[:120]] += 1
+                self.losses[index] += 1
                 await asyncio.sleep(random.uniform(0, CLOSED))
 
     async def door(self, index: int) -> None:
@@ -98,7 +101,13 @@ async def main() -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    finish(not crowd.failed, puts=crowd.done, failed=dict(crowd.failed.most_common(10)), failures=crowd.failed.total())
+    finish(
+        not crowd.failed,
+        puts=crowd.done,
+        failed=dict(crowd.failed.most_common(10)),
+        failures=crowd.failed.total(),
+        most=max(crowd.losses.values(), default=0),
+    )
 
 
 asyncio.run(main())
