@@ -28,6 +28,7 @@ LANES = {
         "test_input",
         "test_report",
         "test_retention",
+        "test_tiering",
         "test_deletion",
         "test_full_volume",
     ),

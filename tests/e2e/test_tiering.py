@@ -1,0 +1,87 @@
+"""An old thread goes to the object store, a stock agent resumes it, and all of it comes back when it is asked for."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from demo import bucket
+from demo.agentjob import Agent, Line
+from demo.kubectl import CommandFailed, Kubectl, wait_for
+from localcluster.objectstore import ObjectStore
+from tests.e2e.figure import Figures
+from tests.e2e.subject import Subject
+
+NAME, THREAD = "cold", "conversation"
+FOLDER = bucket.folder("tiering")
+COUNT = f"select count(*) from checkpoints where thread_id = '{THREAD}' and checkpoint_ns = ''"
+# Eight hours ago, as ids tell it: their first 32 bits count 27 seconds each.
+OLDER = "lpad(to_hex(('x' || left({0}, 8))::bit(32)::bigint - 1100), 8, '0') || substr({0}, 9)"
+AGED = "; ".join(
+    (
+        "set session_replication_role = replica",
+        f"update checkpoints set checkpoint_id = {OLDER.format('checkpoint_id')}, "
+        f"parent_checkpoint_id = {OLDER.format('parent_checkpoint_id')}",
+        "update checkpoints set checkpoint = jsonb_set(checkpoint, '{id}', to_jsonb(checkpoint_id)), "
+        f"metadata = case when metadata #> '{{parents,\"\"}}' is null then metadata else jsonb_set(metadata, "
+        f"'{{parents,\"\"}}', to_jsonb({OLDER.format('(metadata -> $$parents$$ ->> $$$$)')})) end",
+        f"update checkpoint_writes set checkpoint_id = {OLDER.format('checkpoint_id')}",
+    )
+)
+RECALL = f"set role app; select checkpointstore.recall('{THREAD}')"
+
+
+def test_a_thread_goes_and_comes_back(
+    kubectl: Kubectl,
+    server: ObjectStore,
+    namespace: str,
+    make_store: Callable[..., dict[str, Any]],
+    run_agent: Callable[..., tuple[Line, Agent]],
+    figures: Figures,
+    say: Callable[[str], None],
+) -> None:
+    make_store(NAME, {})
+    cold = Subject(kubectl, namespace, NAME)
+    result, agent = run_agent("conversation.py", NAME, MESSAGES="8")
+    assert result["ok"], agent.tail()
+    before = int(cold.psql(COUNT))
+    cold.psql(AGED)
+    bucket.give(kubectl, namespace, server)
+    there = {"objectStore": bucket.object_store(server, FOLDER), "tiers": [{"name": "cold", "after": "1h"}]}
+    cold.patch({"tiering": {**there, "schedule": "* * * * *"}})
+    at_work = ("-l", f"checkpointstore.dev/store={NAME},app.kubernetes.io/component=tiering")
+    running = ("pods", "-n", namespace, *at_work, "--field-selector=status.phase!=Succeeded")
+    (pod, *_) = wait_for("a tiering Job's pod", lambda: kubectl.items(*running) or None, 150, every=0.2)
+    kubectl(
+        "delete", "pod", pod["metadata"]["name"], "-n", namespace, "--grace-period=0", "--force", "--ignore-not-found"
+    )
+    with figures.timed("tiering_killed_to_cold", "<=150"):
+        wait_for("all but the newest checkpoint to go", lambda: int(cold.psql(COUNT)) == 1, 150, every=1)
+    cold.said("TieringSucceeded", "Succeeded", 150)
+    told = wait_for("what is cold to be told", lambda: cold.seen()["status"]["tiering"].get("cold") or {}, 150)
+    assert (told["threads"], told["waiting"]) == (1, 0)
+    say(f"  {cold.condition('TieringSucceeded')['message']}")
+    assert cold.condition("Ready")["status"] == "True"
+
+    result, agent = run_agent("conversation.py", NAME, MESSAGES="10")
+    assert result["ok"], agent.tail()
+    after = int(cold.psql(COUNT))
+
+    # Whoever asks while the recaller is away is served by the next one.
+    recaller = ("-n", namespace, "-l", f"checkpointstore.dev/store={NAME},app.kubernetes.io/component=recaller")
+    kubectl("delete", "pod", *recaller, "--grace-period=0", "--force")
+    with figures.timed("recall_without_a_recaller", "<=60"):
+        assert answer(cold) == "Queued"
+        wait_for("the thread to be hot", lambda: answer(cold) == "Hot", 60, every=0.5)
+    assert int(cold.psql(COUNT)) == after + before - 1
+    result, agent = run_agent("conversation.py", NAME, MESSAGES="12")
+    assert result["ok"], agent.tail()
+
+
+def answer(subject: Subject) -> str:
+    return subject.psql(RECALL).splitlines()[-1]
+
+
+def test_an_application_sees_nothing_of_the_catalog(kubectl: Kubectl, namespace: str) -> None:
+    with pytest.raises(CommandFailed, match="permission denied for table cold_threads"):
+        Subject(kubectl, namespace, NAME).psql("set role app; select * from checkpointstore.cold_threads")
