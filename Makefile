@@ -59,7 +59,7 @@ golden: $(VENV)/.ready ## Write the golden plans anew; read the difference befor
 
 .PHONY: helm
 helm:
-	$(PYTHON) -m localcluster build helm
+	$(PYTHON) -m localcluster build helm versitygw
 
 .PHONY: installed
 installed: $(VENV)/.ready

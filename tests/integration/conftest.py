@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration import catalog, roomy, stock, trixie
+from tests.integration import catalog, objectstore, roomy, stock, trixie
 from tests.integration import server as servers
 from tests.integration.job import EXTERNAL_PASSWORD, Job
 from tests.integration.pruning import Store
@@ -17,6 +17,12 @@ from tests.integration.server import Server
 def server() -> Iterator[Server]:
     with servers.running() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def bucket() -> Iterator[objectstore.Bucket]:
+    with objectstore.running() as bucket:
+        yield bucket
 
 
 @pytest.fixture

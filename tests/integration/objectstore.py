@@ -188,7 +188,7 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def until(what: Callable[[], object], seconds: float = 20) -> None:
+def until(what: Callable[[], object], seconds: float = 60) -> None:
     """Wait for it."""
     end = time.monotonic() + seconds
     while not what():

@@ -4,7 +4,7 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -17,14 +17,15 @@ from langgraph.checkpoint.base import ChannelVersions, Checkpoint, CheckpointMet
 from langgraph.checkpoint.postgres import PostgresSaver
 
 from checkpointstore.adapters.bucket import Bucket
-from checkpointstore.adapters.tiering import QUERIES, Archive, Part
+from checkpointstore.adapters.part import QUERIES, Part
+from checkpointstore.adapters.tiering import Archive
 from checkpointstore.jobs import tiering
 from tests.integration import graphs, objectstore
 from tests.integration.graphs import config
 from tests.integration.job import PASSWORDS, Job
 from tests.integration.pruning import head
 from tests.integration.server import Server
-from tests.integration.tiering import Store
+from tests.integration.tiering import SMALL, Store
 
 WHOLE: dict[str, Any] = {"keepLatestHot": False}
 COPY = """
@@ -35,12 +36,6 @@ INSERT INTO checkpoint_blobs SELECT c.* FROM generate_series(1, %(copies)s) AS i
 INSERT INTO checkpoint_writes SELECT c.* FROM generate_series(1, %(copies)s) AS i, LATERAL (
   SELECT (jsonb_populate_record(r, jsonb_build_object('thread_id', 'copy-' || i))).* FROM checkpoint_writes AS r) AS c;
 """
-
-
-@pytest.fixture(scope="module")
-def bucket() -> Iterator[objectstore.Bucket]:
-    with objectstore.running() as bucket:
-        yield bucket
 
 
 @pytest.fixture
@@ -238,16 +233,24 @@ def _all_back(store: Store) -> None:
 def test_killed_anywhere_nothing_is_lost_and_nothing_is_twice(
     store: Store, tmp_path: Path, soak: bool, whole: bool
 ) -> None:
-    _copies(store, 400 if soak else 25)
+    _copies(store, 200 if soak else 40)
     before = store.rows()
-    chance, kills = random.Random(6), 0
-    for number in range(100 if soak else 4):
-        job = store.begin(tmp_path / f"result-{number}", keepLatestHot=not whole, share=0.2)
-        time.sleep(chance.uniform(0.8, 2.2))
+    chance, seen = random.Random(6), set()
+    for number in range(100 if soak else 5):
+        job = store.begin(tmp_path / f"result-{number}", SMALL, keepLatestHot=not whole, share=0.2)
+        there = len(store.bucket.objects())
+        objectstore.until(lambda there=there, job=job: len(store.bucket.objects()) > there or job.poll() is not None)  # type: ignore[misc]
+        time.sleep(chance.uniform(0, 0.6))
         job.send_signal(signal.SIGKILL)
-        kills += job.wait() == -signal.SIGKILL
-        print(f"{len(store.rows()['checkpoints'])} of {len(before['checkpoints'])} are hot")
-    assert kills > 0
+        if job.wait() == -signal.SIGKILL:
+            seen.add(len(store.rows()["checkpoints"]))
+        if number % 10 == 9:
+            _all_back(store)
+            assert store.rows() == before
+            with store.server.admin("app") as connection:
+                connection.execute("DELETE FROM checkpointstore.recalls")
+    print(f"killed with so many of {len(before['checkpoints'])} hot: {sorted(seen)}")
+    assert len(seen) > 1
     store.tier(keepLatestHot=not whole)
     store.tier(keepLatestHot=not whole)
     known = {row[0].rsplit("/", 1)[1] for row in store.catalog("SELECT key FROM checkpointstore.cold_objects")}
@@ -255,7 +258,8 @@ def test_killed_anywhere_nothing_is_lost_and_nothing_is_twice(
     assert len(store.bucket.objects(".json")) == len(known)
     if whole:
         assert not any(store.rows().values())
-        assert sum(row["rows"] for row in store.bucket.manifests()) == sum(map(len, before.values())), "each row once"
+        [(cold,)] = store.catalog("SELECT sum(rows)::int FROM checkpointstore.cold_threads")
+        assert cold == sum(map(len, before.values())), "each row once"
     _all_back(store)
     assert store.rows() == before
 

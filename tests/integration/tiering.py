@@ -23,6 +23,11 @@ from tests.integration.pruning import Store as Pruned
 
 PREFIX = "cold-data/shop/agents/uid"
 JOB = "from checkpointstore.jobs.tiering import run; raise SystemExit(run())"
+# An object holds a thread or two, so that threads go all the time.
+SMALL = (
+    "from checkpointstore.adapters import cold; from checkpointstore.jobs import tiering; "
+    "cold.ROWS, tiering.OBJECT = 300, 1; raise SystemExit(tiering.run())"
+)
 RECALLER = "from checkpointstore.jobs.recall import run; run()"
 
 
@@ -43,10 +48,10 @@ class Store(Pruned):
         assert (code, outcome.reason) == (0, ""), outcome
         return outcome
 
-    def begin(self, result: Path, **asked: Any) -> subprocess.Popen[bytes]:
+    def begin(self, result: Path, program: str = JOB, **asked: Any) -> subprocess.Popen[bytes]:
         """A run in a process of its own."""
         environ = {**os.environ, **self.asked(**asked), "CHECKPOINTSTORE_RESULT_FILE": str(result)}
-        return subprocess.Popen([sys.executable, "-c", JOB], env=environ, stderr=subprocess.DEVNULL)
+        return subprocess.Popen([sys.executable, "-c", program], env=environ, stderr=subprocess.DEVNULL)
 
     @contextmanager
     def recaller(self) -> Iterator[subprocess.Popen[bytes]]:

@@ -11,8 +11,9 @@ from datetime import UTC, datetime, timedelta
 from ..adapters import postgres
 from ..adapters.bucket import Bucket
 from ..adapters.cold import VERSION, Writer
+from ..adapters.part import Object, Part
 from ..adapters.retention import Busy, Look
-from ..adapters.tiering import Archive, Object, Part
+from ..adapters.tiering import Archive
 from ..features.retention.identifier import lowest
 from ..features.retention.request import Request as Pruning
 from ..features.schema.request import Provider
@@ -23,7 +24,7 @@ from .life import DONE, REFUSED, TRANSIENT
 from .retention import PAGE, PATIENCE, Late
 
 OBJECT = 32 * 1024 * 1024
-"""Bytes after which an object is written; it may have a row group more."""
+"""Bytes after which an object is written, once all of its last thread is in it; one of twice as many is cut there."""
 DATA, MANIFEST = ".parquet", ".json"
 
 
@@ -128,13 +129,13 @@ class Work(retention.Work):
                     self.moved += part.moved + Moved(threads=1)
                 elif part:
                     for row in self.tables.rows(part):
-                        if self.writer.size >= OBJECT:
+                        if self.writer.size >= 2 * OBJECT:
                             self._write(part)
                         self.writer.add(part.thread, row)
                     self.parts.append(part)
         except Busy as error:
             self._leave(look.thread, error.message)
-        if self.writer.size >= OBJECT:
+        if self.writer.size >= OBJECT or self.objects:
             self._ship()
 
     def _ship(self) -> None:
