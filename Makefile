@@ -57,8 +57,8 @@ generated-check: $(VENV)/.ready
 golden: $(VENV)/.ready ## Write the golden plans anew; read the difference before you commit it
 	$(BIN)/pytest -q tests/golden --golden-write
 
-.PHONY: helm
-helm:
+.PHONY: programs
+programs: ## Build the programs that tests without a cluster need
 	$(PYTHON) -m localcluster build helm versitygw
 
 .PHONY: installed
@@ -71,7 +71,7 @@ integration: check
 
 .PHONY: test
 test: ## Everything a fresh machine can run: check, integration on PostgreSQL, end to end on Kubernetes
-	$(MAKE) --no-print-directory --jobs=2 $(VENV)/.ready helm
+	$(MAKE) --no-print-directory --jobs=2 $(VENV)/.ready programs
 	$(MAKE) --no-print-directory tools
 	@echo "==> the cluster is built while those tests run that need none"
 	$(MAKE) --no-print-directory --jobs=2 installed integration
