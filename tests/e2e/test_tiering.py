@@ -79,10 +79,10 @@ def test_a_thread_goes_and_comes_back(
     assert result["ok"], agent.tail()
 
 
-def counted(subject: Subject) -> dict[str, int]:
-    """status.tiering.cold, empty where the last run told no figures."""
+def counted(subject: Subject) -> dict[str, int] | None:
+    """status.tiering.cold, None where the last run told no figures."""
     cold: dict[str, int] = subject.seen()["status"]["tiering"].get("cold") or {}
-    return cold if "threads" in cold else {}
+    return cold if "threads" in cold else None
 
 
 def answer(subject: Subject) -> str:
