@@ -57,7 +57,7 @@ def test_pools_grow_before_clients_wait_long_and_shrink_when_they_have_gone(
 
     200 need 25 server connections, which the budget has; 600 need 75, which it has not.
     """
-    seconds = (60, 120, 90, 150) if soak else (5, 35, 20, 55)
+    seconds = (60, 120, 90, 150) if soak else (5, 35, 20, 75)
     steps = list(zip((20, 200, 600, 20), seconds, strict=True))
     load.said("AutoscalingLimited", "WithinLimits", 60)
     with Timeline(Place(load.kubectl, load.namespace, load.name), say) as timeline:
