@@ -6,26 +6,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from .api.store import ReclaimPolicy, Store
-from .features import authority, binding, network_policy
 from .features.backup import farewell as farewells
-from .features.backup import recovery, repository
-from .features.backup import retention as backup_retention
-from .features.backup import slice as backup
-from .features.monitoring import cost
-from .features.monitoring import slice as monitoring
-from .features.monitoring.advice import Server
+from .features.backup import repository
 from .features.monitoring.finding import Watch as Monitored
-from .features.monitoring.question import Whose
-from .features.pooler import slice as pooler
 from .features.pooler.scaling import Watch
-from .features.retention import slice as retention
-from .features.schema import slice as schema
-from .features.tiering import slice as tiering
 from .kernel.action import Action, Apply, Delete, Emit, Manifest, Mark, Program, PublishPooler, Ref, Reload, Tell
 from .kernel.command import Commands
-from .kernel.compute import placement
 from .kernel.condition import (
-    POOLER_AVAILABLE,
     READY,
     RECONCILING,
     STALLED,
@@ -36,19 +23,12 @@ from .kernel.condition import (
     fold,
     written,
 )
-from .kernel.contribution import Contribution, Database
 from .kernel.env import Env, Images, Platform
 from .kernel.manifest import by_ref, covers, ref
-from .kernel.naming import FINALIZER, selector
+from .kernel.naming import FINALIZER
 from .kernel.news import states
 from .kernel.observed import Observed, component_of
-from .kernel.prometheus import PrometheusServer
-from .providers import external
-from .providers.patroni import provider as patroni
-from .providers.patroni import workload
-from .providers.patroni.parameter import OF_A_CONNECTION, shared_buffers
-from .providers.patroni.place import DATA, PGDATA
-from .providers.spec import storage_bytes
+from .rooms import asked, merged
 
 # Deleted only by their own rules, never because nobody asks for them any more.
 KEPT = frozenset({"CheckpointBackup", "PersistentVolumeClaim", "Secret", "Pod", "Endpoints", "EndpointSlice"})
@@ -94,7 +74,7 @@ def plan(store: Store, observed: Observed, platform: Platform, now: datetime) ->
     if observed.foreign:
         return _name_taken(observed, store.status)
     commands = Commands.read(store.annotations)
-    rooms = _rooms(store, env, platform, observed, commands, now)
+    rooms = asked(store, env, platform, observed, commands, now)
     parts = rooms.parts
     quiet = QUIET.union(*(part.quiet for part in parts))
     desired = [manifest for part in parts for manifest in part.desired]
@@ -114,7 +94,7 @@ def plan(store: Store, observed: Observed, platform: Platform, now: datetime) ->
             *((changing(RECONCILING, "Applying", "What differs from the spec is being applied"),) if applying else ()),
         ),
         serving=rooms.serving,
-        status=_merged(part.status for part in parts),
+        status=merged(part.status for part in parts),
         # Whoever is paused lets the others pass.
         release=any(part.release for part in parts) and not commands.paused,
         again=min(again, default=None),
@@ -122,136 +102,6 @@ def plan(store: Store, observed: Observed, platform: Platform, now: datetime) ->
         # Whoever is paused stays as it is.
         watch=None if commands.paused else rooms.watch,
         monitors=rooms.monitors,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Rooms:
-    """What all rooms want, and what runs beside the passes."""
-
-    parts: list[Contribution]
-    serving: bool = False
-    watch: Watch | None = None
-    monitors: Monitored | None = None
-
-
-def _rooms(store: Store, env: Env, platform: Platform, observed: Observed, commands: Commands, now: datetime) -> _Rooms:
-    """The order is the way of trust: authority, then the server it certifies, then who is let in."""
-    spec = store.spec
-    filled, ready = _recovered(store, env, observed, now)
-    if not ready:
-        return _Rooms([filled])
-    postgres, database = _provider(store, env, observed, commands, now)
-    if database is None:
-        return _Rooms([filled, postgres])
-    tables, stands = schema.contribute(spec.schema_, spec.limits, env, observed, database, commands, now)
-    prometheus = PrometheusServer(url=platform.prometheus) if platform.prometheus else None
-    settings = pooler.Settings(prometheus, store.status.get("pooler", {}), commands)
-    pool, carried = pooler.contribute(spec.pooler, env, observed, database, settings, now)
-    bound, readable = binding.contribute(env, observed, database, stands and carried.login)
-    told, monitors = _monitored(store, env, observed, database, prometheus, commands)
-    reachable = any(part.type == POOLER_AVAILABLE and part.status is Status.TRUE for part in pool.conditions)
-    parts = [
-        authority.contribute(env, observed, commands, now, database.settled and carried.all),
-        postgres,
-        tables,
-        pool,
-        bound,
-        network_policy.contribute(spec.network_policy, env, database),
-        filled,
-        _backed_up(store, env, observed, database, commands, now),
-        told,
-        _retained(store, env, observed, database, commands.hibernate or commands.paused or not stands, now),
-        _tiered(store, env, observed, database, commands, stands, now),
-    ]
-    parts.append(_reckoned(store, env, observed, parts, now))
-    return _Rooms(parts, database.serving and reachable and readable, carried.watch, monitors)
-
-
-def _monitored(
-    store: Store,
-    env: Env,
-    observed: Observed,
-    database: Database,
-    prometheus: PrometheusServer | None,
-    commands: Commands,
-) -> tuple[Contribution, Monitored | None]:
-    """An external server is watched by whoever runs it."""
-    spec, known = store.spec, store.status.get("monitoring", {})
-    if spec.postgres.external is not None or commands.hibernate:
-        return Contribution(status=monitoring.without(known)), None
-    scaled = spec.pooler.autoscaling
-    room = patroni.room(spec.postgres, env, observed)
-    whose = Whose(store.namespace, f"{env.names.postgres}-[0-9]+", DATA, room)
-    exhausted = observed.scale is not None and observed.scale.reason == "ServerConnectionsExhausted"
-    memory = spec.postgres.resources.memory()
-    server = Server(memory, shared_buffers(memory), OF_A_CONNECTION, database.max_connections, exhausted)
-    return monitoring.contribute(
-        spec.monitoring, whose, server, (scaled and scaled.prometheus) or prometheus, observed.findings, known
-    )
-
-
-def _reckoned(store: Store, env: Env, observed: Observed, parts: list[Contribution], now: datetime) -> Contribution:
-    """Of what the other rooms want and tell."""
-    spec = store.spec.monitoring.cost
-    if spec is None:
-        return cost.without(store.status)
-    desired = [manifest for part in parts for manifest in part.desired]
-    held = cost.holdings(env, observed, desired, _merged(part.status for part in parts).get("backup"))
-    return cost.contribute(spec, held, store.status.get("cost", {}), now)
-
-
-def _recovered(store: Store, env: Env, observed: Observed, now: datetime) -> tuple[Contribution, bool]:
-    """Before there is a server: its data from a backup, where the spec says so."""
-    spec = store.spec
-    if spec.bootstrap.recovery is None:
-        return Contribution(), True
-    volume = recovery.Volume(
-        claim=workload.first_volume(spec.postgres, env),
-        size=storage_bytes(spec.postgres.storage),
-        resources=spec.postgres.resources,
-        placement=placement(spec.postgres.scheduling, selector(env.name, "postgres")),
-        data=PGDATA,
-        blocked=patroni.without_class(spec.postgres, observed),
-    )
-    done = store.status.get("recovery", {}).get("phase") == "Completed" or patroni.was_initialized(store.status)
-    known = store.status.get("recovery", {})
-    return recovery.contribute(spec.bootstrap.recovery, env, observed, volume, store.created, known, done, now)
-
-
-def _backed_up(
-    store: Store, env: Env, observed: Observed, database: Database, commands: Commands, now: datetime
-) -> Contribution:
-    spec = store.spec.backup
-    if spec is None:
-        return backup.without(env, observed, now)
-    servers = patroni.instances(store.spec.postgres, env, observed)
-    rests = commands.hibernate or commands.paused
-    return backup.contribute(spec, env, observed, database, servers, store.status, now, rests, commands.verify)
-
-
-def _retained(
-    store: Store, env: Env, observed: Observed, database: Database, rests: bool, now: datetime
-) -> Contribution:
-    spec = store.spec.retention
-    if spec is None:
-        return retention.without(store.status)
-    return retention.contribute(spec, env, observed, database, store.status, now, rests)
-
-
-def _tiered(
-    store: Store, env: Env, observed: Observed, database: Database, commands: Commands, stands: bool, now: datetime
-) -> Contribution:
-    spec, backups, retained = store.spec.tiering, store.spec.backup, store.spec.retention
-    if spec is None:
-        return tiering.without(store.status)
-    beside = tiering.Beside(
-        delete_after=retained.delete_after if retained else None,
-        window=backup_retention.window(backups.retention_policy) if backups else None,
-    )
-    rests = commands.hibernate or commands.paused or not stands
-    return tiering.contribute(
-        spec, env, observed, database, beside, store.status, now, rests, sleeps=commands.hibernate
     )
 
 
@@ -272,28 +122,6 @@ def _marked(store: Store) -> tuple[Action, ...]:
     wanted = _takes_backups(store)
     has = FINALIZER in store.body["metadata"].get("finalizers", ())
     return (Mark(FINALIZER, present=wanted),) if wanted != has else ()
-
-
-def _provider(
-    store: Store, env: Env, observed: Observed, commands: Commands, now: datetime
-) -> tuple[Contribution, Database | None]:
-    """The provider's contribution, and the database unless it cannot even be begun."""
-    spec = store.spec
-    if spec.postgres.external is not None:
-        connections = int(store.status.get("postgres", {}).get("maxConnections", 0))
-        return external.contribute(spec.postgres.external, env, observed, connections)
-    return patroni.contribute(
-        spec.postgres,
-        env,
-        observed,
-        now,
-        store.status,
-        commands,
-        created=store.created,
-        adopt=spec.bootstrap.adopt,
-        delete_volumes=spec.reclaim_policy.volumes is ReclaimPolicy.DELETE,
-        archives=spec.backup is not None and backup.archives(spec.backup, env, observed),
-    )
 
 
 def _env(store: Store, platform: Platform) -> Env:
@@ -386,21 +214,11 @@ def status(previous: Mapping[str, Any], generation: int, outcome: Plan, now: dat
     """The whole new `.status`; equal to the previous one when nothing changed."""
     conditions = written(outcome.conditions, previous.get("conditions", ()), generation, now)
     return {
-        **_told(_merged((previous, outcome.status))),
+        **_told(merged((previous, outcome.status))),
         "observedGeneration": generation,
         "phase": _phase(outcome),
         "conditions": conditions,
     }
-
-
-def _merged(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Parts of a status laid over each other, the later one winning field by field."""
-    result: dict[str, Any] = {}
-    for part in parts:
-        for key, value in part.items():
-            old = result.get(key)
-            result[key] = {**old, **value} if isinstance(old, dict) and isinstance(value, Mapping) else value
-    return result
 
 
 def _told(part: Mapping[str, Any]) -> dict[str, Any]:

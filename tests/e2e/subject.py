@@ -98,6 +98,14 @@ class Subject:
         found = self.kubectl.items("pods", "-n", self.namespace, "-l", chosen)
         return {pod["metadata"]["name"]: pod for pod in found if going or "deletionTimestamp" not in pod["metadata"]}
 
+    def kill_a_run(self, component: str) -> None:
+        """Wait for a pod of its Jobs and take it away, if it is not done by then."""
+        which = f"{DOMAIN}/store={self.name},app.kubernetes.io/component={component}"
+        at_work = ("pods", "-n", self.namespace, "-l", which, "--field-selector=status.phase!=Succeeded")
+        (pod, *_) = wait_for(f"a {component} Job's pod", lambda: self.kubectl.items(*at_work) or None, 150, every=0.2)
+        where = ("-n", self.namespace, "--grace-period=0", "--force", "--ignore-not-found")
+        self.kubectl("delete", "pod", pod["metadata"]["name"], *where)
+
     def lives(self, component: str = "postgres") -> set[tuple[str, str, str]]:
         """Which lives the containers lead: another pod, or another start, is another life."""
         return {

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from demo.agentjob import Agent, Line
-from demo.kubectl import CommandFailed, Kubectl, wait_for
+from demo.kubectl import CommandFailed, Kubectl
 from tests.e2e.figure import Figures
 from tests.e2e.subject import Subject
 
@@ -34,11 +34,7 @@ def test_history_goes_and_conversations_go_on(
     assert before > KEPT
     going = start_agent("conversation.py", NAME, {"MESSAGES": "160", "PAUSE": "0.5", "THREAD": "going"})
     brief.patch(SPEC)
-    at_work = ("pods", *chosen(namespace), "--field-selector=status.phase!=Succeeded")
-    (pod, *_) = wait_for("a retention Job's pod", lambda: kubectl.items(*at_work) or None, 150, every=0.2)
-    kubectl(
-        "delete", "pod", pod["metadata"]["name"], "-n", namespace, "--grace-period=0", "--force", "--ignore-not-found"
-    )
+    brief.kill_a_run("retention")
     with figures.timed("retention_killed_to_done", "<=120"):
         say(f"  {brief.said('RetentionSucceeded', 'Succeeded', 150)}")
     assert brief.condition("Ready")["status"] == "True"
@@ -68,7 +64,3 @@ def test_a_checkpoint_that_is_too_large_is_refused(kubectl: Kubectl, namespace: 
         CommandFailed, match='checkpoint of thread "t" would have 1074 kB, more than the limit of 1024 kB'
     ):
         Subject(kubectl, namespace, NAME).psql(large)
-
-
-def chosen(namespace: str) -> tuple[str, ...]:
-    return ("-n", namespace, "-l", f"checkpointstore.dev/store={NAME},app.kubernetes.io/component=retention")

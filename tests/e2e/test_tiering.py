@@ -49,12 +49,7 @@ def test_a_thread_goes_and_comes_back(
     bucket.give(kubectl, namespace, server)
     there = {"objectStore": bucket.object_store(server, FOLDER), "tiers": [{"name": "cold", "after": "1h"}]}
     cold.patch({"tiering": {**there, "schedule": "* * * * *"}})
-    at_work = ("-l", f"checkpointstore.dev/store={NAME},app.kubernetes.io/component=tiering")
-    running = ("pods", "-n", namespace, *at_work, "--field-selector=status.phase!=Succeeded")
-    (pod, *_) = wait_for("a tiering Job's pod", lambda: kubectl.items(*running) or None, 150, every=0.2)
-    kubectl(
-        "delete", "pod", pod["metadata"]["name"], "-n", namespace, "--grace-period=0", "--force", "--ignore-not-found"
-    )
+    cold.kill_a_run("tiering")
     with figures.timed("tiering_killed_to_cold", "<=150"):
         wait_for("all but the newest checkpoint to go", lambda: int(cold.psql(COUNT)) == 1, 150, every=1)
     cold.said("TieringSucceeded", "Succeeded", 150)

@@ -24,6 +24,15 @@ from tests.integration.server import Server
 Read = dict[tuple[str, str], CheckpointTuple]
 PROGRAM = "from checkpointstore.jobs.retention import run; raise SystemExit(run())"
 TABLES = ("checkpoints", "checkpoint_blobs", "checkpoint_writes")
+COPY = """
+INSERT INTO checkpoints SELECT c.* FROM generate_series(1, %(copies)s) AS i, LATERAL (
+  SELECT (jsonb_populate_record(r, jsonb_build_object('thread_id', 'copy-' || i))).* FROM checkpoints AS r) AS c;
+INSERT INTO checkpoint_blobs SELECT c.* FROM generate_series(1, %(copies)s) AS i, LATERAL (
+  SELECT (jsonb_populate_record(r, jsonb_build_object('thread_id', 'copy-' || i))).* FROM checkpoint_blobs AS r) AS c;
+INSERT INTO checkpoint_writes SELECT c.* FROM generate_series(1, %(copies)s) AS i, LATERAL (
+  SELECT (jsonb_populate_record(r, jsonb_build_object('thread_id', 'copy-' || i))).* FROM checkpoint_writes AS r) AS c;
+"""
+"""Every row of every thread again, in so many threads more."""
 
 
 @dataclass(frozen=True)

@@ -24,18 +24,10 @@ from checkpointstore.jobs import retention
 from tests.integration import graphs
 from tests.integration.graphs import config
 from tests.integration.job import PASSWORDS, Job
-from tests.integration.pruning import Store, shifted
+from tests.integration.pruning import COPY, Store, shifted
 from tests.integration.server import Server
 
 SECONDS = 6
-COPY = """
-INSERT INTO checkpoints SELECT c.* FROM generate_series(1, %(copies)s) AS i, LATERAL (
-  SELECT (jsonb_populate_record(r, jsonb_build_object('thread_id', 'copy-' || i))).* FROM checkpoints AS r) AS c;
-INSERT INTO checkpoint_blobs SELECT c.* FROM generate_series(1, %(copies)s) AS i, LATERAL (
-  SELECT (jsonb_populate_record(r, jsonb_build_object('thread_id', 'copy-' || i))).* FROM checkpoint_blobs AS r) AS c;
-INSERT INTO checkpoint_writes SELECT c.* FROM generate_series(1, %(copies)s) AS i, LATERAL (
-  SELECT (jsonb_populate_record(r, jsonb_build_object('thread_id', 'copy-' || i))).* FROM checkpoint_writes AS r) AS c;
-"""
 
 
 @pytest.fixture

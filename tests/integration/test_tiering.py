@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from typing import Any
 
 import duckdb
 import psycopg
@@ -15,9 +14,7 @@ from tests.integration.graphs import config
 from tests.integration.job import PASSWORDS, Job
 from tests.integration.pruning import head, ids, shifted
 from tests.integration.server import Server
-from tests.integration.tiering import PREFIX, Store
-
-WHOLE: dict[str, Any] = {"keepLatestHot": False}
+from tests.integration.tiering import PREFIX, WHOLE, Store
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """What a tiering run leaves behind and takes away, what it refuses, and how it is bounded."""
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
@@ -10,9 +9,7 @@ from checkpointstore.jobs import tiering
 from tests.integration import graphs, objectstore
 from tests.integration.job import Job
 from tests.integration.server import Server
-from tests.integration.tiering import PREFIX, Store
-
-WHOLE: dict[str, Any] = {"keepLatestHot": False}
+from tests.integration.tiering import PREFIX, WHOLE, Store
 
 
 @pytest.fixture

@@ -23,19 +23,9 @@ from checkpointstore.jobs import tiering
 from tests.integration import graphs, objectstore
 from tests.integration.graphs import config
 from tests.integration.job import PASSWORDS, Job
-from tests.integration.pruning import head
+from tests.integration.pruning import COPY, head
 from tests.integration.server import Server
-from tests.integration.tiering import SMALL, Store
-
-WHOLE: dict[str, Any] = {"keepLatestHot": False}
-COPY = """
-INSERT INTO checkpoints SELECT c.* FROM generate_series(1, %(copies)s) AS i, LATERAL (
-  SELECT (jsonb_populate_record(r, jsonb_build_object('thread_id', 'copy-' || i))).* FROM checkpoints AS r) AS c;
-INSERT INTO checkpoint_blobs SELECT c.* FROM generate_series(1, %(copies)s) AS i, LATERAL (
-  SELECT (jsonb_populate_record(r, jsonb_build_object('thread_id', 'copy-' || i))).* FROM checkpoint_blobs AS r) AS c;
-INSERT INTO checkpoint_writes SELECT c.* FROM generate_series(1, %(copies)s) AS i, LATERAL (
-  SELECT (jsonb_populate_record(r, jsonb_build_object('thread_id', 'copy-' || i))).* FROM checkpoint_writes AS r) AS c;
-"""
+from tests.integration.tiering import SMALL, WHOLE, Store
 
 
 @pytest.fixture

@@ -21,6 +21,8 @@ from tests.integration import objectstore
 from tests.integration.job import PASSWORDS
 from tests.integration.pruning import Store as Pruned
 
+WHOLE: dict[str, Any] = {"keepLatestHot": False}
+"""What to ask for whole threads to move."""
 PREFIX = "cold-data/shop/agents/uid"
 JOB = "from checkpointstore.jobs.tiering import run; raise SystemExit(run())"
 # An object holds a thread or two, so that threads go all the time.

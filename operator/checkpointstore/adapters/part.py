@@ -71,9 +71,6 @@ class Object:
     tail: int
     """So many bytes at its end tell where everything is."""
     tail_sha256: str
-    sha256: str
-    rows: int
-    storage_class: str | None
 
 
 @dataclass(slots=True)

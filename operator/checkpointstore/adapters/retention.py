@@ -13,11 +13,10 @@ The application may make tables beside these, and the session could climb back t
 reads and writes no table that would run somebody else's code.
 """
 
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import psycopg
 from psycopg import sql
@@ -27,6 +26,7 @@ from ..features.retention.request import Removed
 from ..features.schema.script import load
 from ..kernel.errors import Refused, StoreError
 from .postgres import Connection, meaning
+from .session import Session
 
 QUERIES = load(__package__, "retention.sql")
 CALLS = 200
@@ -94,11 +94,12 @@ class Busy(StoreError):
     """A thread that cannot be pruned now: the server refused a statement, and is there."""
 
 
-class Tables:
+class Tables(Session):
     """The checkpoint tables of one database; dry ones cannot be written to, and tell what would go."""
 
     def __init__(self, connection: Connection, owner: str, group: str, dry: bool) -> None:
-        self._connection, self._group, self._dry = connection, group, dry
+        super().__init__(connection)
+        self._group, self._dry = group, dry
         # By index all plans are alike, and planning took six times as long as doing.
         connection.prepare_threshold = 2
         if connection.info.parameter_status("is_superuser") == "on":
@@ -240,22 +241,7 @@ class Tables:
     def _noted(self, name: str) -> str:
         return "" if self._dry else f", note AS ({QUERIES.sql(name)})"
 
-    def _do(self, query: str | sql.Composed, **values: Any) -> None:
-        with self._translated():
-            self._connection.execute(query, values or None)
-
-    def _one(self, query: str, **values: Any) -> dict[str, Any]:
-        return self._all(query, **values)[0]
-
-    def _all(self, query: str, **values: Any) -> list[dict[str, Any]]:
-        with self._translated():
-            return self._connection.execute(query, values or None).fetchall()
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except psycopg.Error as error:
-            found = meaning(error)
-            lost = self._connection.closed or error.diag.severity_nonlocalized in ("FATAL", "PANIC")
-            raise found if lost or isinstance(found, Refused) else Busy(found.message) from None
+    def _meaning(self, error: psycopg.Error) -> Exception:
+        found = meaning(error)
+        lost = self._connection.closed or error.diag.severity_nonlocalized in ("FATAL", "PANIC")
+        return found if lost or isinstance(found, Refused) else Busy(found.message)

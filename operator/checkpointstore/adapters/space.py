@@ -6,17 +6,16 @@ worker runs as a role that is neither a superuser nor the tables' owner.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
-import psycopg
 from psycopg import sql
 
 from ..features.retention.space import Ground, Table
 from ..features.schema.script import load
 from ..kernel.errors import Refused
-from .postgres import Connection, meaning
+from .postgres import Connection
 from .retention import QUERIES as RETENTION
 from .retention import SIZES
+from .session import Session
 
 QUERIES = load(__package__, "space.sql")
 MARK = "checkpointstore squeezer"
@@ -29,11 +28,12 @@ XLOCK = 500
 """Milliseconds that writers may be kept from a table while the last changes to it are copied."""
 
 
-class Space:
+class Space(Session):
     """The checkpoint tables of one database; a dry one leaves nothing behind."""
 
     def __init__(self, connection: Connection, owner: str, dry: bool) -> None:
-        self._connection, self._owner, self._dry = connection, owner, dry
+        super().__init__(connection)
+        self._owner, self._dry = owner, dry
         self._do(SETTINGS)
 
     def missing(self) -> str:
@@ -107,21 +107,3 @@ class Space:
                 )
             self._do("CREATE EXTENSION IF NOT EXISTS pg_squeeze")
             yield
-
-    def _do(self, query: str | sql.Composed, **values: Any) -> None:
-        with self._translated():
-            self._connection.execute(query, values or None)
-
-    def _one(self, query: str, **values: Any) -> dict[str, Any]:
-        return self._all(query, **values)[0]
-
-    def _all(self, query: str, **values: Any) -> list[dict[str, Any]]:
-        with self._translated():
-            return self._connection.execute(query, values or None).fetchall()
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except psycopg.Error as error:
-            raise meaning(error) from None

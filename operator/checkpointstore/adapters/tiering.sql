@@ -22,9 +22,6 @@ CREATE TABLE IF NOT EXISTS checkpointstore.cold_objects (
     bytes bigint NOT NULL,
     tail bigint NOT NULL,
     tail_sha256 text NOT NULL,
-    sha256 text NOT NULL,
-    rows bigint NOT NULL,
-    storage_class text,
     written timestamptz NOT NULL DEFAULT now(),
     unused timestamptz
 );
@@ -37,7 +34,6 @@ CREATE TABLE IF NOT EXISTS checkpointstore.cold_threads (
     end_byte bigint NOT NULL,
     rows bigint NOT NULL,
     newest text NOT NULL,
-    moved timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (thread_id, key)
 );
 CREATE INDEX IF NOT EXISTS cold_threads_key ON checkpointstore.cold_threads (key);
@@ -157,8 +153,8 @@ SELECT EXISTS (SELECT FROM unnest(%(names)s::text[], %(ids)s::text[]) AS m (name
                   AND w.checkpoint_id = m.id OFFSET 0) AS w) AS touched
 
 -- name: register
-INSERT INTO checkpointstore.cold_objects (key, bytes, tail, tail_sha256, sha256, rows, storage_class)
-VALUES (%(key)s, %(bytes)s, %(tail)s, %(tail_sha256)s, %(sha256)s, %(rows)s, %(storage_class)s)
+INSERT INTO checkpointstore.cold_objects (key, bytes, tail, tail_sha256)
+VALUES (%(key)s, %(bytes)s, %(tail)s, %(tail_sha256)s)
 
 -- A thread that is gone from the database, and whose newest cold row is too old to stay.
 -- name: forget

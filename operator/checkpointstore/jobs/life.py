@@ -2,13 +2,13 @@
 
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, Self, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from ..kernel.errors import Refused
+from ..kernel.errors import Refused, StoreError
 from ..kernel.job import REFUSED as REFUSED
 from . import journal
 
@@ -16,6 +16,16 @@ REQUEST = "CHECKPOINTSTORE_JOB"
 RESULT = "CHECKPOINTSTORE_RESULT_FILE"
 DONE, TRANSIENT = 0, 1
 Kind = TypeVar("Kind", bound=BaseModel)
+
+
+class Ending(Protocol):
+    """A Job's outcome, as far as it can fail."""
+
+    @classmethod
+    def failure(cls, reason: str, message: str) -> Self: ...
+
+
+Outcome = TypeVar("Outcome", bound=Ending)
 
 
 def begin() -> None:
@@ -30,6 +40,16 @@ def asked(kind: type[Kind], environ: Mapping[str, str]) -> Kind:
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise Refused("InvalidRequest", f"{REQUEST}: {problems}") from None
+
+
+def concluded(kind: type[Outcome], work: Callable[[], Outcome]) -> tuple[Outcome, int]:
+    """What the work came to, or a failure with reason and message, and the exit code."""
+    try:
+        return work(), DONE
+    except Refused as error:
+        return kind.failure(error.reason, error.message), REFUSED
+    except StoreError as error:
+        return kind.failure("Unavailable", error.message), TRANSIENT
 
 
 def end(environ: Mapping[str, str], outcome: str, code: int) -> int:

@@ -10,6 +10,7 @@ from ..features.schema.request import Provider
 from ..features.tiering.request import Place
 from ..kernel.errors import Refused
 from ..kernel.object_store import ACCESS_KEY, SECRET_KEY, TOKEN
+from ..kernel.scheduled import Whose
 
 ADMIN = "CHECKPOINTSTORE_ADMIN_DIR"
 APPLICATION = "CHECKPOINTSTORE_APPLICATION_DIR"
@@ -57,6 +58,12 @@ def admin(environ: Mapping[str, str], request: Address) -> Target:
     if (folder / "sslmode").exists():
         options["sslmode"] = _read(folder / "sslmode")
     return Target(options)
+
+
+def tables(environ: Mapping[str, str], whose: Whose) -> Target:
+    """How a program logs in to the database with a store's tables."""
+    target = admin(environ, whose)
+    return target.database(whose.database) if whose.provider == Provider.PATRONI else target
 
 
 def application(environ: Mapping[str, str]) -> tuple[str, str]:

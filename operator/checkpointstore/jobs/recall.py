@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from ..adapters import postgres
 from ..adapters.bucket import Bucket
 from ..adapters.tiering import Archive
-from ..features.schema.request import Provider
 from ..features.tiering.request import Place
 from ..kernel.errors import StoreError, Unavailable
 from . import journal, life, mounted
@@ -34,10 +33,7 @@ def run(environ: Mapping[str, str] = os.environ) -> None:
 def serve(environ: Mapping[str, str]) -> None:
     """One session with the primary; only errors end it."""
     place = life.asked(Place, environ)
-    target = mounted.admin(environ, place)
-    if place.provider == Provider.PATRONI:
-        target = target.database(place.database)
-    with postgres.connect(target, f"checkpointstore recaller {place.store}") as connection:
+    with postgres.connect(mounted.tables(environ, place), f"checkpointstore recaller {place.store}") as connection:
         archive = Archive(connection, place.owner, place.group, False)
         if not archive.prepare():
             raise Unavailable("there are no checkpoint tables yet")

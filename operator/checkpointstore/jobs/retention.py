@@ -12,10 +12,8 @@ from ..adapters.retention import Busy, Look, Place, Tables
 from ..adapters.space import Space
 from ..features.retention.identifier import lowest
 from ..features.retention.request import Outcome, Removed, Request
-from ..features.schema.request import Provider
-from ..kernel.errors import Refused, StoreError, Unavailable
+from ..kernel.errors import Refused, Unavailable
 from . import journal, life, mounted
-from .life import DONE, REFUSED, TRANSIENT
 from .pace import FAR_BEHIND, WAIT, WAITS, Pace
 from .space import Rewrites
 
@@ -35,21 +33,17 @@ def run(environ: Mapping[str, str] = os.environ) -> int:
 
 def conclude(environ: Mapping[str, str]) -> tuple[Outcome, int]:
     """The outcome and the exit code."""
-    try:
-        request = life.asked(Request, environ)
-        target = mounted.admin(environ, request)
-        if request.provider == Provider.PATRONI:
-            target = target.database(request.database)
-        name = f"checkpointstore retention {request.store}"
-        with postgres.connect(target, name) as connection, postgres.connect(target, name) as other:
-            tables = Tables(connection, request.owner, request.group, request.dry_run)
-            rewrites = Rewrites(Space(other, request.owner, request.dry_run), tables, request)
-            outcome = Work(tables, request).do()
-            return (rewrites.after(outcome) if outcome.complete else outcome), DONE
-    except Refused as error:
-        return Outcome(reason=error.reason, message=error.message[:1000]), REFUSED
-    except StoreError as error:
-        return Outcome(reason="Unavailable", message=error.message[:1000]), TRANSIENT
+    return life.concluded(Outcome, lambda: _worked(environ))
+
+
+def _worked(environ: Mapping[str, str]) -> Outcome:
+    request = life.asked(Request, environ)
+    target, name = mounted.tables(environ, request), f"checkpointstore retention {request.store}"
+    with postgres.connect(target, name) as connection, postgres.connect(target, name) as other:
+        tables = Tables(connection, request.owner, request.group, request.dry_run)
+        rewrites = Rewrites(Space(other, request.owner, request.dry_run), tables, request)
+        outcome = Work(tables, request).do()
+        return rewrites.after(outcome) if outcome.complete else outcome
 
 
 class Late(Exception):
@@ -71,11 +65,7 @@ class Work:
         """The last thread that was done; the first one also while it is not, so that a giant keeps no other waiting."""
 
     def do(self) -> Outcome:
-        while not self.tables.lock():
-            # The server may not have noticed yet that the one before is gone.
-            if time.monotonic() - self.begun > PATIENCE:
-                raise Unavailable("another retention Job is at work")
-            time.sleep(0.1)
+        self._alone("retention")
         complete = True
         if self.tables.prepare():
             try:
@@ -94,6 +84,13 @@ class Work:
             dry_run=self.request.dry_run,
             seconds=round(time.monotonic() - self.begun, 1),
         )
+
+    def _alone(self, kind: str) -> None:
+        while not self.tables.lock():
+            # The server may not have noticed yet that the one before is gone.
+            if time.monotonic() - self.begun > PATIENCE:
+                raise Unavailable(f"another {kind} Job is at work")
+            time.sleep(0.1)
 
     def _all(self, now: datetime) -> None:
         """Every thread once, beginning where the last run ended; between pages, the blobs whose time has come."""

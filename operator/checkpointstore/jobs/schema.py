@@ -13,9 +13,8 @@ from ..features.schema.outcome import Outcome
 from ..features.schema.request import Provider, Request
 from ..features.schema.step import Plan, Step
 from ..kernel import scram
-from ..kernel.errors import Refused, StoreError, Unavailable
+from ..kernel.errors import Refused, Unavailable
 from . import journal, life, mounted
-from .life import DONE, REFUSED, TRANSIENT
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 1.0
 ROUNDS = 10
@@ -38,17 +37,8 @@ class Order:
 def run(environ: Mapping[str, str] = os.environ) -> int:
     """Do the work, write the outcome where Kubernetes picks it up, and return the exit code."""
     life.begin()
-    outcome, code = _conclude(environ)
+    outcome, code = life.concluded(Outcome, lambda: _persist(_order(environ)))
     return life.end(environ, outcome.text(), code)
-
-
-def _conclude(environ: Mapping[str, str]) -> tuple[Outcome, int]:
-    try:
-        return _persist(_order(environ)), DONE
-    except Refused as error:
-        return Outcome.failure(error.reason, error.message), REFUSED
-    except StoreError as error:
-        return Outcome.failure("Unavailable", error.message), TRANSIENT
 
 
 def _order(environ: Mapping[str, str]) -> Order:

@@ -16,12 +16,10 @@ from ..adapters.retention import Busy, Look
 from ..adapters.tiering import Archive
 from ..features.retention.identifier import lowest
 from ..features.retention.request import Request as Pruning
-from ..features.schema.request import Provider
 from ..features.tiering.request import Cold, Moved, Outcome, Request
-from ..kernel.errors import Refused, StoreError, Unavailable
+from ..kernel.errors import Unavailable
 from . import journal, life, mounted, retention
-from .life import DONE, REFUSED, TRANSIENT
-from .retention import PAGE, PATIENCE, Late
+from .retention import PAGE, Late
 
 OBJECT = 32 * 1024 * 1024
 """Bytes after which an object is written, once all of its last thread is in it; one of twice as many is cut there."""
@@ -37,19 +35,15 @@ def run(environ: Mapping[str, str] = os.environ) -> int:
 
 def conclude(environ: Mapping[str, str]) -> tuple[Outcome, int]:
     """The outcome and the exit code."""
-    try:
-        request = life.asked(Request, environ)
-        target = mounted.admin(environ, request)
-        if request.provider == Provider.PATRONI:
-            target = target.database(request.database)
-        bucket = Bucket(mounted.account(environ, request))
-        with postgres.connect(target, f"checkpointstore tiering {request.store}") as connection:
-            archive = Archive(connection, request.owner, request.group, request.dry_run)
-            return Work(archive, bucket, request).tier(), DONE
-    except Refused as error:
-        return Outcome(reason=error.reason, message=error.message[:1000]), REFUSED
-    except StoreError as error:
-        return Outcome(reason="Unavailable", message=error.message[:1000]), TRANSIENT
+    return life.concluded(Outcome, lambda: _worked(environ))
+
+
+def _worked(environ: Mapping[str, str]) -> Outcome:
+    request = life.asked(Request, environ)
+    bucket = Bucket(mounted.account(environ, request))
+    with postgres.connect(mounted.tables(environ, request), f"checkpointstore tiering {request.store}") as connection:
+        archive = Archive(connection, request.owner, request.group, request.dry_run)
+        return Work(archive, bucket, request).tier()
 
 
 class Work(retention.Work):
@@ -73,11 +67,7 @@ class Work(retention.Work):
         self.whole = not asked.keep_latest_hot
 
     def tier(self) -> Outcome:
-        while not self.tables.lock():
-            # The server may not have noticed yet that the one before is gone.
-            if time.monotonic() - self.begun > PATIENCE:
-                raise Unavailable("another tiering Job is at work")
-            time.sleep(0.1)
+        self._alone("tiering")
         complete, total = True, Cold()
         if self.tables.prepare():
             now = self.tables.now()
@@ -171,9 +161,6 @@ class Work(retention.Work):
             bytes=len(written.content),
             tail=written.tail,
             tail_sha256=written.tail_sha256,
-            sha256=sha256,
-            rows=written.rows,
-            storage_class=storage_class,
         )
         manifest = {
             "schema": VERSION,
@@ -181,13 +168,13 @@ class Work(retention.Work):
             "object": made.key,
             "bytes": made.bytes,
             "sha256": sha256,
-            "rows": made.rows,
+            "rows": written.rows,
             "threads": len(written.spans),
             "storageClass": storage_class,
         }
         self.bucket.put(key + MANIFEST, json.dumps(manifest).encode())
         self.objects.append(made)
-        journal.write("written", bytes=made.bytes, rows=made.rows, threads=len(written.spans))
+        journal.write("written", bytes=made.bytes, rows=written.rows, threads=len(written.spans))
         for part in (*self.parts, *((more,) if more else ())):
             if place := written.spans.get(part.thread):
                 part.pieces.append((made.key, place))

@@ -1,17 +1,112 @@
-"""Jobs that come by a schedule, one at a time: when one is due, and what it has come to."""
+"""Jobs over a store's threads that come by a schedule, one at a time: what each is asked, when, and what came of it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Self, TypeVar
 
-from .action import Manifest
-from .condition import Status
+from pydantic import ConfigDict, Field, ValidationError
+
+from .condition import Condition, Status, true
+from .contribution import Database
 from .cron import last_due, next_due
-from .job import finished
+from .env import Env
+from .fragment import Fragment
+from .job import finished, outcome
+from .observed import Observed
 from .values import moment
 
 # What says nothing of the checkpoints: nobody could look.
 UNKNOWN = frozenset({"JobFailed", "TookTooLong", "Unavailable"})
+
+
+class Whose(Fragment):
+    """Whose tables they are, and where: a part of the JSON in a program's environment."""
+
+    model_config = ConfigDict(extra="ignore")
+    """What else a slice puts into the JSON only makes another Job of it."""
+
+    store: str
+    provider: str
+    host: str = ""
+    """Patroni only, as are port and database: an External store's Secret says its own."""
+    port: int = 5432
+    database: str = "app"
+    owner: str = Field(default="app_owner", min_length=1, max_length=63)
+    """The role that owns the tables; what is done to them is done as it."""
+    group: str = Field(default="app", min_length=1, max_length=63)
+    """The application's, which has no business with tables of ours."""
+
+
+class Run(Whose):
+    """Durations are in seconds."""
+
+    dry_run: bool = False
+    limit: float = Field(default=480, gt=0)
+    """How long a run may take before it begins nothing more; the next one goes on where it ended."""
+    share: float = Field(default=0.25, gt=0, le=1)
+    """The part of the time that it works in."""
+
+
+class Report(Fragment):
+    """A run's termination message: either what was done, or the reason and message of what is in the way."""
+
+    threads: int = 0
+    """That were looked at."""
+    busy: int = 0
+    """Threads that were left for the next run."""
+    busy_reason: str = ""
+    """What was in the way of the last of them."""
+    complete: bool = False
+    """Whether all threads were looked at."""
+    dry_run: bool = False
+    seconds: float = 0
+    reason: str = ""
+    message: str = ""
+
+    def text(self) -> str:
+        return self.model_dump_json(by_alias=True)
+
+    @classmethod
+    def failure(cls, reason: str, message: str) -> Self:
+        """What was in the way, cut to what a termination message takes."""
+        return cls(reason=reason, message=message[:1000])
+
+    @classmethod
+    def read(cls, said: Mapping[str, Any]) -> Self | None:
+        """What a run says that did its work; None where it says something else."""
+        try:
+            return cls.model_validate(said) if "complete" in said and not said.get("reason") else None
+        except ValidationError:
+            return None
+
+    def figures(self) -> dict[str, Any]:
+        """What the status tells of every run."""
+        return {
+            "threads": rounded(self.threads),
+            "busyThreads": rounded(self.busy),
+            "busyReason": self.busy_reason or None,
+            "complete": self.complete,
+            "dryRun": self.dry_run,
+            "duration": f"{round(self.seconds)}s",
+        }
+
+
+Told = TypeVar("Told", bound=Report)
+
+
+def whose(env: Env, database: Database) -> dict[str, Any]:
+    """The fields of Whose."""
+    group = database.logins[0].removesuffix("_a")
+    ours = database.provider == "Patroni"
+    where = {"host": database.host, "port": database.port, "database": database.database} if ours else {}
+    return {
+        "store": f"{env.namespace}/{env.name}",
+        "provider": database.provider,
+        # Named like the logins, as the schema Job names them.
+        "owner": f"{group}_owner",
+        "group": group,
+        **where,
+    }
 
 
 def due(schedule: str, known: Mapping[str, Any], now: datetime) -> str:
@@ -27,18 +122,59 @@ def following(schedule: str, now: datetime) -> timedelta | None:
     return at - now if at else None
 
 
-def failure(live: Manifest | None, said: Mapping[str, Any], seconds: int) -> dict[str, str] | None:
-    """Reason and message of a run that failed, which may take so long; None where it did not."""
-    if not finished(live, "Failed"):
-        return None
-    late = any(item.get("reason") == "DeadlineExceeded" for item in (live or {})["status"].get("conditions", ()))
-    reason = str(said.get("reason") or ("TookTooLong" if late else "JobFailed"))
-    return {"reason": reason, "message": str(said.get("message") or _silent(late, seconds))}
+def ended(
+    observed: Observed,
+    component: str,
+    name: str,
+    figures: Callable[[Told], dict[str, Any]],
+    empty: Told,
+    seconds: int,
+    now: datetime,
+) -> dict[str, Any] | None:
+    """What the Job of that name has come to, as the status keeps it; None while it runs.
+
+    `empty` is a report that says only whether the run was dry, `seconds` is how long the Job may take.
+    """
+    live, said = observed.get("Job", name), outcome(observed, component, name)
+    if finished(live, "Complete"):
+        done = type(empty).read(said)
+        # Its pod, or the pod's last words, may be gone before anybody looks.
+        told = figures(done) if done else {**dict.fromkeys(figures(empty)), "dryRun": empty.dry_run}
+        return {"lastSuccessful": moment(now), **told}
+    if finished(live, "Failed"):
+        late = any(item.get("reason") == "DeadlineExceeded" for item in (live or {})["status"].get("conditions", ()))
+        reason = str(said.get("reason") or ("TookTooLong" if late else "JobFailed"))
+        return {"reason": reason, "message": str(said.get("message") or _silent(late, seconds))}
+    return None
 
 
-def judged(reason: str) -> Status:
-    """What the reason of a failure makes of the condition."""
-    return Status.UNKNOWN if reason in UNKNOWN else Status.FALSE
+def without_figures(type_: str, known: Mapping[str, Any]) -> Condition | None:
+    """What there is to say of a run that told no figures; None of one that did."""
+    if known.get("reason"):
+        reason = str(known["reason"])
+        return Condition(type_, Status.UNKNOWN if reason in UNKNOWN else Status.FALSE, reason, str(known["message"]))
+    if not known.get("lastSuccessful"):
+        return Condition(type_, Status.UNKNOWN, "Pending", "No run has ended yet")
+    if known.get("threads") is None:
+        reason = "DryRun" if known["dryRun"] else "Succeeded"
+        return true(type_, reason, "The Job succeeded, but its pod was gone before its figures were read")
+    return None
+
+
+def with_figures(
+    type_: str, known: Mapping[str, Any], room: str, verbs: tuple[str, str], what: str, beside: str
+) -> Condition:
+    """What a run did: `verbs` are such as remove and removed, `what` is how much of what, `beside` what else is so."""
+    looked = f"Looked at {known['threads']} threads"
+    busy = f"; {known['busyThreads']} are left for the next run: {why}" if (why := known.get("busyReason")) else ""
+    if known["dryRun"]:
+        part = "" if known["complete"] else ", as there was no time for all,"
+        told = f"{looked}{part} and would {verbs[0]} {what}: spec.{room}.dryRun is set{beside}{busy}"
+        return true(type_, "DryRun", told)
+    done = f"{looked} and {verbs[1]} {what}{beside}"
+    if not known["complete"]:
+        return true(type_, "Behind", f"{done}; the next run goes on there{busy}")
+    return true(type_, "Succeeded", f"{done}{busy}")
 
 
 def rounded(count: int) -> int:

@@ -9,6 +9,7 @@ import pytest
 from checkpointstore.kernel import job
 from checkpointstore.kernel.action import Manifest, Ref
 from checkpointstore.kernel.observed import Observed
+from checkpointstore.kernel.scheduled import Report
 
 THEN = "2026-01-01T00:00:07Z"
 
@@ -83,3 +84,10 @@ def test_a_refusal_ends_a_job_and_anything_else_is_tried_again() -> None:
         {"action": "FailJob", "onExitCodes": {"operator": "In", "values": [64]}}
     ]
     assert found["template"] == {"metadata": {"labels": {"a": "label"}}, "spec": {"containers": []}}
+
+
+def test_a_failure_fits_into_a_termination_message() -> None:
+    """Kubernetes cuts one at 4,096 bytes."""
+    said = Report.failure("Unavailable", "ü" * 5000)
+    assert len(said.text().encode()) < 4096
+    assert (said.reason, said.message[:1], Report.read(json.loads(said.text()))) == ("Unavailable", "ü", None)

@@ -5,13 +5,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ...kernel.action import Action, Emit, Manifest
-from ...kernel.condition import RETENTION_SUCCEEDED, Condition, Status, true
+from ...kernel.condition import RETENTION_SUCCEEDED, Condition
 from ...kernel.contribution import Contribution, Database
 from ...kernel.duration import duration
 from ...kernel.env import Env
-from ...kernel.job import finished, of_operator, outcome
+from ...kernel.job import of_operator
 from ...kernel.observed import Observed
-from ...kernel.scheduled import due, failure, following, judged, rounded
+from ...kernel.scheduled import due, ended, following, rounded, whose, with_figures, without_figures
 from ...kernel.values import bytes_text, digest, moment
 from .request import Outcome, Request
 from .spec import Retention
@@ -37,9 +37,10 @@ def contribute(
     actions: tuple[Action, ...] = ()
     begun = str(known.get("begun") or "")
     request = _request(spec, env, database, known)
-    if begun and (ended := _ended(env, observed, request, begun, now)):
-        actions = _told(ended)
-        known = {**known, "reason": None, "message": None, **ended, "begun": None, "spareBytes": None}
+    name, empty = _name(env, request, begun), Outcome(dry_run=spec.dry_run)
+    if begun and (done := ended(observed, COMPONENT, name, _figures, empty, SECONDS, now)):
+        actions = _told(done)
+        known = {**known, "reason": None, "message": None, **done, "begun": None, "spareBytes": None}
         begun = ""
     if not begun and not rests and database.serving and (at := due(spec.schedule, known, now)):
         begun = at
@@ -62,22 +63,15 @@ def without(previous: Mapping[str, Any]) -> Contribution:
 
 
 def _request(spec: Retention, env: Env, database: Database, known: Mapping[str, Any]) -> Request:
-    history, group = spec.history, database.logins[0].removesuffix("_a")
-    ours = database.provider == "Patroni"
-    where = {"host": database.host, "port": database.port, "database": database.database} if ours else {}
+    history = spec.history
     return Request(
-        store=f"{env.namespace}/{env.name}",
-        provider=database.provider,
-        # Named like the logins, as the schema Job names them.
-        owner=f"{group}_owner",
-        group=group,
         keep_last=(history.keep_last or 1) if history else 0,
         keep_for=_seconds(history.keep_for) if history else None,
         delete_after=_seconds(spec.delete_after),
         dry_run=spec.dry_run,
         # As it was when the run was begun: with every other figure it would be another Job.
         spare=int(known.get("spareBytes") or 0),
-        **where,
+        **whose(env, database),
     )
 
 
@@ -85,22 +79,10 @@ def _seconds(text: str | None) -> float | None:
     return duration(text).total_seconds() if text else None
 
 
-def _ended(env: Env, observed: Observed, request: Request, begun: str, now: datetime) -> dict[str, Any] | None:
-    """What a run has come to; None while it runs."""
-    name = _name(env, request, begun)
-    live, said = observed.get("Job", name), outcome(observed, COMPONENT, name)
-    if finished(live, "Complete"):
-        done = Outcome.read(said)
-        # Its pod, or the pod's last words, may be gone before anybody looks.
-        figures = _figures(done) if done else {**dict.fromkeys(_figures(Outcome())), "dryRun": request.dry_run}
-        return {"lastSuccessful": moment(now), **figures}
-    return failure(live, said, SECONDS)
-
-
 def _figures(said: Outcome) -> dict[str, Any]:
     removed = said.removed
     return {
-        "threads": rounded(said.threads),
+        **said.figures(),
         "deleted": {
             "checkpoints": rounded(removed.checkpoints),
             "writes": rounded(removed.writes),
@@ -112,40 +94,21 @@ def _figures(said: Outcome) -> dict[str, Any]:
         "returnedBytes": rounded(said.returned),
         "keptReason": said.kept or None,
         "deltaThreads": rounded(said.delta),
-        "busyThreads": rounded(said.busy),
-        "busyReason": said.busy_reason or None,
-        "complete": said.complete,
-        "dryRun": said.dry_run,
-        "duration": f"{round(said.seconds)}s",
     }
 
 
-def _told(ended: Mapping[str, Any]) -> tuple[Action, ...]:
+def _told(done: Mapping[str, Any]) -> tuple[Action, ...]:
     """A run every few minutes is no news; one that fails is."""
-    return (Emit("Warning", "RetentionFailed", str(ended["message"])),) if "reason" in ended else ()
+    return (Emit("Warning", "RetentionFailed", str(done["message"])),) if "reason" in done else ()
 
 
 def _condition(known: Mapping[str, Any]) -> Condition:
-    if known.get("reason"):
-        reason = str(known["reason"])
-        return Condition(RETENTION_SUCCEEDED, judged(reason), reason, str(known["message"]))
-    if not known.get("lastSuccessful"):
-        return Condition(RETENTION_SUCCEEDED, Status.UNKNOWN, "Pending", "No run has ended yet")
-    if not (deleted := known.get("deleted")):
-        reason = "DryRun" if known["dryRun"] else "Succeeded"
-        return true(RETENTION_SUCCEEDED, reason, "The Job succeeded, but its pod was gone before its figures were read")
+    if said := without_figures(RETENTION_SUCCEEDED, known):
+        return said
+    deleted = known["deleted"]
     back, stays = _space(known)
-    figures = f"{deleted['checkpoints']} checkpoints ({bytes_text(known['bytes'])}), {deleted['threads']} whole threads"
-    figures += back
-    looked = f"Looked at {known['threads']} threads"
-    busy = f"; {known['busyThreads']} are left for the next run: {why}" if (why := known.get("busyReason")) else ""
-    if known["dryRun"]:
-        part = "" if known["complete"] else ", as there was no time for all,"
-        told = f"{looked}{part} and would remove {figures}: spec.retention.dryRun is set{stays}{busy}"
-        return true(RETENTION_SUCCEEDED, "DryRun", told)
-    if not known["complete"]:
-        return true(RETENTION_SUCCEEDED, "Behind", f"{looked} and removed {figures}; the next run goes on there{busy}")
-    return true(RETENTION_SUCCEEDED, "Succeeded", f"{looked} and removed {figures}{stays}{busy}")
+    what = f"{deleted['checkpoints']} checkpoints ({bytes_text(known['bytes'])}), {deleted['threads']} whole threads"
+    return with_figures(RETENTION_SUCCEEDED, known, COMPONENT, ("remove", "removed"), what + back, stays)
 
 
 def _space(known: Mapping[str, Any]) -> tuple[str, str]:

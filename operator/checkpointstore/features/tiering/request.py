@@ -1,29 +1,14 @@
 """What a tiering Job and the recaller are asked to do, the JSON in their environment, and how a run ended."""
 
-from collections.abc import Mapping
-from typing import Any, Self
-
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from ...kernel.fragment import Fragment
+from ...kernel.scheduled import Report, Run, Whose
 
 
-class Place(Fragment):
+class Place(Whose):
     """Whose database it is, and where the objects are. All that the recaller needs to know."""
 
-    model_config = ConfigDict(extra="ignore")
-    """What else the slice puts into the JSON only makes another Job of it."""
-
-    store: str
-    provider: str
-    host: str = ""
-    """Patroni only, as are port and database: an External store's Secret says its own."""
-    port: int = 5432
-    database: str = "app"
-    owner: str = Field(default="app_owner", min_length=1, max_length=63)
-    """The role that owns the tables; what is moved is moved as it."""
-    group: str = Field(default="app", min_length=1, max_length=63)
-    """The application's, which may recall and sees nothing of the catalog."""
     bucket: str = Field(min_length=1)
     endpoint: str | None = None
     """Amazon's of the region when absent."""
@@ -33,9 +18,7 @@ class Place(Fragment):
     """The file with the authority of the object store's certificate; the public ones when empty."""
 
 
-class Request(Place):
-    """Durations are in seconds."""
-
+class Request(Place, Run):
     prefix: str = Field(min_length=1)
     """What the keys of this store's objects begin with; nothing else in the bucket is ever removed."""
     tier: str = Field(min_length=1)
@@ -46,15 +29,10 @@ class Request(Place):
     storage_class: str | None = None
     delete_after: float | None = None
     """What is cold of a thread that is gone is forgotten once its last write is older."""
-    dry_run: bool = False
     wait: float = Field(default=3600, ge=0)
     """How long the values of moved checkpoints stay hot for a run that had read one of them and goes on from it."""
     grace: float = Field(default=86400, ge=0)
     """An object that nothing refers to goes after so long."""
-    limit: float = Field(default=480, gt=0)
-    """How long a run may take before it begins no other thread; the next one goes on where it ended."""
-    share: float = Field(default=0.25, gt=0, le=1)
-    """The part of the time that it works in."""
 
 
 class Moved(Fragment):
@@ -81,33 +59,8 @@ class Cold(Fragment):
     """Threads that were asked for and are not back yet."""
 
 
-class Outcome(Fragment):
-    """Either what was done, or the reason and message of what is in the way."""
-
-    threads: int = 0
-    """That were looked at."""
+class Outcome(Report):
     moved: Moved = Moved()
     cold: Cold = Cold()
     collected: int = 0
     """Objects that nothing referred to any more, and that are gone."""
-    busy: int = 0
-    """Threads that were left for the next run."""
-    busy_reason: str = ""
-    """What was in the way of the last of them."""
-    complete: bool = False
-    """Whether all threads were looked at."""
-    dry_run: bool = False
-    seconds: float = 0
-    reason: str = ""
-    message: str = ""
-
-    def text(self) -> str:
-        return self.model_dump_json(by_alias=True)
-
-    @classmethod
-    def read(cls, said: Mapping[str, Any]) -> Self | None:
-        """What a run says that did its work; None where it says something else."""
-        try:
-            return cls.model_validate(said) if "complete" in said and not said.get("reason") else None
-        except ValidationError:
-            return None

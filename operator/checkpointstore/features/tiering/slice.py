@@ -6,15 +6,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ...kernel.action import Action, Emit, Manifest
-from ...kernel.condition import TIERING_SUCCEEDED, Condition, Status, true
+from ...kernel.condition import TIERING_SUCCEEDED, Condition, Status
 from ...kernel.contribution import Contribution, Database
 from ...kernel.duration import duration
 from ...kernel.env import Env
-from ...kernel.job import SECRETS, finished, of_operator, outcome, pod_of_operator
+from ...kernel.job import SECRETS, of_operator, pod_of_operator
 from ...kernel.naming import labels, selector
 from ...kernel.object_store import UriStyle, missing
 from ...kernel.observed import Observed
-from ...kernel.scheduled import due, failure, following, judged, rounded
+from ...kernel.scheduled import due, ended, following, rounded, whose, with_figures, without_figures
 from ...kernel.values import bytes_text, digest, moment
 from .request import Outcome, Place, Request
 from .spec import Tiering
@@ -59,9 +59,10 @@ def contribute(
     actions: tuple[Action, ...] = ()
     request = _request(spec, env, database, beside)
     begun = str(known.get("begun") or "")
-    if begun and (ended := _ended(env, observed, request, begun, now)):
-        actions = _told(ended)
-        known = {**known, "reason": None, "message": None, **ended, "begun": None}
+    name, empty = _name(env, request, begun), Outcome(dry_run=spec.dry_run)
+    if begun and (done := ended(observed, COMPONENT, name, _figures, empty, SECONDS, now)):
+        actions = _told(done)
+        known = {**known, "reason": None, "message": None, **done, "begun": None}
         begun = ""
     lacking = missing(spec.object_store.needs(), observed)
     able = not rests and not lacking
@@ -89,15 +90,8 @@ def without(previous: Mapping[str, Any]) -> Contribution:
 
 
 def _request(spec: Tiering, env: Env, database: Database, beside: Beside) -> Request:
-    group, store, tier = database.logins[0].removesuffix("_a"), spec.object_store, spec.tier
-    ours = database.provider == "Patroni"
-    where = {"host": database.host, "port": database.port, "database": database.database} if ours else {}
+    store, tier = spec.object_store, spec.tier
     return Request(
-        store=f"{env.namespace}/{env.name}",
-        provider=database.provider,
-        # Named like the logins, as the schema Job names them.
-        owner=f"{group}_owner",
-        group=group,
         bucket=store.bucket,
         endpoint=store.endpoint,
         region=store.region,
@@ -111,26 +105,14 @@ def _request(spec: Tiering, env: Env, database: Database, beside: Beside) -> Req
         delete_after=duration(beside.delete_after).total_seconds() if beside.delete_after else None,
         dry_run=spec.dry_run,
         grace=max(GRACE, beside.window or GRACE).total_seconds(),
-        **where,
+        **whose(env, database),
     )
-
-
-def _ended(env: Env, observed: Observed, request: Request, begun: str, now: datetime) -> dict[str, Any] | None:
-    """What a run has come to; None while it runs."""
-    name = _name(env, request, begun)
-    live, said = observed.get("Job", name), outcome(observed, COMPONENT, name)
-    if finished(live, "Complete"):
-        done = Outcome.read(said)
-        # Its pod, or the pod's last words, may be gone before anybody looks.
-        figures = _figures(done) if done else {**dict.fromkeys(_figures(Outcome())), "dryRun": request.dry_run}
-        return {"lastSuccessful": moment(now), **figures}
-    return failure(live, said, SECONDS)
 
 
 def _figures(said: Outcome) -> dict[str, Any]:
     moved, cold = said.moved, said.cold
     return {
-        "threads": rounded(said.threads),
+        **said.figures(),
         "moved": {
             "threads": rounded(moved.threads),
             "checkpoints": rounded(moved.checkpoints),
@@ -145,40 +127,22 @@ def _figures(said: Outcome) -> dict[str, Any]:
             "waiting": rounded(cold.waiting),
         },
         "collected": rounded(said.collected),
-        "busyThreads": rounded(said.busy),
-        "busyReason": said.busy_reason or None,
-        "complete": said.complete,
-        "dryRun": said.dry_run,
-        "duration": f"{round(said.seconds)}s",
     }
 
 
-def _told(ended: Mapping[str, Any]) -> tuple[Action, ...]:
+def _told(done: Mapping[str, Any]) -> tuple[Action, ...]:
     """A run every few minutes is no news; one that fails is."""
-    return (Emit("Warning", "TieringFailed", str(ended["message"])),) if "reason" in ended else ()
+    return (Emit("Warning", "TieringFailed", str(done["message"])),) if "reason" in done else ()
 
 
 def _condition(known: Mapping[str, Any]) -> Condition:
-    if known.get("reason"):
-        reason = str(known["reason"])
-        return Condition(TIERING_SUCCEEDED, judged(reason), reason, str(known["message"]))
-    if not known.get("lastSuccessful"):
-        return Condition(TIERING_SUCCEEDED, Status.UNKNOWN, "Pending", "No run has ended yet")
-    if not (moved := known.get("moved")):
-        reason = "DryRun" if known["dryRun"] else "Succeeded"
-        return true(TIERING_SUCCEEDED, reason, "The Job succeeded, but its pod was gone before its figures were read")
-    figures = f"{moved['threads']} threads ({bytes_text(moved['bytes'])})"
-    looked = f"Looked at {known['threads']} threads"
-    busy = f"; {known['busyThreads']} are left for the next run: {why}" if (why := known.get("busyReason")) else ""
-    if known["dryRun"]:
-        part = "" if known["complete"] else ", as there was no time for all,"
-        told = f"{looked}{part} and would move {figures}: spec.tiering.dryRun is set{busy}"
-        return true(TIERING_SUCCEEDED, "DryRun", told)
-    cold = f"; {known['cold']['threads']} are cold ({bytes_text(known['cold']['bytes'])})"
-    if not known["complete"]:
-        told = f"{looked} and moved {figures}{cold}; the next run goes on there{busy}"
-        return true(TIERING_SUCCEEDED, "Behind", told)
-    return true(TIERING_SUCCEEDED, "Succeeded", f"{looked} and moved {figures}{cold}{busy}")
+    if said := without_figures(TIERING_SUCCEEDED, known):
+        return said
+    moved, cold = known["moved"], known["cold"]
+    what = f"{moved['threads']} threads ({bytes_text(moved['bytes'])})"
+    # A dry run does not look into the catalog.
+    beside = "" if known["dryRun"] else f"; {cold['threads']} are cold ({bytes_text(cold['bytes'])})"
+    return with_figures(TIERING_SUCCEEDED, known, COMPONENT, ("move", "moved"), what, beside)
 
 
 def _name(env: Env, request: Request, begun: str) -> str:

@@ -1,0 +1,198 @@
+"""What each room is asked, in the order of trust, and what all of them want and tell."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from .api.store import ReclaimPolicy, Store
+from .features import authority, binding, network_policy
+from .features.backup import recovery
+from .features.backup import retention as backup_retention
+from .features.backup import slice as backup
+from .features.monitoring import cost
+from .features.monitoring import slice as monitoring
+from .features.monitoring.advice import Server
+from .features.monitoring.finding import Watch as Monitored
+from .features.monitoring.question import Whose
+from .features.pooler import slice as pooler
+from .features.pooler.scaling import Watch
+from .features.retention import slice as retention
+from .features.schema import slice as schema
+from .features.tiering import slice as tiering
+from .kernel.command import Commands
+from .kernel.compute import placement
+from .kernel.condition import POOLER_AVAILABLE, Status
+from .kernel.contribution import Contribution, Database
+from .kernel.env import Env, Platform
+from .kernel.naming import selector
+from .kernel.observed import Observed
+from .kernel.prometheus import PrometheusServer
+from .providers import external
+from .providers.patroni import provider as patroni
+from .providers.patroni import workload
+from .providers.patroni.parameter import OF_A_CONNECTION, shared_buffers
+from .providers.patroni.place import DATA, PGDATA
+from .providers.spec import storage_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """What all rooms want, and what runs beside the passes."""
+
+    parts: list[Contribution]
+    serving: bool = False
+    watch: Watch | None = None
+    monitors: Monitored | None = None
+
+
+def asked(store: Store, env: Env, platform: Platform, observed: Observed, commands: Commands, now: datetime) -> Rooms:
+    """The order is the way of trust: authority, then the server it certifies, then who is let in."""
+    spec = store.spec
+    filled, ready = _recovered(store, env, observed, now)
+    if not ready:
+        return Rooms([filled])
+    postgres, database = _provider(store, env, observed, commands, now)
+    if database is None:
+        return Rooms([filled, postgres])
+    tables, stands = schema.contribute(spec.schema_, spec.limits, env, observed, database, commands, now)
+    prometheus = PrometheusServer(url=platform.prometheus) if platform.prometheus else None
+    settings = pooler.Settings(prometheus, store.status.get("pooler", {}), commands)
+    pool, carried = pooler.contribute(spec.pooler, env, observed, database, settings, now)
+    bound, readable = binding.contribute(env, observed, database, stands and carried.login)
+    told, monitors = _monitored(store, env, observed, database, prometheus, commands)
+    reachable = any(part.type == POOLER_AVAILABLE and part.status is Status.TRUE for part in pool.conditions)
+    parts = [
+        authority.contribute(env, observed, commands, now, database.settled and carried.all),
+        postgres,
+        tables,
+        pool,
+        bound,
+        network_policy.contribute(spec.network_policy, env, database),
+        filled,
+        _backed_up(store, env, observed, database, commands, now),
+        told,
+        _retained(store, env, observed, database, commands.hibernate or commands.paused or not stands, now),
+        _tiered(store, env, observed, database, commands, stands, now),
+    ]
+    parts.append(_reckoned(store, env, observed, parts, now))
+    return Rooms(parts, database.serving and reachable and readable, carried.watch, monitors)
+
+
+def _monitored(
+    store: Store,
+    env: Env,
+    observed: Observed,
+    database: Database,
+    prometheus: PrometheusServer | None,
+    commands: Commands,
+) -> tuple[Contribution, Monitored | None]:
+    """An external server is watched by whoever runs it."""
+    spec, known = store.spec, store.status.get("monitoring", {})
+    if spec.postgres.external is not None or commands.hibernate:
+        return Contribution(status=monitoring.without(known)), None
+    scaled = spec.pooler.autoscaling
+    room = patroni.room(spec.postgres, env, observed)
+    whose = Whose(store.namespace, f"{env.names.postgres}-[0-9]+", DATA, room)
+    exhausted = observed.scale is not None and observed.scale.reason == "ServerConnectionsExhausted"
+    memory = spec.postgres.resources.memory()
+    server = Server(memory, shared_buffers(memory), OF_A_CONNECTION, database.max_connections, exhausted)
+    return monitoring.contribute(
+        spec.monitoring, whose, server, (scaled and scaled.prometheus) or prometheus, observed.findings, known
+    )
+
+
+def _reckoned(store: Store, env: Env, observed: Observed, parts: list[Contribution], now: datetime) -> Contribution:
+    """Of what the other rooms want and tell."""
+    spec = store.spec.monitoring.cost
+    if spec is None:
+        return cost.without(store.status)
+    desired = [manifest for part in parts for manifest in part.desired]
+    held = cost.holdings(env, observed, desired, merged(part.status for part in parts).get("backup"))
+    return cost.contribute(spec, held, store.status.get("cost", {}), now)
+
+
+def _recovered(store: Store, env: Env, observed: Observed, now: datetime) -> tuple[Contribution, bool]:
+    """Before there is a server: its data from a backup, where the spec says so."""
+    spec = store.spec
+    if spec.bootstrap.recovery is None:
+        return Contribution(), True
+    volume = recovery.Volume(
+        claim=workload.first_volume(spec.postgres, env),
+        size=storage_bytes(spec.postgres.storage),
+        resources=spec.postgres.resources,
+        placement=placement(spec.postgres.scheduling, selector(env.name, "postgres")),
+        data=PGDATA,
+        blocked=patroni.without_class(spec.postgres, observed),
+    )
+    done = store.status.get("recovery", {}).get("phase") == "Completed" or patroni.was_initialized(store.status)
+    known = store.status.get("recovery", {})
+    return recovery.contribute(spec.bootstrap.recovery, env, observed, volume, store.created, known, done, now)
+
+
+def _backed_up(
+    store: Store, env: Env, observed: Observed, database: Database, commands: Commands, now: datetime
+) -> Contribution:
+    spec = store.spec.backup
+    if spec is None:
+        return backup.without(env, observed, now)
+    servers = patroni.instances(store.spec.postgres, env, observed)
+    rests = commands.hibernate or commands.paused
+    return backup.contribute(spec, env, observed, database, servers, store.status, now, rests, commands.verify)
+
+
+def _retained(
+    store: Store, env: Env, observed: Observed, database: Database, rests: bool, now: datetime
+) -> Contribution:
+    spec = store.spec.retention
+    if spec is None:
+        return retention.without(store.status)
+    return retention.contribute(spec, env, observed, database, store.status, now, rests)
+
+
+def _tiered(
+    store: Store, env: Env, observed: Observed, database: Database, commands: Commands, stands: bool, now: datetime
+) -> Contribution:
+    spec, backups, retained = store.spec.tiering, store.spec.backup, store.spec.retention
+    if spec is None:
+        return tiering.without(store.status)
+    beside = tiering.Beside(
+        delete_after=retained.delete_after if retained else None,
+        window=backup_retention.window(backups.retention_policy) if backups else None,
+    )
+    rests = commands.hibernate or commands.paused or not stands
+    return tiering.contribute(
+        spec, env, observed, database, beside, store.status, now, rests, sleeps=commands.hibernate
+    )
+
+
+def _provider(
+    store: Store, env: Env, observed: Observed, commands: Commands, now: datetime
+) -> tuple[Contribution, Database | None]:
+    """The provider's contribution, and the database unless it cannot even be begun."""
+    spec = store.spec
+    if spec.postgres.external is not None:
+        connections = int(store.status.get("postgres", {}).get("maxConnections", 0))
+        return external.contribute(spec.postgres.external, env, observed, connections)
+    return patroni.contribute(
+        spec.postgres,
+        env,
+        observed,
+        now,
+        store.status,
+        commands,
+        created=store.created,
+        adopt=spec.bootstrap.adopt,
+        delete_volumes=spec.reclaim_policy.volumes is ReclaimPolicy.DELETE,
+        archives=spec.backup is not None and backup.archives(spec.backup, env, observed),
+    )
+
+
+def merged(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Parts of a status laid over each other, the later one winning field by field."""
+    result: dict[str, Any] = {}
+    for part in parts:
+        for key, value in part.items():
+            old = result.get(key)
+            result[key] = {**old, **value} if isinstance(old, dict) and isinstance(value, Mapping) else value
+    return result
