@@ -73,11 +73,11 @@ class Scene:
     def run(self, script: str, name: str, **settings: object) -> tuple[dict[str, list[float]], Line]:
         """Run an agent script beside a store; gives its samples by series, and its result."""
         kubectl, namespace = self.stage.kubectl, self.namespace
-        scripts = agentjob.scripts(namespace)
+        scripts, client = agentjob.scripts(namespace)
         scripts["data"] |= {path.name: path.read_text() for path in sorted(SCRIPTS.glob("*.py"))}
         job = f"{script.partition('.')[0].replace('_', '-')}-{secrets.token_hex(2)}"
         environment = {key: str(value) for key, value in settings.items()}
-        kubectl.apply(scripts, agentjob.job(job, namespace, self.stage.image, script, name, environment))
+        kubectl.apply(scripts, client, agentjob.job(job, namespace, self.stage.image, script, name, environment))
         agent = Agent(kubectl, job, namespace).follow()
         result = agent.result(AGENT_SECONDS)
         if not result["ok"]:

@@ -13,16 +13,25 @@ from demo.kubectl import CommandFailed, Kubectl, NotInTime, wait_for
 
 SCRIPTS = Path(__file__).resolve().parent / "agent"
 SCRIPTS_NAME = "agent-scripts"
+# What `pip install checkpointstore[client]` would put beside LangGraph; the image has no code of ours.
+CLIENT = Path(__file__).resolve().parent.parent / "operator" / "checkpointstore" / "client"
+CLIENT_NAME = "agent-client"
 # node-postgres verifies the server with the CAs that Node knows, and a URI's sslmode overrides its `ssl` option.
 NODE_ENVIRONMENT = {"NODE_EXTRA_CA_CERTS": "/bindings/store/ca.crt"}
 Line = dict[str, Any]
 
 
-def scripts(namespace: str) -> dict[str, Any]:
-    """The ConfigMap that holds every agent script."""
-    data = {path.name: path.read_text() for path in sorted(SCRIPTS.iterdir()) if path.suffix in (".py", ".js")}
-    metadata = {"name": SCRIPTS_NAME, "namespace": namespace}
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
+def scripts(namespace: str) -> list[dict[str, Any]]:
+    """The ConfigMaps that hold every agent script, and the savers of ours that some of them use."""
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": name, "namespace": namespace},
+            "data": {path.name: path.read_text() for path in sorted(folder.iterdir()) if path.suffix in (".py", ".js")},
+        }
+        for name, folder in ((SCRIPTS_NAME, SCRIPTS), (CLIENT_NAME, CLIENT))
+    ]
 
 
 def job(
@@ -37,7 +46,7 @@ def job(
         "name": "agent",
         "image": image,
         "command": ["node" if script.endswith(".js") else "python3", f"/agent/{script}"],
-        "env": [{"name": key, "value": value} for key, value in sorted(settings.items())],
+        "env": [{"name": key, "value": value} for key, value in sorted({"PYTHONPATH": "/client", **settings}.items())],
         "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "1Gi"}},
         "securityContext": {
             "allowPrivilegeEscalation": False,
@@ -46,6 +55,7 @@ def job(
         },
         "volumeMounts": [
             {"name": "scripts", "mountPath": "/agent", "readOnly": True},
+            {"name": "client", "mountPath": "/client/checkpointstore/client", "readOnly": True},
             {"name": "binding", "mountPath": "/bindings/store", "readOnly": True},
             {"name": "tmp", "mountPath": "/tmp"},
         ],
@@ -59,6 +69,7 @@ def job(
         "containers": [container],
         "volumes": [
             {"name": "scripts", "configMap": {"name": SCRIPTS_NAME}},
+            {"name": "client", "configMap": {"name": CLIENT_NAME}},
             {"name": "binding", "secret": {"secretName": f"{store}-app"}},
             {"name": "tmp", "emptyDir": {}},
         ],
@@ -186,5 +197,5 @@ def start(
     """Apply the scripts and the Job, replacing an ended one of the same name; the agent is not awaited."""
     name = name or script.partition(".")[0].replace("_", "-")
     kubectl("delete", "job", name, "-n", namespace, "--ignore-not-found", "--cascade=foreground")
-    kubectl.apply(scripts(namespace), job(name, namespace, image, script, store, environment or {}, node))
+    kubectl.apply(*scripts(namespace), job(name, namespace, image, script, store, environment or {}, node))
     return Agent(kubectl, name, namespace, heard)

@@ -1,4 +1,4 @@
-"""An old thread goes to the object store, a stock agent resumes it, and all of it comes back when it is asked for."""
+"""Old threads go to the object store, a stock agent resumes one, and all of it comes back when it is asked for."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +12,7 @@ from localcluster.objectstore import ObjectStore
 from tests.e2e.figure import Figures
 from tests.e2e.subject import Subject
 
-NAME, THREAD = "cold", "conversation"
+NAME, THREAD, SECOND = "cold", "conversation", "second"
 FOLDER = bucket.folder("tiering")
 COUNT = f"select count(*) from checkpoints where thread_id = '{THREAD}' and checkpoint_ns = ''"
 # Eight hours ago, as ids tell it: their first 32 bits count 27 seconds each.
@@ -42,8 +42,9 @@ def test_a_thread_goes_and_comes_back(
 ) -> None:
     make_store(NAME, {})
     cold = Subject(kubectl, namespace, NAME)
-    result, agent = run_agent("conversation.py", NAME, MESSAGES="8")
-    assert result["ok"], agent.tail()
+    for thread in (THREAD, SECOND):
+        result, agent = run_agent("conversation.py", NAME, MESSAGES="8", THREAD=thread)
+        assert result["ok"], agent.tail()
     before = int(cold.psql(COUNT))
     cold.psql(AGED)
     bucket.give(kubectl, namespace, server)
@@ -55,7 +56,7 @@ def test_a_thread_goes_and_comes_back(
     cold.said("TieringSucceeded", "Succeeded", 150)
     # Where the pod was done before it was killed, its figures went with it, and the next run tells them.
     told = wait_for("what is cold to be told", lambda: counted(cold), 150)
-    assert (told["threads"], told["waiting"]) == (1, 0)
+    assert (told["threads"], told["waiting"]) == (2, 0)
     say(f"  {cold.condition('TieringSucceeded')['message']}")
     assert cold.condition("Ready")["status"] == "True"
 
@@ -72,6 +73,16 @@ def test_a_thread_goes_and_comes_back(
     assert int(cold.psql(COUNT)) == after + before - 1
     result, agent = run_agent("conversation.py", NAME, MESSAGES="12")
     assert result["ok"], agent.tail()
+
+
+def test_our_saver_brings_back_what_it_needs(
+    run_agent: Callable[..., tuple[Line, Agent]], say: Callable[[str], None]
+) -> None:
+    """Through the pooler: its pipelines, and the error in the middle of one."""
+    result, agent = run_agent("cold.py", NAME, THREAD=SECOND)
+    assert result["ok"], agent.tail()
+    assert result["hot"] == 1
+    say(f"  {result['checkpoints']} checkpoints were there {result['seconds']} s after they were asked for")
 
 
 def counted(subject: Subject) -> dict[str, int] | None:

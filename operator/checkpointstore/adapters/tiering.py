@@ -28,8 +28,8 @@ from .postgres import Connection
 from .retention import Busy, Tables
 
 OLD = f"({retention.QUERIES.sql('old')})"
-RECALL = "checkpointstore recall 1"
-"""Marks the function; raised when its text changes."""
+RECALL = "checkpointstore recall 2"
+"""Marks the functions; raised when one of their texts changes."""
 CHANNEL = "checkpointstore_recall"
 LOCK = int.from_bytes(b"tiering")
 """The advisory lock that one tiering Job a database holds."""

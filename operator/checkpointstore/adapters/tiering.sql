@@ -14,8 +14,8 @@ CREATE SCHEMA checkpointstore
 GRANT USAGE, CREATE ON SCHEMA checkpointstore TO :"owner";
 GRANT USAGE ON SCHEMA checkpointstore TO :"group"
 
--- Objects, and since when nothing refers to one; which rows of which thread are in which; who was asked for and when a thread was
--- last asked for or came back; how far a run came that was not through, and when the bucket was last listed.
+-- Objects, and since when nothing refers to one; which rows of which thread are in which, and numbers of the runs that made
+-- them; who was asked for and when a thread was last asked for or came back; how far a run came that was not through, and when the bucket was last listed.
 -- name: tables
 CREATE TABLE IF NOT EXISTS checkpointstore.cold_objects (
     key text PRIMARY KEY,
@@ -34,9 +34,11 @@ CREATE TABLE IF NOT EXISTS checkpointstore.cold_threads (
     end_byte bigint NOT NULL,
     rows bigint NOT NULL,
     newest text NOT NULL,
+    runs integer[],
     PRIMARY KEY (thread_id, key)
 );
 CREATE INDEX IF NOT EXISTS cold_threads_key ON checkpointstore.cold_threads (key);
+CREATE INDEX IF NOT EXISTS cold_threads_runs ON checkpointstore.cold_threads USING gin (runs);
 CREATE INDEX IF NOT EXISTS cold_threads_newest ON checkpointstore.cold_threads (newest);
 CREATE TABLE IF NOT EXISTS checkpointstore.recalls (
     thread_id text PRIMARY KEY,
@@ -76,8 +78,42 @@ CREATE OR REPLACE FUNCTION checkpointstore.recall(thread text) RETURNS text
     RETURN CASE WHEN failed THEN 'Failed' ELSE 'Queued' END;
   END
   $recall$;
-REVOKE ALL ON FUNCTION checkpointstore.recall(text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION checkpointstore.recall(text) TO :"group";
+CREATE OR REPLACE FUNCTION checkpointstore.assert_hot(thread text, namespace text, id text) RETURNS void
+  LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+  AS $hot$
+  BEGIN
+    IF NOT EXISTS (SELECT FROM public.checkpoints AS c
+                    WHERE c.thread_id = thread AND c.checkpoint_ns = namespace AND c.checkpoint_id = id)
+       AND EXISTS (SELECT FROM checkpointstore.cold_threads AS t WHERE t.thread_id = thread) THEN
+      RAISE EXCEPTION USING ERRCODE = 'CS001', MESSAGE = 'checkpoint ' || id || ' of thread ' || thread || ' is cold',
+        HINT = 'Call checkpointstore.recall(thread) until it says Hot, and write again.';
+    END IF;
+  END
+  $hot$;
+CREATE OR REPLACE FUNCTION checkpointstore.run_number(run text) RETURNS integer
+  LANGUAGE sql IMMUTABLE PARALLEL SAFE
+  RETURN ('x' || left(md5(run), 8))::bit(32)::integer;
+CREATE OR REPLACE FUNCTION checkpointstore.cold_of_runs(runs text[]) RETURNS text[]
+  LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+  RETURN ARRAY(SELECT DISTINCT t.thread_id FROM checkpointstore.cold_threads AS t
+                WHERE t.runs && ARRAY(SELECT checkpointstore.run_number(r.run) FROM unnest(cold_of_runs.runs) AS r (run)));
+CREATE OR REPLACE FUNCTION checkpointstore.delete_thread(thread text) RETURNS void
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+  AS $delete$
+  BEGIN
+    -- First: nobody moves it or brings it back from here on.
+    PERFORM pg_advisory_xact_lock(hashtextextended('checkpointstore ' || thread, 0));
+    DELETE FROM checkpointstore.cold_threads AS t WHERE t.thread_id = thread;
+    DELETE FROM checkpointstore.recalls AS r WHERE r.thread_id = thread;
+    DELETE FROM public.checkpoints AS c WHERE c.thread_id = thread;
+    DELETE FROM public.checkpoint_blobs AS b WHERE b.thread_id = thread;
+    DELETE FROM public.checkpoint_writes AS w WHERE w.thread_id = thread;
+  END
+  $delete$;
+REVOKE ALL ON FUNCTION checkpointstore.recall(text), checkpointstore.assert_hot(text, text, text),
+  checkpointstore.run_number(text), checkpointstore.cold_of_runs(text[]), checkpointstore.delete_thread(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION checkpointstore.recall(text), checkpointstore.assert_hot(text, text, text),
+  checkpointstore.cold_of_runs(text[]), checkpointstore.delete_thread(text) TO :"group";
 COMMENT ON FUNCTION checkpointstore.recall(text) IS :'mark'
 
 -- name: reached
@@ -135,8 +171,10 @@ SELECT set_config('statement_timeout', '15min', true),
 SELECT pg_advisory_xact_lock(hashtextextended('checkpointstore ' || %(thread)s, 0))
 
 -- name: archived
-INSERT INTO checkpointstore.cold_threads (thread_id, newest, key, first_group, last_group, first_byte, end_byte, rows)
-SELECT %(thread)s, %(newest)s, p.*
+INSERT INTO checkpointstore.cold_threads (thread_id, newest, runs, key, first_group, last_group, first_byte, end_byte, rows)
+SELECT %(thread)s, %(newest)s,
+       ARRAY(SELECT DISTINCT checkpointstore.run_number(c.metadata ->> 'run_id') FROM public.checkpoints AS c
+              WHERE c.ctid = ANY (%(checkpoint)s::tid[]) AND c.metadata ? 'run_id'), p.*
   FROM unnest(%(keys)s::text[], %(first_group)s::int[], %(last_group)s::int[], %(first_byte)s::bigint[],
               %(end_byte)s::bigint[], %(rows)s::bigint[]) AS p
 

@@ -33,14 +33,15 @@ def test_agent_jobs_are_restricted_and_mount_the_binding() -> None:
     pod = made["spec"]["template"]["spec"]
     (container,) = pod["containers"]
     assert container["command"] == ["node", "/agent/drivers.js"]
-    assert [one["name"] for one in container["env"]] == ["A", "B", "NODE_EXTRA_CA_CERTS"]
+    assert [one["name"] for one in container["env"]] == ["A", "B", "NODE_EXTRA_CA_CERTS", "PYTHONPATH"]
     assert container["securityContext"]["readOnlyRootFilesystem"] is True
     assert {"name": "binding", "secret": {"secretName": "agents-app"}} in pod["volumes"]
 
 
-def test_the_config_map_holds_every_script() -> None:
-    held = agentjob.scripts("demo")["data"]
-    assert {"conversation.py", "chat.py", "binding.py", "drivers.js", "writer.py"} <= set(held)
+def test_the_config_maps_hold_every_script_and_our_savers() -> None:
+    scripts, client = (item["data"] for item in agentjob.scripts("demo"))
+    assert {"conversation.py", "chat.py", "binding.py", "drivers.js", "writer.py"} <= set(scripts)
+    assert {"__init__.py", "saver.py", "aio.py"} <= set(client)
 
 
 def made_store(ready: str, reconciling: str, observed: int) -> dict[str, Any]:

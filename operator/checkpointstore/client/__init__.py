@@ -1,0 +1,18 @@
+"""What an application imports: LangGraph's own savers, which also know that threads may be cold.
+
+It runs in the application's process and brings nothing else of this package along.
+"""
+
+from .aio import AsyncCheckpointStoreSaver, open_async_saver
+from .binding import BindingNotFound
+from .saver import CheckpointStoreSaver, open_saver
+from .steps import RecallFailed
+
+__all__ = [
+    "AsyncCheckpointStoreSaver",
+    "BindingNotFound",
+    "CheckpointStoreSaver",
+    "RecallFailed",
+    "open_async_saver",
+    "open_saver",
+]
