@@ -74,6 +74,10 @@ class Bucket:
                 whole.update(chunk)
         return whole.hexdigest()
 
+    def get(self, key: str) -> bytes:
+        with _translated(self._name):
+            return bytes(obstore.get(self._store, key).bytes())
+
     def parts(self, key: str, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
         """The bytes of each range (start, end), end excluded."""
         with _translated(self._name):

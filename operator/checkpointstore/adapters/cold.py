@@ -5,7 +5,7 @@ docs/tiering.md has the schema for whoever reads them without us.
 
 import hashlib
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -49,6 +49,18 @@ class Span:
     first_byte: int = 0
     end_byte: int = 0
     rows: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Object:
+    """An object as the catalog knows it."""
+
+    key: str
+    bytes: int
+    tail: int
+    """So many bytes at its end tell where everything is."""
+    tail_sha256: str
+    rows: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +154,23 @@ def rows(
             yield table.filter(pc.equal(table["thread_id"], thread)).to_pylist()
     except (pa.ArrowException, OSError) as error:
         raise Unavailable(f"an object is not what was written: {str(error)[:300]}") from None
+
+
+def of_threads(content: bytes, made: Object, threads: Collection[str]) -> Iterator[dict[str, Any]]:
+    """The rows of these threads in an object, each with its `thread_id`, in their order.
+
+    Raises Unavailable where that is not what was written.
+    """
+    if _sha256(content[-made.tail :]) != made.tail_sha256:
+        raise Unavailable(f"object {made.key} is not what was written: its end has another checksum")
+    wanted = pa.array(list(threads), pa.string())
+    try:
+        file = pq.ParquetFile(io.BytesIO(content), page_checksum_verification=True)
+        for group in range(file.num_row_groups):
+            table = file.read_row_group(group)
+            yield from table.filter(pc.is_in(table["thread_id"], wanted)).to_pylist()
+    except (pa.ArrowException, OSError) as error:
+        raise Unavailable(f"object {made.key} is not what was written: {str(error)[:300]}") from None
 
 
 def _sha256(content: bytes) -> str:

@@ -62,17 +62,6 @@ TYPES = {"checkpoint": "jsonb", "metadata": "jsonb", "idx": "int", "blob": "byte
 COLUMNS = tuple(dict.fromkeys(column for kind in KINDS.values() for column in kind.columns))
 
 
-@dataclass(frozen=True, slots=True)
-class Object:
-    """An object as the catalog knows it."""
-
-    key: str
-    bytes: int
-    tail: int
-    """So many bytes at its end tell where everything is."""
-    tail_sha256: str
-
-
 @dataclass(slots=True)
 class Part:
     """What moves of a thread: all of it, or what is below its newest checkpoint."""
@@ -147,7 +136,8 @@ def _gone(name: str) -> str:
 
 FETCH = " UNION ALL ".join(_fetched(name, kind) for name, kind in KINDS.items())
 GO = f"""
-WITH piece AS ({QUERIES.sql("archived")}), note AS ({QUERIES.sql("note")}), {_gone("checkpoint")}, {_gone("write")}
+WITH piece AS ({QUERIES.sql("archived")}), live AS ({QUERIES.sql("live")}), note AS ({QUERIES.sql("note")}),
+     {_gone("checkpoint")}, {_gone("write")}
 SELECT ARRAY(SELECT row FROM checkpoint) AS checkpoint, ARRAY(SELECT row FROM write) AS write"""
 
 

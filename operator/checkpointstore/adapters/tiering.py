@@ -22,13 +22,14 @@ from ..features.tiering.request import Cold, Moved
 from ..kernel.errors import Refused, Unavailable
 from . import retention
 from .bucket import Bucket
-from .cold import Span, rows
-from .part import FETCH, GO, KINDS, QUERIES, Object, Part, batches, listed, put_back
+from .cold import Object, Span, rows
+from .compaction import Objects
+from .part import FETCH, GO, KINDS, QUERIES, Part, batches, listed, put_back
 from .postgres import Connection
 from .retention import Busy, Tables
 
 OLD = f"({retention.QUERIES.sql('old')})"
-RECALL = "checkpointstore recall 2"
+RECALL = "checkpointstore recall 3"
 """Marks the functions; raised when one of their texts changes."""
 CHANNEL = "checkpointstore_recall"
 LOCK = int.from_bytes(b"tiering")
@@ -41,6 +42,7 @@ class Archive(Tables):
     def __init__(self, connection: Connection, owner: str, group: str, dry: bool) -> None:
         super().__init__(connection, owner, group, dry)
         self._login, self._owner = connection.info.user, owner
+        self.objects = Objects(connection)
 
     def lock(self) -> bool:
         """Try only; it is held until the session ends."""
@@ -165,8 +167,9 @@ class Archive(Tables):
             with self._translated():
                 yield from self._connection.execute(FETCH, places, binary=True).fetchall()
 
-    def register(self, made: Object) -> None:
-        self._do(QUERIES.sql("register"), **asdict(made))
+    def register(self, made: Object, threads: Sequence[str]) -> None:
+        """An object that holds rows of these threads, none of which has gone yet."""
+        self._do(QUERIES.sql("register"), **asdict(made), threads=list(threads))
 
     def move(self, part: Part, fresh: str, after: float) -> None:
         """Take the rows that are in objects now out of the tables.

@@ -14,16 +14,20 @@ CREATE SCHEMA checkpointstore
 GRANT USAGE, CREATE ON SCHEMA checkpointstore TO :"owner";
 GRANT USAGE ON SCHEMA checkpointstore TO :"group"
 
--- Objects, and since when nothing refers to one; which rows of which thread are in which, and numbers of the runs that made
--- them; who was asked for and when a thread was last asked for or came back; how far a run came that was not through, and when the bucket was last listed.
+-- Objects, since when nothing refers to one, and since when one holds rows of a thread that was deleted. Which rows of which
+-- thread are in which, when they went, and numbers of the runs that made them. Threads of which an object holds rows that are
+-- of no use any more: they came back, stayed, or were deleted. Deletions, without the threads' ids. Who was asked for, and when
+-- a thread was last asked for or came back. How far a run came that was not through, and when the bucket was last listed.
 -- name: tables
 CREATE TABLE IF NOT EXISTS checkpointstore.cold_objects (
     key text PRIMARY KEY,
     bytes bigint NOT NULL,
     tail bigint NOT NULL,
     tail_sha256 text NOT NULL,
+    rows bigint NOT NULL,
     written timestamptz NOT NULL DEFAULT now(),
-    unused timestamptz
+    unused timestamptz,
+    erase timestamptz
 );
 CREATE TABLE IF NOT EXISTS checkpointstore.cold_threads (
     thread_id text,
@@ -34,12 +38,25 @@ CREATE TABLE IF NOT EXISTS checkpointstore.cold_threads (
     end_byte bigint NOT NULL,
     rows bigint NOT NULL,
     newest text NOT NULL,
+    moved timestamptz NOT NULL DEFAULT now(),
     runs integer[],
     PRIMARY KEY (thread_id, key)
 );
 CREATE INDEX IF NOT EXISTS cold_threads_key ON checkpointstore.cold_threads (key);
 CREATE INDEX IF NOT EXISTS cold_threads_runs ON checkpointstore.cold_threads USING gin (runs);
 CREATE INDEX IF NOT EXISTS cold_threads_newest ON checkpointstore.cold_threads (newest);
+CREATE TABLE IF NOT EXISTS checkpointstore.cold_traces (
+    thread_id text,
+    key text,
+    deleted boolean NOT NULL DEFAULT false,
+    PRIMARY KEY (thread_id, key)
+);
+CREATE INDEX IF NOT EXISTS cold_traces_key ON checkpointstore.cold_traces (key);
+CREATE TABLE IF NOT EXISTS checkpointstore.deletions (
+    sha256 text PRIMARY KEY,
+    at timestamptz NOT NULL DEFAULT now(),
+    told boolean NOT NULL DEFAULT false
+);
 CREATE TABLE IF NOT EXISTS checkpointstore.recalls (
     thread_id text PRIMARY KEY,
     asked timestamptz NOT NULL DEFAULT now(),
@@ -103,7 +120,13 @@ CREATE OR REPLACE FUNCTION checkpointstore.delete_thread(thread text) RETURNS vo
   BEGIN
     -- First: nobody moves it or brings it back from here on.
     PERFORM pg_advisory_xact_lock(hashtextextended('checkpointstore ' || thread, 0));
-    DELETE FROM checkpointstore.cold_threads AS t WHERE t.thread_id = thread;
+    WITH gone AS (DELETE FROM checkpointstore.cold_threads AS t WHERE t.thread_id = thread RETURNING t.key)
+    INSERT INTO checkpointstore.cold_traces (thread_id, key) SELECT thread, g.key FROM gone AS g ON CONFLICT DO NOTHING;
+    UPDATE checkpointstore.cold_traces AS t SET deleted = true WHERE t.thread_id = thread;
+    UPDATE checkpointstore.cold_objects AS o SET erase = coalesce(o.erase, now())
+     WHERE o.key IN (SELECT t.key FROM checkpointstore.cold_traces AS t WHERE t.thread_id = thread);
+    INSERT INTO checkpointstore.deletions AS d (sha256) VALUES (encode(sha256(convert_to(thread, 'utf8')), 'hex'))
+        ON CONFLICT (sha256) DO UPDATE SET at = now(), told = false;
     DELETE FROM checkpointstore.recalls AS r WHERE r.thread_id = thread;
     DELETE FROM public.checkpoints AS c WHERE c.thread_id = thread;
     DELETE FROM public.checkpoint_blobs AS b WHERE b.thread_id = thread;
@@ -190,16 +213,25 @@ SELECT EXISTS (SELECT FROM unnest(%(names)s::text[], %(ids)s::text[]) AS m (name
                SELECT FROM public.checkpoint_writes AS w WHERE w.thread_id = %(thread)s AND w.checkpoint_ns = m.name
                   AND w.checkpoint_id = m.id OFFSET 0) AS w) AS touched
 
+-- Its threads have not gone yet; where one stays, it holds rows of no use.
 -- name: register
-INSERT INTO checkpointstore.cold_objects (key, bytes, tail, tail_sha256)
-VALUES (%(key)s, %(bytes)s, %(tail)s, %(tail_sha256)s)
+WITH made AS (
+    INSERT INTO checkpointstore.cold_objects (key, bytes, tail, tail_sha256, rows)
+    VALUES (%(key)s, %(bytes)s, %(tail)s, %(tail_sha256)s, %(rows)s))
+INSERT INTO checkpointstore.cold_traces (thread_id, key) SELECT t.*, %(key)s FROM unnest(%(threads)s::text[]) AS t
+
+-- name: live
+DELETE FROM checkpointstore.cold_traces AS t WHERE t.thread_id = %(thread)s AND t.key = ANY (%(keys)s::text[])
 
 -- A thread that is gone from the database, and whose newest cold row is too old to stay.
 -- name: forget
-DELETE FROM checkpointstore.cold_threads AS t
- WHERE t.newest < %(dead)s
-   AND NOT EXISTS (SELECT FROM checkpointstore.cold_threads AS o WHERE o.thread_id = t.thread_id AND o.newest >= %(dead)s)
-   AND NOT EXISTS (SELECT FROM public.checkpoints AS c WHERE c.thread_id = t.thread_id)
+WITH gone AS (
+    DELETE FROM checkpointstore.cold_threads AS t
+     WHERE t.newest < %(dead)s
+       AND NOT EXISTS (SELECT FROM checkpointstore.cold_threads AS o WHERE o.thread_id = t.thread_id AND o.newest >= %(dead)s)
+       AND NOT EXISTS (SELECT FROM public.checkpoints AS c WHERE c.thread_id = t.thread_id)
+ RETURNING t.thread_id, t.key)
+INSERT INTO checkpointstore.cold_traces (thread_id, key) SELECT g.thread_id, g.key FROM gone AS g ON CONFLICT DO NOTHING
 
 -- name: mark
 UPDATE checkpointstore.cold_objects AS o
@@ -213,6 +245,7 @@ SELECT key FROM checkpointstore.cold_objects
  WHERE unused <= now() - %(grace)s AND starts_with(key, %(prefix)s) ORDER BY unused LIMIT 100
 
 -- name: drop
+WITH trace AS (DELETE FROM checkpointstore.cold_traces WHERE key = ANY (%(keys)s))
 DELETE FROM checkpointstore.cold_objects WHERE key = ANY (%(keys)s)
 
 -- name: list_due
@@ -228,7 +261,8 @@ UPDATE checkpointstore.cold_state SET listed = now()
 SELECT (SELECT count(DISTINCT thread_id) FROM checkpointstore.cold_threads) AS threads,
        (SELECT count(*) FROM checkpointstore.cold_objects) AS objects,
        (SELECT coalesce(sum(bytes), 0)::bigint FROM checkpointstore.cold_objects) AS bytes,
-       (SELECT count(*) FROM checkpointstore.recalls WHERE done IS NULL) AS waiting
+       (SELECT count(*) FROM checkpointstore.recalls WHERE done IS NULL) AS waiting,
+       (SELECT count(DISTINCT thread_id) FROM checkpointstore.cold_traces WHERE deleted) AS deleted
 
 -- name: columns
 SELECT c.relname || '.' || a.attname AS name FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid
@@ -239,14 +273,15 @@ SELECT c.relname || '.' || a.attname AS name FROM pg_attribute AS a JOIN pg_clas
 SELECT thread_id FROM checkpointstore.recalls
  WHERE done IS NULL AND coalesce(tried <= now() - interval '30 seconds', true) ORDER BY asked LIMIT 100
 
--- The newest object first: what is in it is what the application had last.
+-- What went last comes first: it is what the application had last.
 -- name: pieces
 SELECT t.key, t.first_group, t.last_group, t.first_byte, t.end_byte, t.rows, o.bytes, o.tail, o.tail_sha256
   FROM checkpointstore.cold_threads AS t JOIN checkpointstore.cold_objects AS o ON o.key = t.key
- WHERE t.thread_id = %(thread)s ORDER BY o.written DESC, t.key DESC
+ WHERE t.thread_id = %(thread)s ORDER BY t.moved DESC, t.key DESC
 
 -- name: back
-DELETE FROM checkpointstore.cold_threads WHERE thread_id = %(thread)s
+WITH gone AS (DELETE FROM checkpointstore.cold_threads AS t WHERE t.thread_id = %(thread)s RETURNING t.key)
+INSERT INTO checkpointstore.cold_traces (thread_id, key) SELECT %(thread)s, g.key FROM gone AS g ON CONFLICT DO NOTHING
 
 -- name: done
 UPDATE checkpointstore.recalls SET done = now(), tried = now(), error = NULL WHERE thread_id = %(thread)s

@@ -6,23 +6,28 @@ import os
 import secrets
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from ..adapters import postgres
 from ..adapters.bucket import Bucket
-from ..adapters.cold import VERSION, Writer
-from ..adapters.part import Object, Part
+from ..adapters.cold import VERSION, Object, Writer, Written
+from ..adapters.part import Part
 from ..adapters.retention import Busy, Look
 from ..adapters.tiering import Archive
 from ..features.retention.identifier import lowest
 from ..features.retention.request import Request as Pruning
+from ..features.tiering.compaction import groups
 from ..features.tiering.request import Cold, Moved, Outcome, Request
 from ..kernel.errors import Unavailable
 from . import journal, life, mounted, retention
+from .compaction import rewrite
 from .retention import PAGE, Late
 
 OBJECT = 32 * 1024 * 1024
 """Bytes after which an object is written, once all of its last thread is in it; one of twice as many is cut there."""
+GROUPS = 10
+"""Objects that are made of others in one run."""
 DATA, MANIFEST = ".parquet", ".json"
 
 
@@ -56,12 +61,17 @@ class Work(retention.Work):
             store=asked.store, provider=asked.provider, grace=asked.wait, limit=asked.limit, share=asked.share
         )
         super().__init__(archive, pace)
-        self.asked_for, self.bucket, self.moved, self.collected = asked, bucket, Moved(), 0
+        self.asked_for, self.bucket, self.moved = asked, bucket, Moved()
+        self.collected, self.rewritten = 0, 0
+        """Objects."""
+        self.damaged: Unavailable | None = None
+        """What was wrong with an object that was to be written anew."""
         self.fresh = ""
         """The lowest id that is too young to move."""
         self.writer = self._new()
-        self.objects: list[Object] = []
-        """That were read back, and that the catalog does not know yet: nothing is written while a thread is read."""
+        self.objects: list[tuple[Object, tuple[str, ...]]] = []
+        """That were read back, each with its threads, and that the catalog does not know yet: nothing is written to it
+        while a thread is read."""
         self.parts: list[Part] = []
         """Threads that are in the present object to their end, or in others before it."""
         self.whole = not asked.keep_latest_hot
@@ -74,6 +84,7 @@ class Work(retention.Work):
             self.fresh = lowest(now - timedelta(seconds=self.asked_for.after))
             if not self.asked_for.dry_run:
                 self._keep_house(now)
+                self._compact(now)
             try:
                 self._look_at_all()
                 self._ship()
@@ -83,11 +94,14 @@ class Work(retention.Work):
                 self._ship()
                 self.tables.reach(self.reached)
             total = self.tables.total()
+        if self.damaged:
+            raise self.damaged
         return Outcome(
             threads=self.threads,
             moved=self.moved,
             cold=total,
             collected=self.collected,
+            rewritten=self.rewritten,
             busy=len(self.busy),
             busy_reason=self.why[:300],
             complete=complete,
@@ -132,8 +146,8 @@ class Work(retention.Work):
         """Write the object, and let the threads go that are in it."""
         if self.writer.rows:
             self._write()
-        for item in self.objects:
-            self.tables.register(item)
+        for made, threads in self.objects:
+            self.tables.register(made, threads)
         self.objects = []
         parts, self.parts = self.parts, []
         for part in parts:
@@ -147,9 +161,17 @@ class Work(retention.Work):
             time.sleep(max(0.0, min(self.pace.rest(time.monotonic() - begun), self._left())))
 
     def _write(self, more: Part | None = None) -> None:
-        """Put the object into the store, and read it back."""
+        """Put the object into the store, and say of each thread where it is."""
         written = self.writer.close()
         self.writer = self._new()
+        made = self.stored(written)
+        self.objects.append((made, tuple(written.spans)))
+        for part in (*self.parts, *((more,) if more else ())):
+            if place := written.spans.get(part.thread):
+                part.pieces.append((made.key, place))
+
+    def stored(self, written: Written) -> Object:
+        """Put an object into the store, with its manifest, and read it back."""
         key = f"{self.asked_for.prefix}/{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
         sha256 = hashlib.sha256(written.content).hexdigest()
         storage_class = self.asked_for.storage_class
@@ -161,10 +183,11 @@ class Work(retention.Work):
             bytes=len(written.content),
             tail=written.tail,
             tail_sha256=written.tail_sha256,
+            rows=written.rows,
         )
         manifest = {
             "schema": VERSION,
-            **self._facts,
+            **self.facts,
             "object": made.key,
             "bytes": made.bytes,
             "sha256": sha256,
@@ -173,11 +196,8 @@ class Work(retention.Work):
             "storageClass": storage_class,
         }
         self.bucket.put(key + MANIFEST, json.dumps(manifest).encode())
-        self.objects.append(made)
         journal.write("written", bytes=made.bytes, rows=written.rows, threads=len(written.spans))
-        for part in (*self.parts, *((more,) if more else ())):
-            if place := written.spans.get(part.thread):
-                part.pieces.append((made.key, place))
+        return made
 
     def _keep_house(self, now: datetime) -> None:
         """Forget who asked for a thread long ago, what is cold of threads that went, and objects of nobody."""
@@ -192,6 +212,19 @@ class Work(retention.Work):
         if self.tables.list_due(asked.grace):
             self._list(now - timedelta(seconds=asked.grace))
             self.tables.listed()
+
+    def _compact(self, now: datetime) -> None:
+        """A few a run, so that threads have their turn."""
+        known = self.tables.objects.known(self.asked_for.prefix + "/")
+        due = groups(known, now, timedelta(seconds=self.asked_for.grace))
+        with suppress(Late):
+            for keys in due[:GROUPS]:
+                given = keys, self.tables.objects, self.bucket, self._new(), self.stored
+                try:
+                    self.rewritten += self._paced(rewrite, *given)
+                except Unavailable as error:
+                    # Threads move all the same.
+                    self.damaged = error
 
     def _list(self, old: datetime) -> None:
         """Objects that the catalog does not know: a run was killed before it could tell."""
@@ -208,8 +241,8 @@ class Work(retention.Work):
         journal.write("busy", message=why)
 
     def _new(self) -> Writer:
-        return Writer(self._facts)
+        return Writer(self.facts)
 
     @property
-    def _facts(self) -> dict[str, str]:
+    def facts(self) -> dict[str, str]:
         return {"store": self.asked_for.store, "tier": self.asked_for.tier}

@@ -57,6 +57,8 @@ class Cold(Fragment):
     """Of the objects."""
     waiting: int = 0
     """Threads that were asked for and are not back yet."""
+    deleted: int = 0
+    """Threads that were deleted, and of which an object still holds rows."""
 
 
 class Outcome(Report):
@@ -64,3 +66,5 @@ class Outcome(Report):
     cold: Cold = Cold()
     collected: int = 0
     """Objects that nothing referred to any more, and that are gone."""
+    rewritten: int = 0
+    """Objects whose rows of use are in another one now."""
