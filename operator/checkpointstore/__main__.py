@@ -49,6 +49,14 @@ def tiering() -> None:
 
 
 @job.command()
+def deletions() -> None:
+    """Delete again, in a recovered database, what had been deleted; reads CHECKPOINTSTORE_JOB."""
+    from .jobs.deletions import run
+
+    raise typer.Exit(run())
+
+
+@job.command()
 def program(folder: Annotated[Path, typer.Argument(help="Where to copy the programs to.")]) -> None:
     """Bring the programs that work on a repository into another image's pod."""
     from .jobs.program import run

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from .api.store import ReclaimPolicy, Store
@@ -10,6 +10,7 @@ from .features import authority, binding, network_policy
 from .features.backup import recovery
 from .features.backup import retention as backup_retention
 from .features.backup import slice as backup
+from .features.backup.spec import Backup
 from .features.monitoring import cost
 from .features.monitoring import slice as monitoring
 from .features.monitoring.advice import Server
@@ -19,11 +20,13 @@ from .features.pooler import slice as pooler
 from .features.pooler.scaling import Watch
 from .features.retention import slice as retention
 from .features.schema import slice as schema
+from .features.tiering import deletions
 from .features.tiering import slice as tiering
 from .kernel.command import Commands
 from .kernel.compute import placement
 from .kernel.condition import POOLER_AVAILABLE, Status
 from .kernel.contribution import Contribution, Database
+from .kernel.cron import next_due
 from .kernel.env import Env, Platform
 from .kernel.naming import selector
 from .kernel.observed import Observed
@@ -59,7 +62,8 @@ def asked(store: Store, env: Env, platform: Platform, observed: Observed, comman
     prometheus = PrometheusServer(url=platform.prometheus) if platform.prometheus else None
     settings = pooler.Settings(prometheus, store.status.get("pooler", {}), commands)
     pool, carried = pooler.contribute(spec.pooler, env, observed, database, settings, now)
-    bound, readable = binding.contribute(env, observed, database, stands and carried.login)
+    repeats, repeated = _repeated(store, env, observed, database, commands, stands, now)
+    bound, readable = binding.contribute(env, observed, database, stands and carried.login and repeated)
     told, monitors = _monitored(store, env, observed, database, prometheus, commands)
     reachable = any(part.type == POOLER_AVAILABLE and part.status is Status.TRUE for part in pool.conditions)
     parts = [
@@ -74,6 +78,7 @@ def asked(store: Store, env: Env, platform: Platform, observed: Observed, comman
         told,
         _retained(store, env, observed, database, commands.hibernate or commands.paused or not stands, now),
         _tiered(store, env, observed, database, commands, stands, now),
+        repeats,
     ]
     parts.append(_reckoned(store, env, observed, parts, now))
     return Rooms(parts, database.serving and reachable and readable, carried.watch, monitors)
@@ -159,11 +164,34 @@ def _tiered(
     beside = tiering.Beside(
         delete_after=retained.delete_after if retained else None,
         window=backup_retention.window(backups.retention_policy) if backups else None,
+        backups=_holds(backups, now),
     )
     rests = commands.hibernate or commands.paused or not stands
     return tiering.contribute(
         spec, env, observed, database, beside, store.status, now, rests, sleeps=commands.hibernate
     )
+
+
+def _holds(spec: Backup | None, now: datetime) -> timedelta | None:
+    """How long a backup may hold what is deleted now: until a full one from afterwards is as old as the window, and
+    the next one removes what is older. None where nobody knows when there is a full one."""
+    if spec is None:
+        return timedelta()
+    first = next_due((spec.schedules.full,), now) if spec.schedules.full else None
+    second = next_due((spec.schedules.full,), first) if first and spec.schedules.full else None
+    return backup_retention.window(spec.retention_policy) + 2 * (second - first) if first and second else None
+
+
+def _repeated(
+    store: Store, env: Env, observed: Observed, database: Database, commands: Commands, stands: bool, now: datetime
+) -> tuple[Contribution, bool]:
+    """Whether what had been deleted before a recovery is deleted again."""
+    spec = store.spec.tiering
+    if spec is None:
+        return Contribution(), True
+    origin = str(store.status.get("recovery", {}).get("origin", ""))
+    rests = commands.hibernate or commands.paused or not stands
+    return deletions.contribute(spec, env, observed, database, origin, store.status, now, rests)
 
 
 def _provider(

@@ -1,12 +1,13 @@
 """What runs inside a store's pods: Patroni's members and their records, and the schema Job."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 from checkpointstore.features.retention.request import Outcome as Retained
 from checkpointstore.features.retention.request import Removed
 from checkpointstore.features.schema.outcome import Outcome
-from checkpointstore.features.tiering.request import Moved
+from checkpointstore.features.tiering.request import Cold, Moved, Repeated
 from checkpointstore.features.tiering.request import Outcome as Tiered
 from checkpointstore.kernel.action import Manifest
 from checkpointstore.kernel.naming import STORE_LABEL
@@ -23,7 +24,14 @@ STARTED = "simulated/parameters-at-start"
 SUCCESS = json.dumps(
     {"modules": [{"name": "LangGraph", "version": 9}], "serverVersion": "17.11", "maxConnections": 128}
 )
-TIERED = Tiered(threads=3, moved=Moved(threads=2, bytes=4096), complete=True, seconds=1).text()
+TIERED = Tiered(
+    threads=3,
+    moved=Moved(threads=2, bytes=4096),
+    cold=Cold(last_deletion=datetime(2026, 1, 4, 12, tzinfo=UTC)),
+    complete=True,
+    seconds=1,
+).text()
+REPEATED = Repeated(entries=5, deleted=3, unclear=1).model_dump_json(by_alias=True)
 RETAINED = Retained(threads=3, removed=Removed(checkpoints=20, bytes=4096), complete=True, seconds=1).text()
 
 
@@ -148,6 +156,9 @@ def _end(server: ApiServer, job: Manifest, repository: Repository, refusal: Outc
         return (0, RETAINED) if _reachable(server, job) else None
     if job["metadata"]["labels"]["app.kubernetes.io/component"] == "tiering":
         return (0, TIERED) if _reachable(server, job) else None
+    if job["metadata"]["labels"]["app.kubernetes.io/component"] == "deletions":
+        failed = repository.failures.get("deletions")
+        return (failed[0], json.dumps(failed[1])) if failed else (0, REPEATED)
     found = repository.end(job)
     return (found[0], json.dumps(found[1])) if found else None
 

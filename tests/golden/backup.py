@@ -14,6 +14,13 @@ STORE: dict[str, Any] = {
     "ca": {"name": "s3-ca", "key": "ca.crt"},
 }
 BACKUP: dict[str, Any] = {"objectStore": STORE}
+TIERED: dict[str, Any] = {
+    "tiering": {
+        "objectStore": STORE,
+        "tiers": [{"name": "cold", "after": "90d", "storageClass": "STANDARD_IA"}],
+        "schedule": "0 * * * *",
+    }
+}
 RECOVERY: dict[str, Any] = {
     "source": {"objectStore": STORE, "namespace": "lost", "store": "old"},
     "recoveryTarget": {"targetTime": "2026-01-01T00:00:00Z"},
@@ -95,6 +102,12 @@ def recovery_done(world: World) -> None:
     world.settle_until(lambda: world.status.get("recovery", {}).get("phase") == "Completed")
 
 
+def recovery_deletes_again(world: World) -> None:
+    """Nobody is let in before what had been deleted is deleted again."""
+    world.bucket().make({**TIERED, "bootstrap": {"recovery": RECOVERY}})
+    world.settle_until(lambda: "RepeatingDeletions" in str(world.status))
+
+
 def recovery_refused(world: World) -> None:
     world.repository.failures["look"] = (64, {"reason": "TargetInGap", "message": "the archive has a hole"})
     world.bucket().make({"bootstrap": {"recovery": RECOVERY}})
@@ -115,5 +128,6 @@ STORIES = (
     recovery_looks,
     recovery_restores,
     recovery_done,
+    recovery_deletes_again,
     recovery_refused,
 )

@@ -37,13 +37,6 @@ FULL: dict[str, Any] = {
 TWO: dict[str, Any] = {"postgres": {"instances": 2}}
 EXTERNAL: dict[str, Any] = {"postgres": {"provider": "External", "external": {"secretRef": {"name": "rds"}}}}
 SCALED: dict[str, Any] = {"pooler": {"autoscaling": {"prometheus": {"url": "http://prometheus.monitoring.svc:9090"}}}}
-TIERED: dict[str, Any] = {
-    "tiering": {
-        "objectStore": backup.BACKUP["objectStore"],
-        "tiers": [{"name": "cold", "after": "90d", "storageClass": "STANDARD_IA"}],
-        "schedule": "0 * * * *",
-    }
-}
 SHALLOW = Outcome.failure("ShallowSchema", "public.checkpoints has the shape of ShallowPostgresSaver")
 
 
@@ -283,12 +276,12 @@ def external_secret_incomplete(world: World) -> None:
 
 def tiering_due(world: World) -> None:
     """The recaller stands; the Job that moves threads is due."""
-    world.bucket().make(TIERED).settle()
+    world.bucket().make(backup.TIERED).settle()
     world.server.now += timedelta(hours=1)
 
 
 def tiering_secret_missing(world: World) -> None:
-    world.make(TIERED).settle()
+    world.make(backup.TIERED).settle()
 
 
 POOLER = {"app.kubernetes.io/component": "pooler"}

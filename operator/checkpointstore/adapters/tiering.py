@@ -24,6 +24,7 @@ from . import retention
 from .bucket import Bucket
 from .cold import Object, Span, rows
 from .compaction import Objects
+from .deletions import Deletions
 from .part import FETCH, GO, KINDS, QUERIES, Part, batches, listed, put_back
 from .postgres import Connection
 from .retention import Busy, Tables
@@ -43,6 +44,7 @@ class Archive(Tables):
         super().__init__(connection, owner, group, dry)
         self._login, self._owner = connection.info.user, owner
         self.objects = Objects(connection)
+        self.deletions = Deletions(connection)
 
     def lock(self) -> bool:
         """Try only; it is held until the session ends."""

@@ -262,7 +262,8 @@ SELECT (SELECT count(DISTINCT thread_id) FROM checkpointstore.cold_threads) AS t
        (SELECT count(*) FROM checkpointstore.cold_objects) AS objects,
        (SELECT coalesce(sum(bytes), 0)::bigint FROM checkpointstore.cold_objects) AS bytes,
        (SELECT count(*) FROM checkpointstore.recalls WHERE done IS NULL) AS waiting,
-       (SELECT count(DISTINCT thread_id) FROM checkpointstore.cold_traces WHERE deleted) AS deleted
+       (SELECT count(DISTINCT thread_id) FROM checkpointstore.cold_traces WHERE deleted) AS deleted,
+       (SELECT max(at) FROM checkpointstore.deletions) AS last_deletion
 
 -- name: columns
 SELECT c.relname || '.' || a.attname AS name FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid

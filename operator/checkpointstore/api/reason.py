@@ -32,6 +32,12 @@ _READY = Subject(
             (
                 Reason("Pending", "Nothing is wrong, and not everything has been seen to stand yet."),
                 Reason("PublishingBinding", "Everything stands; the binding Secret is being written."),
+                Reason("RepeatingDeletions", "Threads that a recovery brought back are being deleted again."),
+                Reason(
+                    "DeletionsNotRepeated",
+                    "They could not be, and nobody is let in before. It is tried again every two minutes.",
+                    stalls=True,
+                ),
                 Reason("NameTaken", "An object with a name that the store needs is somebody else's.", stalls=True),
                 Reason("InvalidSpec", "The spec breaks a rule that the API server did not check.", stalls=True),
                 Reason("Forbidden", "The API server denies the operator a right that it needs.", stalls=True),
@@ -337,6 +343,7 @@ EVENTS = (
     Event("Normal", "ArchivingResumed", "ContinuousArchiving became True again."),
     Event("Normal", "PoolerScaled", "The pooler gets another size, from which to which, and why."),
     Event("Warning", "RetentionFailed", "A retention run failed, and why. The next is begun by schedule."),
+    Event("Normal", "DeletionsRepeated", "Threads that a recovery had brought back were deleted again, and how many."),
     Event("Warning", "TieringFailed", "A tiering run failed, and why. The next is begun by schedule."),
     Event("Warning", "ThresholdExceeded", "A threshold of spec.monitoring.thresholds is exceeded, and which."),
     Event("Normal", "ThresholdKept", "A threshold that was exceeded is kept again."),

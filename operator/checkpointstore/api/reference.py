@@ -81,6 +81,7 @@ MADE = (
     ("Secret", _N.source, "the same of the repository that the store is recovered from, until it is; internal"),
     ("Job", f"{_N.retention}-<digest>", "removes checkpoints beyond the policy"),
     ("Job", f"{_N.tiering}-<digest>", "moves threads that nobody writes to into the object store"),
+    ("Job", f"{_N.deletions}-<digest>", "deletes again, after a recovery, what had been deleted since the backup"),
     ("Deployment", _N.recaller, "brings back the threads that applications ask for"),
     ("Job", f"{_N.backup}-<digest>", "makes one backup"),
     ("Job", f"{_N.verification}-<digest>", "restores the newest backup and checks it"),

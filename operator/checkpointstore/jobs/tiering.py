@@ -20,7 +20,7 @@ from ..features.retention.request import Request as Pruning
 from ..features.tiering.compaction import groups
 from ..features.tiering.request import Cold, Moved, Outcome, Request
 from ..kernel.errors import Unavailable
-from . import journal, life, mounted, retention
+from . import journal, ledger, life, mounted, retention
 from .compaction import rewrite
 from .retention import PAGE, Late
 
@@ -205,12 +205,14 @@ class Work(retention.Work):
         self.tables.calm(asked.after)
         if asked.delete_after is not None:
             self.tables.forget(lowest(now - timedelta(seconds=asked.delete_after)))
+        ledger.tell(self.tables.deletions, self.bucket, asked.prefix)
         while keys := self.tables.unused(asked.grace, asked.prefix + "/"):
             self.bucket.delete([*keys, *(key.removesuffix(DATA) + MANIFEST for key in keys)])
             self.tables.drop(keys)
             self.collected += len(keys)
         if self.tables.list_due(asked.grace):
             self._list(now - timedelta(seconds=asked.grace))
+            ledger.forget(self.tables.deletions, self.bucket, asked.prefix, asked.grace)
             self.tables.listed()
 
     def _compact(self, now: datetime) -> None:
@@ -228,7 +230,9 @@ class Work(retention.Work):
 
     def _list(self, old: datetime) -> None:
         """Objects that the catalog does not know: a run was killed before it could tell."""
-        found = {key for key, written in self.bucket.keys(self.asked_for.prefix + "/") if written <= old}
+        prefix = self.asked_for.prefix
+        there = self.bucket.keys(prefix + "/")
+        found = {key for key, written in there if written <= old and not key.startswith(prefix + ledger.FOLDER)}
         stems = {key.removesuffix(DATA).removesuffix(MANIFEST) for key in found}
         known = {key.removesuffix(DATA) for key in self.tables.known([stem + DATA for stem in stems])}
         if lost := sorted(key for key in found if key.removesuffix(DATA).removesuffix(MANIFEST) not in known):

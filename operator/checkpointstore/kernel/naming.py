@@ -123,6 +123,11 @@ class Names:
         return f"{self.store}-tiering"
 
     @property
+    def deletions(self) -> str:
+        """What the names of deletions Jobs begin with."""
+        return f"{self.store}-deletions"
+
+    @property
     def recaller(self) -> str:
         return f"{self.store}-recaller"
 

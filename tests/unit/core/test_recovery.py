@@ -85,6 +85,7 @@ def test_it_looks_then_restores_and_then_instances_start() -> None:
         assert level(world) == SOUND
         assert world.status["recovery"] == {
             "phase": "Completed",
+            "origin": f"lost/old/{UID}",
             "backupID": "20260101-000000F",
             "recoveredTo": "2026-01-01T00:00:00.5Z",
             "recoveredLSN": "0/3000100",
@@ -391,6 +392,7 @@ def test_an_outcome_without_details_is_enough() -> None:
         recovers(world).settle()
         assert world.status["recovery"] == {
             "phase": "Completed",
+            "origin": f"lost/old/{UID}",
             "backupID": "20260101-000000F",
             "recoveredTo": "",
             "recoveredLSN": "",

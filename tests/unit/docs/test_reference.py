@@ -17,17 +17,18 @@ from tests.golden.case import EXTERNAL
 from tests.unit.backup.story import later
 
 ROOT = Path(__file__).resolve().parents[3]
+COLD = {
+    "tiering": {
+        "objectStore": {"url": "s3://cold", "credentials": {"name": "s3"}},
+        "tiers": [{"name": "cold", "after": "90d"}],
+        "schedule": "* * * * *",
+    }
+}
 SPECS: dict[str, dict[str, Any]] = {
     "Patroni": {"backup": BACKUP},
-    "recovered": {"bootstrap": {"recovery": RECOVERY}},
+    "recovered": {**COLD, "bootstrap": {"recovery": RECOVERY}},
     "External": EXTERNAL,
-    "cold": {
-        "tiering": {
-            "objectStore": {"url": "s3://cold", "credentials": {"name": "s3"}},
-            "tiers": [{"name": "cold", "after": "90d"}],
-            "schedule": "* * * * *",
-        }
-    },
+    "cold": COLD,
     "pruned": {"retention": {"deleteAfter": "400d", "schedule": "* * * * *"}},
 }
 PAGE = reference.markdown(crd.checkpointstores(), crd.checkpointbackups())

@@ -60,7 +60,7 @@ DONE = Outcome(
     seconds=12.4,
 )
 
-ALONE = Beside(None, None)
+ALONE = Beside(None, None, timedelta())
 
 
 class Story:
@@ -183,7 +183,7 @@ def test_what_else_the_spec_says_bears_on_it(window: timedelta, grace: float) ->
             "dryRun": True,
         }
     )
-    story = Story(spec, beside=Beside("400d", window))
+    story = Story(spec, beside=Beside("400d", window, timedelta()))
     story.look()
     request = Request.model_validate(asked(begun(story)))
     assert (request.grace, request.delete_after, request.keep_latest_hot) == (grace, 400 * 86400, False)
@@ -208,7 +208,8 @@ def test_what_it_did_is_told_and_the_job_goes() -> None:
         "lastSuccessful": "2026-01-01T00:11:00Z",
         "threads": 4300,
         "moved": {"threads": 120, "checkpoints": 1200, "writes": 99, "blobs": 5, "bytes": 3_100_000},
-        "cold": {"threads": 890, "objects": 7, "bytes": 5_200_000, "waiting": 0},
+        "cold": {"threads": 890, "objects": 7, "bytes": 5_200_000, "waiting": 0, "deleted": 0},
+        "rewritten": 0,
         "collected": 0,
         "busyThreads": 0,
         "complete": True,

@@ -191,7 +191,7 @@ def _restored(
             waiting(INITIALIZED, "Recovering", "The data is there: the first instance starts on it"),
             desired=(*desired, restore),
             actions=(Emit("Normal", "Recovered", _story(said)),),
-            status=_done(said),
+            status=_done(said, wanted),
             again=timedelta(seconds=1),
         )
     if finished(live, "Complete"):
@@ -257,11 +257,12 @@ def _story(said: Mapping[str, Any]) -> str:
     return f"Backup {said['backupId']} was restored and recovered{to}{clamped}"
 
 
-def _done(said: Mapping[str, Any]) -> dict[str, Any]:
+def _done(said: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
     seconds = round(float(said.get("restoreSeconds", 0)) + float(said.get("replaySeconds", 0)))
     return {
         **dict.fromkeys(("look", *FOUND.values())),
         "phase": COMPLETED,
+        "origin": "/".join((*wanted["base"].split("/")[-2:], wanted["uid"])),
         "backupID": said["backupId"],
         "recoveredTo": str(said.get("recoveredTo", "")),
         "recoveredLSN": str(said.get("recoveredLsn", "")),

@@ -1,5 +1,7 @@
 """What a tiering Job and the recaller are asked to do, the JSON in their environment, and how a run ended."""
 
+from datetime import datetime
+
 from pydantic import Field
 
 from ...kernel.fragment import Fragment
@@ -59,6 +61,7 @@ class Cold(Fragment):
     """Threads that were asked for and are not back yet."""
     deleted: int = 0
     """Threads that were deleted, and of which an object still holds rows."""
+    last_deletion: datetime | None = None
 
 
 class Outcome(Report):
@@ -68,3 +71,27 @@ class Outcome(Report):
     """Objects that nothing referred to any more, and that are gone."""
     rewritten: int = 0
     """Objects whose rows of use are in another one now."""
+
+
+class Repeat(Place):
+    """What the deletions Job is asked."""
+
+    origin: str = Field(min_length=1)
+    """The folder of the store that the data came from."""
+
+
+class Repeated(Fragment):
+    """What it says in the end: what it did, or the reason and message of what is in the way."""
+
+    entries: int = 0
+    """Threads in the ledger."""
+    deleted: int = 0
+    unclear: int = 0
+    """Threads that were left, as their checkpoints' ids do not tell whether they are older than the deletion."""
+    seconds: float = 0
+    reason: str = ""
+    message: str = ""
+
+    @classmethod
+    def failure(cls, reason: str, message: str) -> "Repeated":
+        return cls(reason=reason, message=message[:1000])

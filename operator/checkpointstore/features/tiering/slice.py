@@ -16,6 +16,7 @@ from ...kernel.object_store import UriStyle, missing
 from ...kernel.observed import Observed
 from ...kernel.scheduled import due, ended, following, rounded, whose, with_figures, without_figures
 from ...kernel.values import bytes_text, digest, moment
+from .erasure import erased
 from .request import Outcome, Place, Request
 from .spec import Tiering
 
@@ -40,6 +41,8 @@ class Beside:
     """When whole threads go."""
     window: timedelta | None
     """The recovery window: a database that is recovered must find its objects."""
+    backups: timedelta | None
+    """How long a backup may hold what is deleted now; None where nobody knows."""
 
 
 def contribute(
@@ -58,13 +61,14 @@ def contribute(
     known.setdefault("since", moment(now))
     actions: tuple[Action, ...] = ()
     request = _request(spec, env, database, beside)
+    lacking = missing(spec.object_store.needs(), observed)
     begun = str(known.get("begun") or "")
     name, empty = _name(env, request, begun), Outcome(dry_run=spec.dry_run)
     if begun and (done := ended(observed, COMPONENT, name, _figures, empty, SECONDS, now)):
         actions = _told(done)
         known = {**known, "reason": None, "message": None, **done, "begun": None}
+        known["erasedBy"] = _erased_by(spec, request, beside, known.get("lastDeletion"))
         begun = ""
-    lacking = missing(spec.object_store.needs(), observed)
     able = not rests and not lacking
     stands = not sleeps and not lacking
     if not begun and able and database.serving and (at := due(spec.schedule, known, now)):
@@ -89,15 +93,18 @@ def without(previous: Mapping[str, Any]) -> Contribution:
     return Contribution(status={"tiering": None}) if previous.get("tiering") else Contribution()
 
 
+def _erased_by(spec: Tiering, request: Request, beside: Beside, last: str | None) -> str | None:
+    if not last:
+        return None
+    at = erased(datetime.fromisoformat(last), spec.schedule, timedelta(seconds=request.grace), beside.backups)
+    return moment(at) if at else None
+
+
 def _request(spec: Tiering, env: Env, database: Database, beside: Beside) -> Request:
-    store, tier = spec.object_store, spec.tier
+    tier = spec.tier
     return Request(
-        bucket=store.bucket,
-        endpoint=store.endpoint,
-        region=store.region,
-        path_style=store.style is UriStyle.PATH,
-        authority=f"{SECRETS}/bucket-ca/{store.ca.key}" if store.ca else "",
-        prefix=f"{store.folder}/{FOLDER}/{env.namespace}/{env.name}/{env.uid}".lstrip("/"),
+        **place(spec, env, database).model_dump(),
+        prefix=folder(spec, f"{env.namespace}/{env.name}/{env.uid}"),
         tier=tier.name,
         after=duration(tier.after).total_seconds(),
         keep_latest_hot=spec.keep_latest_hot,
@@ -105,6 +112,23 @@ def _request(spec: Tiering, env: Env, database: Database, beside: Beside) -> Req
         delete_after=duration(beside.delete_after).total_seconds() if beside.delete_after else None,
         dry_run=spec.dry_run,
         grace=max(GRACE, beside.window or GRACE).total_seconds(),
+    )
+
+
+def folder(spec: Tiering, store: str) -> str:
+    """What the keys of a store's objects begin with; it is told as NAMESPACE/NAME/UID."""
+    return f"{spec.object_store.folder}/{FOLDER}/{store}".lstrip("/")
+
+
+def place(spec: Tiering, env: Env, database: Database) -> Place:
+    """Whose database it is, and where the bucket is."""
+    store = spec.object_store
+    return Place(
+        bucket=store.bucket,
+        endpoint=store.endpoint,
+        region=store.region,
+        path_style=store.style is UriStyle.PATH,
+        authority=f"{SECRETS}/bucket-ca/{store.ca.key}" if store.ca else "",
         **whose(env, database),
     )
 
@@ -125,7 +149,10 @@ def _figures(said: Outcome) -> dict[str, Any]:
             "objects": rounded(cold.objects),
             "bytes": rounded(cold.bytes),
             "waiting": rounded(cold.waiting),
+            "deleted": rounded(cold.deleted),
         },
+        "lastDeletion": moment(cold.last_deletion) if cold.last_deletion else None,
+        "rewritten": rounded(said.rewritten),
         "collected": rounded(said.collected),
     }
 
@@ -149,7 +176,7 @@ def _name(env: Env, request: Request, begun: str) -> str:
     return f"{env.names.tiering}-{digest(begun, request.model_dump_json())[:10]}"
 
 
-def _secrets(spec: Tiering, database: Database) -> dict[str, str]:
+def secrets(spec: Tiering, database: Database) -> dict[str, str]:
     ca = spec.object_store.ca
     mine = {"admin": database.admin, "bucket": spec.object_store.credentials.name}
     return {**mine, "bucket-ca": ca.name} if ca else mine
@@ -158,7 +185,7 @@ def _secrets(spec: Tiering, database: Database) -> dict[str, str]:
 def _job(spec: Tiering, env: Env, database: Database, request: Request, begun: str) -> Manifest:
     text = request.model_dump_json(by_alias=True, exclude_defaults=True)
     name = _name(env, request, begun)
-    made = of_operator(env, name, COMPONENT, text, _secrets(spec, database), tries=2, memory=MEMORY)
+    made = of_operator(env, name, COMPONENT, text, secrets(spec, database), tries=2, memory=MEMORY)
     return {**made, "spec": {**made["spec"], "activeDeadlineSeconds": SECONDS}}
 
 
@@ -175,7 +202,7 @@ def _recaller(spec: Tiering, env: Env, database: Database, request: Request) -> 
             "selector": {"matchLabels": selector(env.name, RECALLER)},
             "template": {
                 "metadata": {"labels": labels(env.name, RECALLER)},
-                "spec": pod_of_operator(env, RECALLER, ["recall"], place, _secrets(spec, database), MEMORY),
+                "spec": pod_of_operator(env, RECALLER, ["recall"], place, secrets(spec, database), MEMORY),
             },
         },
     )
