@@ -57,6 +57,14 @@ def deletions() -> None:
 
 
 @job.command()
+def erasure() -> None:
+    """Remove what a deleted store has in its tier's object store; reads CHECKPOINTSTORE_JOB."""
+    from .jobs.erasure import run
+
+    raise typer.Exit(run())
+
+
+@job.command()
 def program(folder: Annotated[Path, typer.Argument(help="Where to copy the programs to.")]) -> None:
     """Bring the programs that work on a repository into another image's pod."""
     from .jobs.program import run

@@ -6,10 +6,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from .api.store import ReclaimPolicy, Store
-from .features.backup import farewell as farewells
+from .features.backup import farewell as backup_farewell
 from .features.backup import repository
+from .features.backup.spec import Backup
 from .features.monitoring.finding import Watch as Monitored
 from .features.pooler.scaling import Watch
+from .features.tiering import farewell as tiering_farewell
+from .features.tiering.spec import Tiering
 from .kernel.action import Action, Apply, Delete, Emit, Manifest, Mark, Program, PublishPooler, Ref, Reload, Tell
 from .kernel.command import Commands
 from .kernel.condition import (
@@ -37,6 +40,8 @@ KEPT = frozenset({"CheckpointBackup", "PersistentVolumeClaim", "Secret", "Pod", 
 IMMUTABLE = frozenset({"Job", "PersistentVolumeClaim"})
 # Components whose coming and going is no change of the store.
 QUIET = frozenset({"backup", "verification"})
+LOOK_AGAIN = timedelta(seconds=5)
+"""While a deleted store waits for what goes with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,19 +112,30 @@ def plan(store: Store, observed: Observed, platform: Platform, now: datetime) ->
 
 def farewell(store: Store, observed: Observed, platform: Platform, deleted: datetime, now: datetime) -> Plan:
     """What a deleted store still waits for, as long as it has our finalizer."""
-    env, spec = _env(store, platform), store.spec.backup
-    base = repository.base(spec.object_store, store.namespace, store.name) if spec else ""
-    actions = farewells.contribute(_takes_backups(store), base, env, observed, store.status, deleted, now)
-    return Plan(actions=actions, again=farewells.AGAIN)
+    env = _env(store, platform)
+    parts = []
+    if spec := _backups_that_go(store):
+        base = repository.base(spec.object_store, store.namespace, store.name)
+        parts.append(backup_farewell.contribute(base, env, observed, store.status, deleted, now))
+    if cold := _cold_data_that_goes(store):
+        parts.append(tiering_farewell.contribute(cold, env, observed, deleted, now))
+    ends = [part.end for part in parts if part.end is not None]
+    if len(ends) == len(parts):
+        return Plan(actions=(*(action for end in ends for action in end), Mark(FINALIZER, present=False)))
+    return Plan(actions=tuple(action for part in parts for action in part.actions), again=LOOK_AGAIN)
 
 
-def _takes_backups(store: Store) -> bool:
-    return store.spec.backup is not None and store.spec.reclaim_policy.backups is ReclaimPolicy.DELETE
+def _backups_that_go(store: Store) -> Backup | None:
+    return store.spec.backup if store.spec.reclaim_policy.backups is ReclaimPolicy.DELETE else None
+
+
+def _cold_data_that_goes(store: Store) -> Tiering | None:
+    return store.spec.tiering if store.spec.reclaim_policy.cold_data is ReclaimPolicy.DELETE else None
 
 
 def _marked(store: Store) -> tuple[Action, ...]:
     """Our finalizer is there exactly while something outside the cluster is to go with the store."""
-    wanted = _takes_backups(store)
+    wanted = bool(_backups_that_go(store) or _cold_data_that_goes(store))
     has = FINALIZER in store.body["metadata"].get("finalizers", ())
     return (Mark(FINALIZER, present=wanted),) if wanted != has else ()
 

@@ -7,7 +7,7 @@ from typing import Any
 from checkpointstore.features.retention.request import Outcome as Retained
 from checkpointstore.features.retention.request import Removed
 from checkpointstore.features.schema.outcome import Outcome
-from checkpointstore.features.tiering.request import Cold, Moved, Repeated
+from checkpointstore.features.tiering.request import Cold, Erased, Moved, Repeated
 from checkpointstore.features.tiering.request import Outcome as Tiered
 from checkpointstore.kernel.action import Manifest
 from checkpointstore.kernel.naming import STORE_LABEL
@@ -156,6 +156,9 @@ def _end(server: ApiServer, job: Manifest, repository: Repository, refusal: Outc
         return (0, RETAINED) if _reachable(server, job) else None
     if job["metadata"]["labels"]["app.kubernetes.io/component"] == "tiering":
         return (0, TIERED) if _reachable(server, job) else None
+    if job["metadata"]["labels"]["app.kubernetes.io/component"] == "erasure":
+        failed = repository.failures.get("erasure")
+        return (failed[0], json.dumps(failed[1])) if failed else (0, Erased(removed=7).model_dump_json())
     if job["metadata"]["labels"]["app.kubernetes.io/component"] == "deletions":
         failed = repository.failures.get("deletions")
         return (failed[0], json.dumps(failed[1])) if failed else (0, REPEATED)

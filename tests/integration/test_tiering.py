@@ -8,7 +8,8 @@ import psycopg
 import pytest
 from langgraph.types import Command
 
-from checkpointstore.features.tiering.request import Moved
+from checkpointstore.features.tiering.request import Erased, Moved
+from checkpointstore.jobs import erasure
 from tests.integration import graphs, objectstore
 from tests.integration.graphs import config
 from tests.integration.job import PASSWORDS, Job
@@ -266,6 +267,20 @@ def test_objects_are_read_by_others(store: Store) -> None:
     [put] = [headers for method, path, headers in store.bucket.seen if method == "PUT" and path.endswith(file.name)]
     assert put["x-amz-storage-class"] == "STANDARD_IA"
     assert "x-amz-storage-class" in put["authorization"], "signed, as Amazon asks for"
+
+
+def test_all_of_a_store_and_nothing_else_goes_with_it(store: Store) -> None:
+    with store.saver() as saver:
+        graphs.talk(graphs.chat(saver), "one", 2)
+    store.tier(**WHOLE)
+    store.tier(prefix=f"{PREFIX}-other", **WHOLE)
+    store.account().put(f"{PREFIX}-beside.txt", b"somebody else's")
+    outcome, code = erasure.conclude(store.asked(folder=PREFIX))
+    assert (code, outcome.removed) == (0, 2)
+    assert [key for key, _ in store.account().keys("")] == [f"{PREFIX}-beside.txt"]
+    assert erasure.conclude(store.asked(folder=PREFIX)) == (Erased(removed=0), 0)
+    outcome, code = erasure.conclude(store.asked(folder=PREFIX, bucket="nowhere"))
+    assert (code, outcome.reason) == (64, "BucketMissing")
 
 
 def test_what_retention_removes_takes_nothing_from_the_cold(store: Store) -> None:

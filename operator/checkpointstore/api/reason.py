@@ -338,6 +338,8 @@ EVENTS = (
     Event("Warning", "VerificationFailed", "A backup could not be restored, or was not sound, and why."),
     Event("Normal", "BackupsDeleted", "The deleted store's backups are gone from the object store."),
     Event("Warning", "BackupsLeft", "The deleted store's backups could not be deleted; the store goes all the same."),
+    Event("Normal", "ColdDataDeleted", "What the deleted store had in its tier's object store is gone."),
+    Event("Warning", "ColdDataLeft", "It could not be deleted; the store goes all the same."),
     Event("Normal", "Recovered", "The store's data was recovered from a backup, and to which moment."),
     Event("Warning", "ArchivingStopped", "ContinuousArchiving became False, and how long that can last."),
     Event("Normal", "ArchivingResumed", "ContinuousArchiving became True again."),

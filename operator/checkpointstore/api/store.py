@@ -49,6 +49,9 @@ class Reclaim(Fragment):
     backups: ReclaimPolicy = ReclaimPolicy.RETAIN
     """Backups in the object store: Retain keeps them, Delete removes them with the store, which then waits up to ten
     minutes until they are gone."""
+    cold_data: ReclaimPolicy = ReclaimPolicy.RETAIN
+    """What tiering has in the object store: Retain keeps it, Delete removes it with the store, which then waits up to
+    ten minutes until it is gone. A store that was recovered from this one's backups may still refer to it."""
 
 
 class Bootstrap(Fragment):

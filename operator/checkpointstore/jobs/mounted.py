@@ -7,7 +7,7 @@ from typing import Protocol
 from ..adapters.bucket import Account
 from ..adapters.postgres import Target
 from ..features.schema.request import Provider
-from ..features.tiering.request import Place
+from ..features.tiering.request import Where
 from ..kernel.errors import Refused
 from ..kernel.object_store import ACCESS_KEY, SECRET_KEY, TOKEN
 from ..kernel.scheduled import Whose
@@ -72,7 +72,7 @@ def application(environ: Mapping[str, str]) -> tuple[str, str]:
     return _read(folder / "username"), _read(folder / "password")
 
 
-def account(environ: Mapping[str, str], place: Place) -> Account:
+def account(environ: Mapping[str, str], place: Where) -> Account:
     """The bucket, with the credentials as they are now."""
     folder = Path(environ.get(BUCKET, "/etc/checkpointstore/bucket"))
     return Account(

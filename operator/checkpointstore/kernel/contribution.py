@@ -27,6 +27,15 @@ class Contribution:
 
 
 @dataclass(frozen=True, slots=True)
+class Farewell:
+    """What a room does when its store is deleted and something outside the cluster is to go with it."""
+
+    actions: tuple[Action, ...] = ()
+    end: tuple[Action, ...] | None = None
+    """It waits for nothing any more: what to tell and to remove in the end, once no room waits."""
+
+
+@dataclass(frozen=True, slots=True)
 class Database:
     """What a provider offers the features: where the primary is reached, how to log in, and what it can bear."""
 

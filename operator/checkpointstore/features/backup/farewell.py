@@ -4,42 +4,40 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from ...kernel.action import Action, Apply, Delete, Emit, Mark, Ref
+from ...kernel.action import Apply, Delete, Emit, Ref
+from ...kernel.contribution import Farewell
 from ...kernel.env import Env
 from ...kernel.job import finished
-from ...kernel.naming import FINALIZER
 from ...kernel.observed import Observed
 from .pod import SMALL, Work, image, job
 from .record import KIND, records
 from .repository import COMPONENT
 
 PATIENCE = timedelta(minutes=10)
-AGAIN = timedelta(seconds=5)
 
 
 def contribute(
-    wanted: bool, base: str, env: Env, observed: Observed, previous: Mapping[str, Any], since: datetime, now: datetime
-) -> tuple[Action, ...]:
-    """`wanted` says that the backups shall go, `since` is when the store was deleted."""
-    leave = Mark(FINALIZER, present=False)
+    base: str, env: Env, observed: Observed, previous: Mapping[str, Any], since: datetime, now: datetime
+) -> Farewell:
+    """`since` is when the store was deleted."""
     place = str((previous.get("backup") or {}).get("repository", ""))
-    if not wanted or not place or env.names.repository not in observed.secrets:
-        return (leave,)
-    if now - since > PATIENCE:
-        told = f"The backups in {place} are left: they could not be deleted within {PATIENCE.seconds // 60} minutes"
-        return Emit("Warning", "BackupsLeft", told), leave
-    if observed.all("Pod", "postgres"):
-        # Whoever archives would make again what is deleted.
-        gone = observed.get("StatefulSet", env.names.postgres)
-        return (Delete(Ref("StatefulSet", env.names.postgres)),) if gone else ()
+    if not place or env.names.repository not in observed.secrets:
+        return Farewell(end=())
     name = f"{env.names.backup}-erase"
     live = observed.get("Job", name)
     if finished(live, "Complete"):
         kept = [record for record in records(observed) if record.repository == place]
         done = Emit("Normal", "BackupsDeleted", f"Nothing is left in {place}")
-        return (*(Delete(Ref(KIND, record.name)) for record in kept), done, leave)
+        return Farewell(end=(*(Delete(Ref(KIND, record.name)) for record in kept), done))
+    if now - since > PATIENCE:
+        told = f"The backups in {place} are left: they could not be deleted within {PATIENCE.seconds // 60} minutes"
+        return Farewell(end=(Emit("Warning", "BackupsLeft", told),))
+    if observed.all("Pod", "postgres"):
+        # Whoever archives would make again what is deleted.
+        gone = observed.get("StatefulSet", env.names.postgres)
+        return Farewell(actions=(Delete(Ref("StatefulSet", env.names.postgres)),) if gone else ())
     if live:
-        return ()
+        return Farewell()
     work = Work(
         program="erase",
         component=COMPONENT,
@@ -50,4 +48,4 @@ def contribute(
         seconds=PATIENCE.seconds,
         tries=6,
     )
-    return (Apply(job(env, name, work), new=True),)
+    return Farewell(actions=(Apply(job(env, name, work), new=True),))

@@ -2,15 +2,16 @@
 
 from datetime import datetime
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from ...kernel.fragment import Fragment
 from ...kernel.scheduled import Report, Run, Whose
 
 
-class Place(Whose):
-    """Whose database it is, and where the objects are. All that the recaller needs to know."""
+class Where(Fragment):
+    """Where the objects are."""
 
+    model_config = ConfigDict(extra="ignore")
     bucket: str = Field(min_length=1)
     endpoint: str | None = None
     """Amazon's of the region when absent."""
@@ -18,6 +19,29 @@ class Place(Whose):
     path_style: bool = False
     authority: str = ""
     """The file with the authority of the object store's certificate; the public ones when empty."""
+
+
+class Place(Whose, Where):
+    """Whose database it is as well. All that the recaller needs to know."""
+
+
+class Erase(Where):
+    """What the Job is asked that goes with its store."""
+
+    folder: str = Field(min_length=1)
+    """All that is below it goes."""
+
+
+class Erased(Fragment):
+    """What it says in the end: what it did, or the reason and message of what is in the way."""
+
+    removed: int = 0
+    reason: str = ""
+    message: str = ""
+
+    @classmethod
+    def failure(cls, reason: str, message: str) -> "Erased":
+        return cls(reason=reason, message=message[:1000])
 
 
 class Request(Place, Run):

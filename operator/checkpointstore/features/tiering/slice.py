@@ -120,17 +120,21 @@ def folder(spec: Tiering, store: str) -> str:
     return f"{spec.object_store.folder}/{FOLDER}/{store}".lstrip("/")
 
 
+def where(spec: Tiering) -> dict[str, Any]:
+    """The fields of Where."""
+    store = spec.object_store
+    return {
+        "bucket": store.bucket,
+        "endpoint": store.endpoint,
+        "region": store.region,
+        "path_style": store.style is UriStyle.PATH,
+        "authority": f"{SECRETS}/bucket-ca/{store.ca.key}" if store.ca else "",
+    }
+
+
 def place(spec: Tiering, env: Env, database: Database) -> Place:
     """Whose database it is, and where the bucket is."""
-    store = spec.object_store
-    return Place(
-        bucket=store.bucket,
-        endpoint=store.endpoint,
-        region=store.region,
-        path_style=store.style is UriStyle.PATH,
-        authority=f"{SECRETS}/bucket-ca/{store.ca.key}" if store.ca else "",
-        **whose(env, database),
-    )
+    return Place(**where(spec), **whose(env, database))
 
 
 def _figures(said: Outcome) -> dict[str, Any]:
@@ -176,10 +180,13 @@ def _name(env: Env, request: Request, begun: str) -> str:
     return f"{env.names.tiering}-{digest(begun, request.model_dump_json())[:10]}"
 
 
-def secrets(spec: Tiering, database: Database) -> dict[str, str]:
+def secrets_of_bucket(spec: Tiering) -> dict[str, str]:
     ca = spec.object_store.ca
-    mine = {"admin": database.admin, "bucket": spec.object_store.credentials.name}
-    return {**mine, "bucket-ca": ca.name} if ca else mine
+    return {"bucket": spec.object_store.credentials.name, **({"bucket-ca": ca.name} if ca else {})}
+
+
+def secrets(spec: Tiering, database: Database) -> dict[str, str]:
+    return {"admin": database.admin, **secrets_of_bucket(spec)}
 
 
 def _job(spec: Tiering, env: Env, database: Database, request: Request, begun: str) -> Manifest:

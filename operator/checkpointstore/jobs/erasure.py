@@ -1,0 +1,29 @@
+"""The erasure Job: what a deleted store has in its tier's object store goes, as its owner asked for."""
+
+import os
+from collections.abc import Mapping
+
+from ..adapters.bucket import Bucket
+from ..features.tiering.request import Erase, Erased
+from . import life, mounted
+
+
+def run(environ: Mapping[str, str] = os.environ) -> int:
+    """Do the work, write the outcome where Kubernetes picks it up, and return the exit code."""
+    life.begin()
+    outcome, code = conclude(environ)
+    return life.end(environ, outcome.model_dump_json(by_alias=True), code)
+
+
+def conclude(environ: Mapping[str, str]) -> tuple[Erased, int]:
+    """The outcome and the exit code."""
+    return life.concluded(Erased, lambda: _worked(environ))
+
+
+def _worked(environ: Mapping[str, str]) -> Erased:
+    request = life.asked(Erase, environ)
+    bucket = Bucket(mounted.account(environ, request))
+    # Begun again after a kill it finds less, or nothing, and that is fine.
+    keys = [key for key, _ in bucket.keys(f"{request.folder}/")]
+    bucket.delete(keys)
+    return Erased(removed=len(keys))
