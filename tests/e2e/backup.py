@@ -54,11 +54,16 @@ def back_up(subject: Subject, name: str, type_: str) -> dict[str, Any]:
 
 
 def recover(
-    kubectl: Kubectl, namespace: str, name: str, source: dict[str, Any], target: dict[str, Any] | None = None
+    kubectl: Kubectl,
+    namespace: str,
+    name: str,
+    source: dict[str, Any],
+    target: dict[str, Any] | None = None,
+    **spec: Any,
 ) -> Subject:
-    """Apply a new store that begins with a backup's data."""
+    """Apply a new store that begins with a backup's data; `spec` is what else it has."""
     subject = Subject(kubectl, namespace, name)
-    subject.apply({**SMALL, "bootstrap": {"recovery": {"source": source, "recoveryTarget": target or {}}}})
+    subject.apply({**SMALL, **spec, "bootstrap": {"recovery": {"source": source, "recoveryTarget": target or {}}}})
     return subject
 
 

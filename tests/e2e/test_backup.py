@@ -3,11 +3,13 @@
 import random
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from checkpointstore.features.retention.identifier import lowest
 from demo import bucket
 from demo.agentjob import Agent
 from demo.installation import Installation
@@ -21,7 +23,7 @@ from tests.e2e.subject import Subject
 from tests.e2e.writing import Writer
 
 NAME = "kept"
-FOLDER = bucket.folder("e2e")
+FOLDER, COLD = bucket.folder("e2e"), bucket.folder("cold")
 KILL = """
 import os, signal
 for process in filter(str.isdigit, os.listdir("/proc")):
@@ -44,6 +46,9 @@ ENCRYPTED = b"Salted__"
 COMMITS = """
 SELECT to_char(pg_xact_commit_timestamp(xmin) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') FROM numbered_rows
  WHERE pg_xact_commit_timestamp(xmin) > '{since}' ORDER BY pg_xact_commit_timestamp(xmin)
+"""
+THREAD = """
+INSERT INTO checkpoints (thread_id, checkpoint_id, checkpoint, metadata) VALUES ('{thread}', '{id}', '{{}}', '{{}}')
 """
 ROWS = """
 SELECT count(*), md5(string_agg(client || '.' || number, ' ' ORDER BY client, number)) FROM numbered_rows WHERE {which}
@@ -246,6 +251,32 @@ def test_wrong_credentials_are_told_and_mended_by_the_right_ones(
     with writer.through("credentials_right", failed=0), figures.timed("credentials_right_to_archiving"):
         bucket.give(kept.kubectl, kept.namespace, server)
         kept.said("ContinuousArchiving", "Archiving", 150)
+
+
+def test_threads_that_were_deleted_since_are_deleted_again(
+    kept: Subject, writer: Writer, server: ObjectStore, figures: Figures, say: Callable[[str], None]
+) -> None:
+    """Before the recovered store lets anybody in; one that is made anew after its deletion is another thread."""
+    tiers = [{"name": "cold", "after": "1h"}]
+    cold = {"objectStore": bucket.object_store(server, COLD), "tiers": tiers, "schedule": "* * * * *"}
+    kept.patch({"tiering": cold})
+    kept.said("TieringSucceeded", "Succeeded", 150)
+    yesterday = lowest(datetime.now(UTC) - timedelta(days=1))
+    for thread in ("stays", "forgotten"):
+        kept.psql(THREAD.format(thread=thread, id=yesterday))
+    instant = kept.psql("SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')")
+    writer.next_second(2)
+    kept.psql("SET ROLE app; SELECT checkpointstore.delete_thread('forgotten')")
+    told = "SELECT count(*) FROM checkpointstore.deletions WHERE told"
+    wait_for("the deletion to be in the bucket", lambda: kept.psql(told) == "1", 150)
+    kept.patch({"tiering": None})
+    source = {**place(server), "store": NAME}
+    again = recover(kept.kubectl, kept.namespace, "again", source, {"targetTime": instant}, tiering=cold)
+    again.ready(180)
+    assert again.psql("SELECT string_agg(DISTINCT thread_id, ' ') FROM checkpoints") == "stays"
+    assert again.seen()["status"]["tiering"]["deletedAgain"] == 1
+    say(again.kubectl("get", "events", "-n", kept.namespace, "--field-selector=reason=DeletionsRepeated"))
+    kept.kubectl("delete", "cps", "again", "-n", kept.namespace, "--wait=false")
 
 
 def test_a_lost_store_comes_back_from_the_bucket_alone(

@@ -7,8 +7,9 @@ import pytest
 
 from demo import bucket
 from demo.agentjob import Agent, Line
+from demo.installation import Installation
 from demo.kubectl import CommandFailed, Kubectl, wait_for
-from localcluster.objectstore import ObjectStore
+from localcluster.objectstore import LOCAL, ObjectStore
 from tests.e2e.figure import Figures
 from tests.e2e.subject import Subject
 
@@ -98,3 +99,17 @@ def answer(subject: Subject) -> str:
 def test_an_application_sees_nothing_of_the_catalog(kubectl: Kubectl, namespace: str) -> None:
     with pytest.raises(CommandFailed, match="permission denied for table cold_threads"):
         Subject(kubectl, namespace, NAME).psql("set role app; select * from checkpointstore.cold_threads")
+
+
+def test_cold_data_goes_with_its_store_where_that_is_said(
+    kubectl: Kubectl, namespace: str, installation: Installation, server: ObjectStore, figures: Figures
+) -> None:
+    cold = Subject(kubectl, namespace, NAME)
+    cold.patch({"reclaimPolicy": {"coldData": "Delete"}})
+    wait_for("the operator to know", lambda: bool(cold.seen()["metadata"].get("finalizers")), 30)
+    with figures.timed("store_and_cold_data_gone", "<=60"):
+        kubectl("delete", "cps", NAME, "-n", namespace, "--timeout=120s", timeout=150)
+    if installation.cluster.name == "local":
+        assert not [path for path in LOCAL.data.joinpath(server.bucket, FOLDER).rglob("*") if path.is_file()]
+    events = kubectl("get", "events", "-n", namespace, "--field-selector=reason=ColdDataDeleted", "-o", "name")
+    assert events.strip()

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -130,7 +131,8 @@ def test_ids_that_tell_no_time_are_left_and_counted(store: Store) -> None:
 
 
 def test_a_database_without_tables_or_ledger_has_nothing_to_repeat(store: Store) -> None:
-    assert repeat(store) == Repeated(seconds=repeat(store).seconds)
+    outcome = repeat(store)
+    assert (outcome.entries, outcome.deleted) == (0, 0)
     with store.server.admin("app") as connection:
         connection.execute("DROP TABLE checkpoints, checkpoint_blobs, checkpoint_writes")
     assert repeat(store).entries == 0
@@ -170,3 +172,76 @@ def test_a_deletion_is_told_once_and_forgotten_when_no_backup_has_it(store: Stor
     assert store.catalog("SELECT FROM checkpointstore.deletions") == []
     assert objects[0].exists(), "it is young in the bucket"
     assert datetime.now(UTC) - timedelta(days=1) < datetime.fromtimestamp(objects[0].stat().st_mtime, UTC)
+
+
+def deletions_told(store: Store) -> int:
+    return len(store.catalog("SELECT FROM checkpointstore.deletions"))
+
+
+@pytest.mark.parametrize("how", ["delete_thread", "prune"])
+def test_a_stock_saver_deletes_what_is_cold_of_a_thread_too(store: Store, how: str) -> None:
+    talked(store, "one", "two")
+    assert store.tier(grace=3600).moved.threads == 2
+    with store.saver() as saver:
+        if how == "prune":
+            saver.prune(["one"], strategy="delete")
+        else:
+            saver.delete_thread("one")
+        assert (store.cold(), deletions_told(store)) == ({"two"}, 1)
+        assert store.ask("one") == "Hot"
+        store.drain(store.asked())
+        assert saver.get_tuple(graphs.config("one")) is None
+        saver.prune(["two"])
+    assert (store.cold(), deletions_told(store)) == ({"two"}, 1), "a thread that is pruned is still there"
+    store.recall("two")
+    assert len(store.read("two")) == 6
+    assert not any("one" in row for rows in store.rows().values() for row in rows)
+
+
+def test_what_jobs_remove_is_no_deletion(store: Store) -> None:
+    talked(store, "one", "two")
+    store.tier(grace=3600, **WHOLE)
+    assert (store.cold(), deletions_told(store)) == ({"one", "two"}, 0)
+    talked(store, "three")
+    assert store.prune(deleteAfter=0).removed.threads == 1
+    assert (there(store), deletions_told(store)) == ({"one", "two"}, 0)
+
+
+def test_a_stock_saver_deletes_a_thread_while_it_comes_back(store: Store) -> None:
+    talked(store, "one")
+    store.tier(grace=3600)
+    assert store.ask("one") == "Queued"
+    asked, goes = threading.Event(), threading.Event()
+
+    def held(method: str, path: str) -> str:
+        asked.set()
+        goes.wait(10)
+        return ""
+
+    store.bucket.fault = held
+    bringing = threading.Thread(target=store.drain, args=[store.asked()])
+    bringing.start()
+    assert asked.wait(10)
+    with store.saver() as saver:
+        saver.delete_thread("one")
+    goes.set()
+    bringing.join()
+    assert (there(store), any(store.rows().values())) == (set(), False)
+
+
+def test_a_stock_saver_deletes_a_thread_that_is_just_back(store: Store) -> None:
+    """It came back after the statement began that deletes it, and before it ends."""
+    talked(store, "one")
+    store.tier(grace=3600)
+    with store.saver() as saver, store.server.admin("app") as connection:
+        deleting = threading.Thread(target=saver.delete_thread, args=["one"])
+        with connection.transaction():
+            connection.execute(
+                "INSERT INTO checkpoints (thread_id, checkpoint_id, checkpoint) VALUES ('one', '1', '{}')"
+            )
+            connection.execute("DELETE FROM checkpointstore.cold_threads")
+            deleting.start()
+            waits = "SELECT FROM pg_stat_activity WHERE usename = 'app_a' AND wait_event_type = 'Lock'"
+            objectstore.until(lambda: store.catalog(waits) != [])
+        deleting.join()
+    assert (there(store), any(store.rows().values())) == (set(), False)

@@ -352,14 +352,14 @@ def test_values_that_are_removed_while_their_thread_comes_back_stay(
     before, read = store.rows(), store.read("one")
     store.tier(wait=3600, **WHOLE)
     assert store.rows()["checkpoint_blobs"] == before["checkpoint_blobs"]
-    do, left = Archive._do, []
+    one, left = Archive._one, []
 
-    def meanwhile(self: Archive, query: str, **values: Any) -> None:
+    def meanwhile(self: Archive, query: str, **values: Any) -> dict[str, Any]:
         if query == QUERIES.sql("back"):
             left.append(store.prune(keepLast=99).busy)
-        do(self, query, **values)
+        return one(self, query, **values)
 
-    monkeypatch.setattr(Archive, "_do", meanwhile)
+    monkeypatch.setattr(Archive, "_one", meanwhile)
     store.recall("one")
     assert left == [1], "it would have to wait for whoever brings them back"
     monkeypatch.undo()

@@ -30,7 +30,7 @@ from .postgres import Connection
 from .retention import Busy, Tables
 
 OLD = f"({retention.QUERIES.sql('old')})"
-RECALL = "checkpointstore recall 3"
+RECALL = "checkpointstore recall 4"
 """Marks the functions; raised when one of their texts changes."""
 CHANNEL = "checkpointstore_recall"
 LOCK = int.from_bytes(b"tiering")
@@ -240,9 +240,11 @@ class Archive(Tables):
         count = 0
         with self._translated(), self._connection.transaction():
             self._do(QUERIES.sql("enter"), thread=thread)
-            for piece in self._all(QUERIES.sql("pieces"), thread=thread):
+            pieces = self._all(QUERIES.sql("pieces"), thread=thread)
+            for piece in pieces:
                 count += self._put_back(thread, piece, bucket)
-            self._do(QUERIES.sql("back"), thread=thread)
+            if self._one(QUERIES.sql("back"), thread=thread)["count"] != len(pieces):
+                raise Busy("the thread was deleted while it came back")
             self._do(QUERIES.sql("done"), thread=thread)
         return count
 

@@ -114,27 +114,57 @@ CREATE OR REPLACE FUNCTION checkpointstore.cold_of_runs(runs text[]) RETURNS tex
   LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
   RETURN ARRAY(SELECT DISTINCT t.thread_id FROM checkpointstore.cold_threads AS t
                 WHERE t.runs && ARRAY(SELECT checkpointstore.run_number(r.run) FROM unnest(cold_of_runs.runs) AS r (run)));
+CREATE OR REPLACE FUNCTION checkpointstore.forget(threads text[]) RETURNS void
+  LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+  AS $forget$
+  BEGIN
+    WITH gone AS (DELETE FROM checkpointstore.cold_threads AS t WHERE t.thread_id = ANY (threads) RETURNING t.thread_id, t.key)
+    INSERT INTO checkpointstore.cold_traces (thread_id, key) SELECT g.thread_id, g.key FROM gone AS g ON CONFLICT DO NOTHING;
+    UPDATE checkpointstore.cold_traces AS t SET deleted = true WHERE t.thread_id = ANY (threads);
+    UPDATE checkpointstore.cold_objects AS o SET erase = coalesce(o.erase, now())
+     WHERE o.key IN (SELECT t.key FROM checkpointstore.cold_traces AS t WHERE t.thread_id = ANY (threads));
+    INSERT INTO checkpointstore.deletions AS d (sha256)
+    SELECT encode(sha256(convert_to(t.id, 'utf8')), 'hex') FROM unnest(threads) AS t (id)
+        ON CONFLICT (sha256) DO UPDATE SET at = now(), told = false;
+    DELETE FROM checkpointstore.recalls AS r WHERE r.thread_id = ANY (threads);
+  END
+  $forget$;
 CREATE OR REPLACE FUNCTION checkpointstore.delete_thread(thread text) RETURNS void
   LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
   AS $delete$
   BEGIN
     -- First: nobody moves it or brings it back from here on.
     PERFORM pg_advisory_xact_lock(hashtextextended('checkpointstore ' || thread, 0));
-    WITH gone AS (DELETE FROM checkpointstore.cold_threads AS t WHERE t.thread_id = thread RETURNING t.key)
-    INSERT INTO checkpointstore.cold_traces (thread_id, key) SELECT thread, g.key FROM gone AS g ON CONFLICT DO NOTHING;
-    UPDATE checkpointstore.cold_traces AS t SET deleted = true WHERE t.thread_id = thread;
-    UPDATE checkpointstore.cold_objects AS o SET erase = coalesce(o.erase, now())
-     WHERE o.key IN (SELECT t.key FROM checkpointstore.cold_traces AS t WHERE t.thread_id = thread);
-    INSERT INTO checkpointstore.deletions AS d (sha256) VALUES (encode(sha256(convert_to(thread, 'utf8')), 'hex'))
-        ON CONFLICT (sha256) DO UPDATE SET at = now(), told = false;
-    DELETE FROM checkpointstore.recalls AS r WHERE r.thread_id = thread;
+    PERFORM checkpointstore.forget(ARRAY[thread]);
     DELETE FROM public.checkpoints AS c WHERE c.thread_id = thread;
     DELETE FROM public.checkpoint_blobs AS b WHERE b.thread_id = thread;
     DELETE FROM public.checkpoint_writes AS w WHERE w.thread_id = thread;
   END
   $delete$;
+-- A stock saver deletes threads by their rows. A thread is deleted when its last checkpoint goes, unless the owner prunes or
+-- moves it. Whoever brings it back meanwhile finds no entry left and gives up, or has done so before forget() goes on.
+CREATE OR REPLACE FUNCTION checkpointstore.deleted() RETURNS trigger
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+  AS $deleted$
+  DECLARE
+    threads text[];
+  BEGIN
+    IF current_setting('role') <> current_user THEN
+      threads := ARRAY(SELECT DISTINCT g.thread_id FROM gone AS g
+                        WHERE NOT EXISTS (SELECT FROM public.checkpoints AS c WHERE c.thread_id = g.thread_id));
+      IF threads <> '{}' THEN
+        PERFORM checkpointstore.forget(threads);
+        DELETE FROM public.checkpoints AS c WHERE c.thread_id = ANY (threads);
+      END IF;
+    END IF;
+    RETURN NULL;
+  END
+  $deleted$;
+CREATE OR REPLACE TRIGGER checkpointstore_deleted AFTER DELETE ON public.checkpoints
+  REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION checkpointstore.deleted();
 REVOKE ALL ON FUNCTION checkpointstore.recall(text), checkpointstore.assert_hot(text, text, text),
-  checkpointstore.run_number(text), checkpointstore.cold_of_runs(text[]), checkpointstore.delete_thread(text) FROM PUBLIC;
+  checkpointstore.run_number(text), checkpointstore.cold_of_runs(text[]), checkpointstore.forget(text[]),
+  checkpointstore.delete_thread(text), checkpointstore.deleted() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION checkpointstore.recall(text), checkpointstore.assert_hot(text, text, text),
   checkpointstore.cold_of_runs(text[]), checkpointstore.delete_thread(text) TO :"group";
 COMMENT ON FUNCTION checkpointstore.recall(text) IS :'mark'
@@ -281,8 +311,10 @@ SELECT t.key, t.first_group, t.last_group, t.first_byte, t.end_byte, t.rows, o.b
  WHERE t.thread_id = %(thread)s ORDER BY t.moved DESC, t.key DESC
 
 -- name: back
-WITH gone AS (DELETE FROM checkpointstore.cold_threads AS t WHERE t.thread_id = %(thread)s RETURNING t.key)
-INSERT INTO checkpointstore.cold_traces (thread_id, key) SELECT %(thread)s, g.key FROM gone AS g ON CONFLICT DO NOTHING
+WITH gone AS (DELETE FROM checkpointstore.cold_threads AS t WHERE t.thread_id = %(thread)s RETURNING t.key),
+     trace AS (INSERT INTO checkpointstore.cold_traces (thread_id, key)
+               SELECT %(thread)s, g.key FROM gone AS g ON CONFLICT DO NOTHING)
+SELECT count(*) AS count FROM gone
 
 -- name: done
 UPDATE checkpointstore.recalls SET done = now(), tried = now(), error = NULL WHERE thread_id = %(thread)s
