@@ -270,6 +270,41 @@ def test_threads_of_runs_that_are_deleted_come_back_without_them(
     assert head.checkpoint["channel_values"]["turns"] == 1
 
 
+@pytest.mark.parametrize("waits", [False, True], ids=["sync", "async"])
+def test_a_list_of_all_threads_has_the_newest_of_those_that_are_cold(store: Store, waits: bool) -> None:
+    uri = store.server.uri("app_a", PASSWORDS["app_a"])
+    with store.saver() as stock:
+        for thread in ("one", "two", "three"):
+            graphs.chat(stock).invoke({"said": [thread]}, {**config(thread), "metadata": {"user": thread}})
+    before = {place[1]: item for thread in ("one", "two", "three") for place, item in store.read(thread).items()}
+    store.tier(**WHOLE)
+    store.recall("two")
+
+    def found(**asked: Any) -> list[Any]:
+        async def awaited() -> list[Any]:
+            async with open_async_saver(uri) as saver:
+                return [item async for item in saver.alist(None, **asked)]
+
+        if waits:
+            return asyncio.run(awaited())
+        with open_saver(uri) as saver:
+            return list(saver.list(None, **asked))
+
+    everything = found()
+    ids = [item.config["configurable"]["checkpoint_id"] for item in everything]
+    threads = [item.config["configurable"]["thread_id"] for item in everything]
+    assert ids == sorted(ids, reverse=True)
+    assert threads == ["three", *["two"] * 3, "one"]
+    for item in everything:
+        was = before[item.config["configurable"]["checkpoint_id"]]
+        assert (item.config, item.metadata, item.parent_config) == (was.config, was.metadata, was.parent_config)
+    assert (everything[0].checkpoint["channel_values"]["turns"], everything[0].pending_writes) == (1, [])
+    assert [item.config["configurable"]["thread_id"] for item in found(filter={"user": "one"})] == ["one"]
+    assert [item.config["configurable"]["checkpoint_id"] for item in found(limit=2)] == ids[:2]
+    assert [item.config["configurable"]["checkpoint_id"] for item in found(before=everything[2].config)] == ids[3:]
+    assert store.cold() == {"one", "three"}, "a list brings nothing back"
+
+
 def test_calls_on_a_pool_run_side_by_side(store: Store, saver: CheckpointStoreSaver) -> None:
     """A stock saver's second call waits for the first, however many connections there are."""
     with saver._cursor() as first, saver._cursor() as second:

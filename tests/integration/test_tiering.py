@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+from typing import Any
 
 import duckdb
 import psycopg
 import pytest
 from langgraph.types import Command
+from psycopg.types.json import Jsonb
 
 from checkpointstore.features.tiering.request import Erased, Moved
 from checkpointstore.jobs import erasure
@@ -171,11 +173,86 @@ def forget_calls(store: Store) -> None:
 def test_the_application_may_recall_and_sees_nothing_else(store: Store) -> None:
     store.tier()
     with psycopg.connect(store.server.uri("app_a", PASSWORDS["app_a"]), autocommit=True) as connection:
-        for table in ("cold_objects", "cold_threads", "recalls", "cold_state"):
+        for table in ("cold_objects", "cold_threads", "cold_heads", "recalls", "cold_state"):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 connection.execute(f"SELECT FROM checkpointstore.{table}")
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute("CREATE TABLE checkpointstore.mine ()")
+
+
+def heads(store: Store, *given: Any) -> list[tuple[Any, ...]]:
+    """What the application is told of threads that went whole."""
+    with psycopg.connect(store.server.uri("app_a", PASSWORDS["app_a"]), autocommit=True) as connection:
+        return connection.execute("SELECT * FROM checkpointstore.cold_heads(%s, %s, %s)", given).fetchall()
+
+
+def test_the_newest_checkpoint_of_threads_that_went_whole_is_told(store: Store) -> None:
+    query = (
+        "SELECT thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, checkpoint, metadata FROM checkpoints "
+        "WHERE checkpoint_ns = '' ORDER BY checkpoint_id DESC"
+    )
+    with store.saver() as saver:
+        for number, user in enumerate(("a", "b", "a")):
+            graphs.remembering(saver).invoke({"said": ["q"]}, {**config(f"{number}"), "metadata": {"user": user}})
+        every = store.catalog(query)
+        newest = [next(row for row in every if row[0] == thread) for thread in ("2", "1", "0")]
+        store.tier()
+        assert heads(store, None, None, None) == [], "they have their newest hot"
+        store.tier(**WHOLE)
+        assert heads(store, None, None, None) == newest
+        assert heads(store, Jsonb({"user": "a"}), None, None) == [newest[0], newest[2]]
+        assert heads(store, Jsonb({"user": "nobody"}), None, None) == []
+        assert heads(store, None, newest[0][2], None) == newest[1:]
+        assert heads(store, None, newest[0][2], 1) == newest[1:2]
+        assert heads(store, Jsonb({"user": "a"}), newest[0][2], 1) == newest[2:]
+        # Written to without a recall, and moved again.
+        graphs.talk(graphs.remembering(saver), "0", 1)
+        later = store.catalog(query)[0]
+        store.tier(**WHOLE)
+        assert heads(store, None, None, None) == [later, *newest[:2]]
+        store.recall("2")
+        assert heads(store, None, None, None) == [later, newest[1]]
+    with psycopg.connect(store.server.uri("app_a", PASSWORDS["app_a"]), autocommit=True) as connection:
+        connection.execute("SELECT checkpointstore.delete_thread('0')")
+    assert heads(store, None, None, None) == [newest[1]]
+    store.tier(deleteAfter=3600, **WHOLE)
+    assert heads(store, None, None, None) == [newest[1]]
+    store.tier(deleteAfter=0, after=3600)
+    assert heads(store, None, None, None) == []
+
+
+def test_an_older_head_replaces_no_newer_one(store: Store) -> None:
+    with store.saver() as saver:
+        graphs.talk(graphs.chat(saver), "one", 2)
+        newest = head(saver, "one")
+        store.tier(**WHOLE)
+        [before] = heads(store, None, None, None)
+        older = newest.checkpoint | {"id": shifted(newest.checkpoint["id"], 1)}
+        saver.put({"configurable": {"thread_id": "one", "checkpoint_ns": ""}}, older, {"source": "fork"}, {})
+        assert store.tier(**WHOLE).moved.threads == 1
+    assert heads(store, None, None, None) == [before]
+
+
+def test_heads_are_found_by_their_indexes(store: Store) -> None:
+    store.tier()
+    with store.server.admin("app") as connection:
+        connection.execute(
+            "INSERT INTO checkpointstore.cold_heads SELECT i::text, lpad(i::text, 6, '0'), NULL, '{}', "
+            "jsonb_build_object('user', i) FROM generate_series(1, 20000) AS i; ANALYZE checkpointstore.cold_heads"
+        )
+        connection.execute("LOAD 'auto_explain'; SET auto_explain.log_nested_statements = on")
+        connection.execute("SET auto_explain.log_min_duration = 0; SET client_min_messages = log")
+        connection.execute("SET plan_cache_mode = force_generic_plan")
+        said: list[str] = []
+        connection.add_notice_handler(lambda notice: said.append(str(notice.message_primary)))
+        for given in ("'{\"user\": 7}', NULL, 10", "NULL, NULL, 10", "NULL, '000100', 10"):
+            connection.execute(f"SELECT * FROM checkpointstore.cold_heads({given})")
+    plans = [text for text in said if "cold_heads AS h" in text]
+    assert [("cold_heads_metadata" in text, "cold_heads_newest" in text) for text in plans] == [
+        (True, False),
+        (False, True),
+        (False, True),
+    ]
 
 
 @pytest.mark.parametrize("moved_again", [False, True])

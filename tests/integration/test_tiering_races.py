@@ -4,7 +4,7 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -18,6 +18,7 @@ from langgraph.checkpoint.postgres import PostgresSaver
 
 from checkpointstore.adapters.bucket import Bucket
 from checkpointstore.adapters.part import QUERIES, Part
+from checkpointstore.adapters.retention import Busy
 from checkpointstore.adapters.tiering import Archive
 from checkpointstore.jobs import tiering
 from tests.integration import graphs, objectstore
@@ -156,11 +157,11 @@ def test_a_thread_that_is_written_while_it_moves_stays(store: Store, monkeypatch
             saver.delete_thread("one")
             graphs.talk(graphs.chat(saver), "one", 2)
 
-            def meanwhile(self: Archive, part: Part, fresh: str, after: float, write: Any = write) -> None:
+            def meanwhile(self: Archive, parts: Sequence[Part], fresh: str, after: float, write: Any = write) -> None:
                 write(saver)
                 self.seen = store.rows()  # type: ignore[attr-defined]
                 try:
-                    move(self, part, fresh, after)
+                    move(self, parts, fresh, after)
                 finally:
                     assert store.rows() == self.seen  # type: ignore[attr-defined]
 
@@ -169,6 +170,93 @@ def test_a_thread_that_is_written_while_it_moves_stays(store: Store, monkeypatch
             assert (outcome.moved.threads, outcome.busy) == (0, 1), write
             assert store.cold() == set()
             monkeypatch.setattr(Archive, "move", move)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_one_thread_that_is_written_to_keeps_no_other_that_goes_with_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch, whole: bool
+) -> None:
+    """Each way in which a thread can be another than it was, among six that go in one transaction."""
+    move = Archive.move
+    seen: list[tuple[int, str]] = []
+    threads = {f"chat-{number}" for number in range(6)}
+
+    def put(connection: Any) -> None:
+        connection.execute(f"{COPIED} '1fffffff-ffff-6fff-8000-000000000000' {OF_ONE} LIMIT 1")
+
+    def put_writes(connection: Any) -> None:
+        connection.execute(
+            "INSERT INTO checkpoint_writes (thread_id, checkpoint_id, task_id, idx, channel, blob) "
+            f"SELECT thread_id, checkpoint_id, 'late', 0, 'said', '' {OF_ONE} LIMIT 1"
+        )
+
+    def replace(connection: Any) -> None:
+        connection.execute("UPDATE checkpoints SET metadata = metadata WHERE thread_id = 'chat-2'")
+
+    def delete(connection: Any) -> None:
+        connection.execute("DELETE FROM checkpoints WHERE thread_id = 'chat-2'")
+
+    def ask(connection: Any) -> None:
+        assert store.ask("chat-2") in ("Hot", "Queued")
+
+    store.tier()
+    for write in (put, put_writes, replace, delete, ask):
+        with store.saver() as saver:
+            for thread in threads:
+                saver.delete_thread(thread)
+                graphs.talk(graphs.chat(saver), thread, 1)
+        with store.server.admin("app") as connection:
+            connection.execute("DELETE FROM checkpointstore.cold_threads; DELETE FROM checkpointstore.recalls")
+
+            def meanwhile(self: Archive, parts: Sequence[Part], fresh: str, after: float, write: Any = write) -> None:
+                if len(parts) == len(threads):
+                    write(connection)
+                    self.hot = store.rows()  # type: ignore[attr-defined]
+                try:
+                    move(self, parts, fresh, after)
+                except Busy as error:
+                    seen.append((len(parts), error.message))
+                    if len(parts) > 1:
+                        assert store.rows() == self.hot, "all of it was taken back"  # type: ignore[attr-defined]
+                    raise
+
+            monkeypatch.setattr(Archive, "move", meanwhile)
+            outcome = store.tier(keepLatestHot=not whole)
+            assert (outcome.moved.threads, outcome.busy) == (5, 1), (write, outcome)
+            assert [size for size, _ in seen[-2:]] == [6, 1]
+            assert store.cold() == threads - {"chat-2"}
+            monkeypatch.setattr(Archive, "move", move)
+
+
+COPIED = (
+    "INSERT INTO checkpoints (thread_id, checkpoint_ns, parent_checkpoint_id, checkpoint, metadata, checkpoint_id) "
+    "SELECT thread_id, checkpoint_ns, checkpoint_id, checkpoint, metadata,"
+)
+OF_ONE = "FROM checkpoints WHERE thread_id = 'chat-2'"
+
+
+def test_a_row_that_cannot_be_read_keeps_no_other_thread(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was read with it is read again, and is once in what the catalog knows."""
+    rows = Archive.rows
+    with store.saver() as saver:
+        for number in range(6):
+            graphs.talk(graphs.chat(saver), f"chat-{number}", 1)
+    before = store.rows()
+
+    def broken(self: Archive, parts: Sequence[Part]) -> Generator[tuple[Any, ...], None, None]:
+        for row in rows(self, parts):
+            if "chat-3" in row:
+                raise Busy("a page is damaged")
+            yield row
+
+    monkeypatch.setattr(Archive, "rows", broken)
+    outcome = store.tier(**WHOLE)
+    assert (outcome.moved.threads, outcome.busy, outcome.busy_reason) == (5, 1, "a page is damaged")
+    assert store.cold() == {f"chat-{number}" for number in range(6)} - {"chat-3"}
+    monkeypatch.undo()
+    store.tier(**WHOLE)
+    _all_back(store)
+    assert store.rows() == before
 
 
 def test_a_table_that_is_written_anew_while_a_thread_moves_loses_nothing(
@@ -186,9 +274,9 @@ def test_a_table_that_is_written_anew_while_a_thread_moves_loses_nothing(
         saver.delete_thread("before")
         rows = store.rows()
 
-        def meanwhile(self: Archive, part: Part, fresh: str, after: float) -> None:
+        def meanwhile(self: Archive, parts: Sequence[Part], fresh: str, after: float) -> None:
             connection.execute("VACUUM FULL checkpoints")
-            move(self, part, fresh, after)
+            move(self, parts, fresh, after)
 
         monkeypatch.setattr(Archive, "move", meanwhile)
         outcome = store.tier()

@@ -27,8 +27,8 @@ PREFIX = "cold-data/shop/agents/uid"
 JOB = "from checkpointstore.jobs.tiering import run; raise SystemExit(run())"
 # An object holds a thread or two, so that threads go all the time.
 SMALL = (
-    "from checkpointstore.adapters import cold; from checkpointstore.jobs import tiering; "
-    "cold.ROWS, tiering.OBJECT = 300, 1; raise SystemExit(tiering.run())"
+    "from checkpointstore.adapters import cold, part; from checkpointstore.jobs import tiering; "
+    "cold.ROWS, part.BATCH_ROWS, tiering.OBJECT = 300, 300, 1; raise SystemExit(tiering.run())"
 )
 RECALLER = "from checkpointstore.jobs.recall import run; run()"
 

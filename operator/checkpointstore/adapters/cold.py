@@ -5,6 +5,7 @@ docs/tiering.md has the schema for whoever reads them without us.
 
 import hashlib
 import io
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -35,9 +36,12 @@ SCHEMA = pa.schema([*((name, pa.string()) for name in TEXT), ("idx", pa.int32())
 GROUP = 4 * 1024 * 1024
 """Bytes of text and payload, before they are compressed, after which a row group ends: what a recall reads at least."""
 ROWS = 10_000
-PAYLOAD = frozenset({"checkpoint", "metadata", "blob"})
+LEVEL = 3
+PAYLOAD = ("checkpoint", "metadata", "blob")
 TAIL = 64 * 1024
 """What Parquet's reader asks for at the end of a file at least, however short the footer is."""
+_THREAD = SCHEMA.names.index("thread_id")
+_CHECKPOINT, _METADATA, _BLOB = (SCHEMA.names.index(name) for name in PAYLOAD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +88,7 @@ class Writer:
     rows: int = 0
     _groups: int = 0
     _size: int = 0
-    _pending: list[Mapping[str, Any]] = field(default_factory=list)
+    _pending: list[Sequence[Any]] = field(default_factory=list)
     _spans: dict[str, Span] = field(default_factory=dict)
     _file: io.BytesIO = field(default_factory=io.BytesIO)
     _parquet: Any = None
@@ -94,15 +98,15 @@ class Writer:
         """Bytes that are compressed already."""
         return self._file.tell()
 
-    def add(self, thread: str, row: Mapping[str, Any]) -> None:
-        """`row` has the columns of SCHEMA that are not NULL, but for the thread."""
-        self._pending.append({"thread_id": thread, **row})
-        self._size += sum(len(row.get(name) or ()) for name in PAYLOAD)
+    def add(self, row: Sequence[Any]) -> bool:
+        """`row` has the columns of SCHEMA in their order. Whether a row group ended with it."""
+        self._pending.append(row)
+        self._size += len(row[_CHECKPOINT] or "") + len(row[_METADATA] or "") + len(row[_BLOB] or "")
         self.rows += 1
-        span = self._spans.get(thread) or Span(self._groups, self._groups)
-        self._spans[thread] = replace(span, last_group=self._groups, rows=span.rows + 1)
-        if self._size >= GROUP or len(self._pending) >= ROWS:
+        full = self._size >= GROUP or len(self._pending) >= ROWS
+        if full:
             self._flush()
+        return full
 
     def close(self) -> Written:
         self._flush()
@@ -125,6 +129,7 @@ class Writer:
                 self._file,
                 SCHEMA.with_metadata(told),
                 compression="zstd",
+                compression_level=LEVEL,
                 use_dictionary=[name for name in TEXT if name not in PAYLOAD],
                 write_statistics=["thread_id"],
                 write_page_checksum=True,
@@ -132,7 +137,12 @@ class Writer:
                 data_page_size=2 * GROUP,
             )
         if self._pending:
-            self._parquet.write_table(pa.Table.from_pylist(self._pending, SCHEMA), row_group_size=ROWS)
+            columns = list(zip(*self._pending, strict=True))
+            arrays = [pa.array(column, item.type) for column, item in zip(columns, SCHEMA, strict=True)]
+            self._parquet.write_table(pa.table(arrays, SCHEMA), row_group_size=ROWS)
+            for thread, rows in Counter(columns[_THREAD]).items():
+                span = self._spans.get(thread) or Span(self._groups, self._groups)
+                self._spans[thread] = replace(span, last_group=self._groups, rows=span.rows + rows)
             self._pending, self._size = [], 0
             self._groups += 1
 
@@ -156,8 +166,8 @@ def rows(
         raise Unavailable(f"an object is not what was written: {str(error)[:300]}") from None
 
 
-def of_threads(content: bytes, made: Object, threads: Collection[str]) -> Iterator[dict[str, Any]]:
-    """The rows of these threads in an object, each with its `thread_id`, in their order.
+def of_threads(content: bytes, made: Object, threads: Collection[str]) -> Iterator[tuple[Any, ...]]:
+    """The rows of these threads in an object, in their order, each with the columns of SCHEMA.
 
     Raises Unavailable where that is not what was written.
     """
@@ -168,7 +178,8 @@ def of_threads(content: bytes, made: Object, threads: Collection[str]) -> Iterat
         file = pq.ParquetFile(io.BytesIO(content), page_checksum_verification=True)
         for group in range(file.num_row_groups):
             table = file.read_row_group(group)
-            yield from table.filter(pc.is_in(table["thread_id"], wanted)).to_pylist()
+            kept = table.filter(pc.is_in(table["thread_id"], wanted)).select(SCHEMA.names)
+            yield from zip(*(column.to_pylist() for column in kept.columns), strict=True)
     except (pa.ArrowException, OSError) as error:
         raise Unavailable(f"object {made.key} is not what was written: {str(error)[:300]}") from None
 

@@ -13,10 +13,10 @@ The application may make tables beside these, and the session could climb back t
 reads and writes no table that would run somebody else's code.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import psycopg
 from psycopg import sql
@@ -41,6 +41,7 @@ SETTINGS = """
 SET search_path = pg_catalog, pg_temp; SET default_transaction_isolation = 'read committed';
 SET lock_timeout = '1s'; SET statement_timeout = '60s';
 SET enable_seqscan = off; SET enable_bitmapscan = off; SET jit = off; SET plan_cache_mode = force_generic_plan;
+SET max_parallel_workers_per_gather = 0;
 SET default_transaction_read_only = {}; SET ROLE {}
 """
 # What a row takes with its header and pointer; values in TOAST are not fetched to learn their size.
@@ -88,6 +89,15 @@ class Cut:
     def root(self) -> bool:
         """Whether it is the root graph's."""
         return self.names == ("",)
+
+
+def shaped(rows: Sequence[Mapping[str, Any]]) -> list[Cut]:
+    """The cuts of one thread, from what the query says of its namespaces."""
+    # Of calls there are many, and of each all goes.
+    over = [row["name"] for row in rows if row["over"]]
+    calls = [Cut(tuple(over[first : first + CALLS])) for first in range(0, len(over), CALLS)]
+    others = [Cut((row["name"],), tuple(row["keep"]), row["delta"]) for row in rows if not row["over"]]
+    return [*calls, *sorted(others, key=lambda cut: cut.root)]
 
 
 class Busy(StoreError):
@@ -163,12 +173,7 @@ class Tables(Session):
 
         With `aged`, what tells no time stays.
         """
-        rows = self._all(QUERIES.sql("cuts"), thread=thread, floor=floor, aged=aged, timed=TIMED)
-        # Of calls there are many, and of each all goes.
-        over = [row["name"] for row in rows if row["over"]]
-        calls = [Cut(tuple(over[first : first + CALLS])) for first in range(0, len(over), CALLS)]
-        others = [Cut((row["name"],), tuple(row["keep"]), row["delta"]) for row in rows if not row["over"]]
-        return [*calls, *sorted(others, key=lambda cut: cut.root)]
+        return shaped(self._all(QUERIES.sql("cuts"), thread=thread, floor=floor, aged=aged, timed=TIMED))
 
     def cut(self, thread: str, floor: str, cut: Cut, after: Place, most: int) -> tuple[Removed, Place | None]:
         """Remove the first checkpoints after a place, with their writes: what went, and how far; None is the end."""

@@ -4,33 +4,49 @@ Why nothing is lost and nothing is there twice:
 
 - Rows are read in one snapshot, each with its place and version. They go only once the object that holds them was read
   back, in the transaction that tells the catalog; if one of them is not there any more as it was, or the thread was
-  written to, the transaction is taken back and the copy is rubbish.
+  written to, the transaction is taken back and the copy is rubbish. Threads that go together stay together then, and
+  each is tried alone.
 - Values stay an hour longer than the checkpoints that refer to them, by the notes of the retention Job, so that a run
   that had read one of these still finds what it goes on from. They are in the object too.
 - What comes back is added, and never replaces a row that the application wrote since. A value that is there still is
   written again as it is, so that a sweep which saw no checkpoint refer to it does not take it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, fields
 from datetime import timedelta
 from typing import Any
 
+from psycopg.rows import tuple_row
+
 from ..features.retention.identifier import TIMED
-from ..features.tiering.request import Cold, Moved
+from ..features.tiering.request import Cold
 from ..kernel.errors import Refused, Unavailable
 from . import retention
 from .bucket import Bucket
 from .cold import Object, Span, rows
 from .compaction import Objects
 from .deletions import Deletions
-from .part import FETCH, GO, KINDS, QUERIES, Part, batches, listed, put_back
+from .part import FETCH, GO, KINDS, LIST, QUERIES, Part, at_once, put_back, there, where
 from .postgres import Connection
-from .retention import Busy, Tables
+from .retention import Busy, Look, Tables, shaped
 
-OLD = f"({retention.QUERIES.sql('old')})"
-RECALL = "checkpointstore recall 4"
+
+def _of_each(query: str) -> str:
+    """What is asked of one thread, for a statement that asks it of each."""
+    return query.replace("%(thread)s", "t.id").replace("%(floor)s", "t.floor")
+
+
+OLD = f"({_of_each(retention.QUERIES.sql('old'))})"
+WRITTEN = (
+    f"EXISTS (SELECT FROM unnest(%(threads)s::text[]) AS t (id) WHERE ({_of_each(retention.QUERIES.sql('written'))}))"
+)
+CUTS = f"""
+SELECT t.id AS thread, t.floor, c.* FROM unnest(%(threads)s::text[], %(floors)s::text[]) AS t (id, floor)
+ CROSS JOIN LATERAL ({_of_each(retention.QUERIES.sql("cuts"))}) AS c"""
+RECALL = "checkpointstore recall 5"
 """Marks the functions; raised when one of their texts changes."""
 CHANNEL = "checkpointstore_recall"
 LOCK = int.from_bytes(b"tiering")
@@ -115,83 +131,107 @@ class Archive(Tables):
             self._do("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             yield
 
-    def part(self, thread: str, floor: str, fresh: str, after: float) -> Part | None:
-        """What may move of a thread, below the floor or, where that is "", all of it; None where nothing may."""
-        if not self._rests(thread, fresh, after):
-            return None
-        part = Part(thread, whole=not floor, files=self._files())
-        if floor:
-            cuts = self.cuts(thread, floor, aged=False)
-            root = next((cut for cut in cuts if cut.root), None)
-            if root is None or root.delta:
-                return None
-            for cut in (cut for cut in cuts if not cut.delta):
-                found = self._all(
-                    QUERIES.sql("below"), thread=thread, floor=floor, names=list(cut.names), keep=list(cut.keep)
-                )
-                part.chosen += [(row["name"], row["id"]) for row in found]
-        if part.whole or part.chosen:
-            self._inventory(part)
-        if not part.chosen:
-            return None
-        part.newest = max(identifier for _, identifier in part.chosen)
-        return part
+    def parts(self, looks: Sequence[Look], fresh: str, after: float) -> list[Part]:
+        """What may move of threads: what is below their floors or, where these are "", all of it.
 
-    def _rests(self, thread: str, fresh: str, after: float) -> bool:
-        """Nobody has written to it, or asked for it, for a while."""
-        return bool(self._one(f"SELECT {self._resting} AS rests", **_age(thread, fresh, after))["rests"])
+        Raises Busy.
+        """
+        resting = self._all(
+            f"SELECT t.id FROM unnest(%(threads)s::text[]) AS t (id) WHERE {self._resting}",
+            threads=[look.thread for look in looks],
+            **_age(fresh, after),
+        )
+        floors, files = {look.thread: look.floor for look in looks}, self._files()
+        parts = [Part(row["id"], not floors[row["id"]], files) for row in resting]
+        whole, others = ([part for part in parts if part.whole is which] for which in (True, False))
+        self._choose(others, floors)
+        self._list(whole)
+        self._list([part for part in others if part.chosen])
+        return [part for part in parts if part.newest]
+
+    def _choose(self, parts: Sequence[Part], floors: Mapping[str, str]) -> None:
+        """Which checkpoints of threads may go, where not all do."""
+        asked = {"threads": [part.thread for part in parts], "floors": [floors[part.thread] for part in parts]}
+        found = defaultdict(list)
+        for row in self._all(CUTS, **asked, aged=False, timed=TIMED) if parts else ():
+            found[row["thread"]].append(row)
+        cuts = {thread: shaped(rows) for thread, rows in found.items()}
+        able = {thread: cuts for thread, cuts in cuts.items() if any(cut.root and not cut.delta for cut in cuts)}
+        places = [
+            (thread, name, cut.keep)
+            for thread, cuts in able.items()
+            for cut in cuts
+            if not cut.delta
+            for name in cut.names
+        ]
+        kept = {(thread, name, identifier) for thread, name, keep in places for identifier in keep}
+        chosen = defaultdict(list)
+        for row in self._all(
+            QUERIES.sql("below"),
+            threads=[thread for thread, _, _ in places],
+            names=[name for _, name, _ in places],
+            floors=[floors[thread] for thread, _, _ in places],
+        ):
+            if (row["thread"], row["name"], row["id"]) not in kept:
+                chosen[row["thread"]].append((row["name"], row["id"]))
+        for part in parts:
+            part.chosen = chosen[part.thread]
 
     def _files(self) -> list[int]:
         return [int(number) for number in self._one(QUERIES.sql("files"))["files"]]
 
     @property
     def _resting(self) -> str:
+        """Whether nobody has written to a thread, or asked for it, for a while."""
         return OLD if self._dry else f"{OLD} AND NOT ({QUERIES.sql('active')})"
 
-    def _inventory(self, part: Part) -> None:
-        found = self._all(
-            " UNION ALL ".join(listed(name, kind, part.whole) for name, kind in KINDS.items()), **part.where
-        )
-        for row in found:
-            part.rows[row["kind"]][row["place"]] = row["version"]
-            part.lengths.append((row["kind"], row["place"], row["length"]))
-        of_kind = {name: [row for row in found if row["kind"] == name] for name in KINDS}
-        if part.whole:
-            part.chosen = [(row["name"], row["first"]) for row in of_kind["checkpoint"]]
-        part.values = [(row["name"], row["first"], row["second"]) for row in of_kind["blob"]]
-        counts = {f"{name}s": len(rows) for name, rows in of_kind.items()}
-        part.moved = Moved(**counts, bytes=sum(row["size"] for row in found))
+    def _list(self, parts: Sequence[Part]) -> None:
+        known = {part.thread: part for part in parts}
+        for row in self._all(LIST[parts[0].whole], **where(parts)) if parts else ():
+            part, kind = known[row["thread"]], row["kind"]
+            part.rows += row["rows"]
+            part.length += row["length"]
+            part.largest = max(part.largest, row["largest"])
+            part.newest = row["newest"] or part.newest
+            part.moved.update({f"{kind}s": row["rows"], "bytes": row["size"]})
+            if kind in part.going:
+                part.going[kind] = row["going"]
 
-    def rows(self, part: Part) -> Iterator[dict[str, Any]]:
-        """Each row of it as an object keeps it, in the snapshot that it was chosen in."""
-        for batch in batches(part.lengths):
-            places = {name: [place for kind, place, _ in batch if kind == name] for name in KINDS}
-            with self._translated():
-                yield from self._connection.execute(FETCH, places, binary=True).fetchall()
+    def rows(self, parts: Sequence[Part]) -> Generator[tuple[Any, ...], None, None]:
+        """Each row of parts that are all whole or all not, as an object keeps it, in the snapshot that they are of.
+
+        The session does nothing else before it is closed.
+        """
+        with self._translated(), self._connection.cursor(row_factory=tuple_row) as cursor:
+            yield from cursor.stream(FETCH[parts[0].whole], where(parts), binary=True, size=at_once(parts))
 
     def register(self, made: Object, threads: Sequence[str]) -> None:
         """An object that holds rows of these threads, none of which has gone yet."""
         self._do(QUERIES.sql("register"), **asdict(made), threads=list(threads))
 
-    def move(self, part: Part, fresh: str, after: float) -> None:
-        """Take the rows that are in objects now out of the tables.
+    def move(self, parts: Sequence[Part], fresh: str, after: float) -> None:
+        """Take the rows that are in objects now out of the tables, of parts that are all whole or all not.
 
-        Raises Busy, and leaves everything as it is, where the thread is not what it was when it was read.
+        Raises Busy, and leaves everything as it is, where one of the threads is not what it was when it was read.
         """
+        whole, these = parts[0].whole, where(parts)
         with self._translated(), self._connection.transaction():
-            # It goes at once or not at all.
-            if not self._one(QUERIES.sql("alone"), thread=part.thread)["locked"]:
+            # They go at once or not at all.
+            if not self._one(QUERIES.sql("alone"), threads=these["threads"])["locked"]:
                 raise Busy("somebody asks for the thread")
-            gone = self._one(GO, **part.where, **part.there, newest=part.newest)
-            if any(
-                set(gone[name]) != {f"{place} {version}" for place, version in part.rows[name].items()} for name in gone
-            ):
+            known = there(parts)
+            gone = self._one(GO[whole], **these, **known)
+            if any(set((rows or "").split(";")) != set(known[name].split(";")) for name, rows in gone.items()):
                 raise Busy("the thread was changed while it was read")
-            if self._files() != part.files:
+            files = self._files()
+            if any(part.files != files for part in parts):
                 raise Busy("the tables were written anew meanwhile")
-            left = retention.QUERIES.sql("written") if part.whole else QUERIES.sql("touched")
-            query = f"SELECT ({left}) OR NOT ({self._resting}) AS written"
-            if self._one(query, **{**part.where, **_age(part.thread, fresh, after)})["written"]:
+            left = WRITTEN if whole else f"({QUERIES.sql('touched')})"
+            query = (
+                f"SELECT {left} OR EXISTS (SELECT FROM unnest(%(threads)s::text[]) AS t (id) "
+                f"WHERE NOT ({self._resting})) AS written"
+            )
+            if self._one(query, **these, **_age(fresh, after))["written"]:
                 raise Busy("the thread was written to while it went")
 
     def forget(self, dead: str) -> None:
@@ -264,5 +304,5 @@ class Archive(Tables):
         return count
 
 
-def _age(thread: str, fresh: str, after: float) -> dict[str, Any]:
-    return {"thread": thread, "fresh": fresh, "timed": TIMED, "after": timedelta(seconds=after)}
+def _age(fresh: str, after: float) -> dict[str, Any]:
+    return {"fresh": fresh, "timed": TIMED, "after": timedelta(seconds=after)}

@@ -15,9 +15,10 @@ GRANT USAGE, CREATE ON SCHEMA checkpointstore TO :"owner";
 GRANT USAGE ON SCHEMA checkpointstore TO :"group"
 
 -- Objects, since when nothing refers to one, and since when one holds rows of a thread that was deleted. Which rows of which
--- thread are in which, when they went, and numbers of the runs that made them. Threads of which an object holds rows that are
--- of no use any more: they came back, stayed, or were deleted. Deletions, without the threads' ids. Who was asked for, and when
--- a thread was last asked for or came back. How far a run came that was not through, and when the bucket was last listed.
+-- thread are in which, when they went, and numbers of the runs that made them. The newest checkpoint of the root graph of each
+-- thread that went whole. Threads of which an object holds rows that are of no use any more: they came back, stayed, or were
+-- deleted. Deletions, without the threads' ids. Who was asked for, and when a thread was last asked for or came back. How far
+-- a run came that was not through, and when the bucket was last listed.
 -- name: tables
 CREATE TABLE IF NOT EXISTS checkpointstore.cold_objects (
     key text PRIMARY KEY,
@@ -57,6 +58,16 @@ CREATE TABLE IF NOT EXISTS checkpointstore.deletions (
     at timestamptz NOT NULL DEFAULT now(),
     told boolean NOT NULL DEFAULT false
 );
+CREATE TABLE IF NOT EXISTS checkpointstore.cold_heads (
+    thread_id text PRIMARY KEY,
+    checkpoint_id text NOT NULL,
+    parent_checkpoint_id text,
+    checkpoint jsonb NOT NULL,
+    metadata jsonb NOT NULL
+);
+CREATE INDEX IF NOT EXISTS cold_heads_newest ON checkpointstore.cold_heads (checkpoint_id);
+CREATE INDEX IF NOT EXISTS cold_heads_metadata ON checkpointstore.cold_heads
+    USING gin (metadata jsonb_path_ops) WITH (fastupdate = off);
 CREATE TABLE IF NOT EXISTS checkpointstore.recalls (
     thread_id text PRIMARY KEY,
     asked timestamptz NOT NULL DEFAULT now(),
@@ -114,6 +125,17 @@ CREATE OR REPLACE FUNCTION checkpointstore.cold_of_runs(runs text[]) RETURNS tex
   LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
   RETURN ARRAY(SELECT DISTINCT t.thread_id FROM checkpointstore.cold_threads AS t
                 WHERE t.runs && ARRAY(SELECT checkpointstore.run_number(r.run) FROM unnest(cold_of_runs.runs) AS r (run)));
+CREATE OR REPLACE FUNCTION checkpointstore.cold_heads(filter jsonb, before text, most integer)
+  RETURNS TABLE (thread_id text, checkpoint_ns text, checkpoint_id text, parent_checkpoint_id text, checkpoint jsonb, metadata jsonb)
+  LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan
+  AS $heads$
+  BEGIN
+    RETURN QUERY
+      SELECT h.thread_id, '', h.checkpoint_id, h.parent_checkpoint_id, h.checkpoint, h.metadata FROM checkpointstore.cold_heads AS h
+       WHERE (filter IS NULL OR h.metadata @> filter) AND (before IS NULL OR h.checkpoint_id < before)
+       ORDER BY h.checkpoint_id DESC LIMIT most;
+  END
+  $heads$;
 CREATE OR REPLACE FUNCTION checkpointstore.forget(threads text[]) RETURNS void
   LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
   AS $forget$
@@ -126,6 +148,7 @@ CREATE OR REPLACE FUNCTION checkpointstore.forget(threads text[]) RETURNS void
     INSERT INTO checkpointstore.deletions AS d (sha256)
     SELECT encode(sha256(convert_to(t.id, 'utf8')), 'hex') FROM unnest(threads) AS t (id)
         ON CONFLICT (sha256) DO UPDATE SET at = now(), told = false;
+    DELETE FROM checkpointstore.cold_heads AS h WHERE h.thread_id = ANY (threads);
     DELETE FROM checkpointstore.recalls AS r WHERE r.thread_id = ANY (threads);
   END
   $forget$;
@@ -163,10 +186,11 @@ CREATE OR REPLACE FUNCTION checkpointstore.deleted() RETURNS trigger
 CREATE OR REPLACE TRIGGER checkpointstore_deleted AFTER DELETE ON public.checkpoints
   REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION checkpointstore.deleted();
 REVOKE ALL ON FUNCTION checkpointstore.recall(text), checkpointstore.assert_hot(text, text, text),
-  checkpointstore.run_number(text), checkpointstore.cold_of_runs(text[]), checkpointstore.forget(text[]),
-  checkpointstore.delete_thread(text), checkpointstore.deleted() FROM PUBLIC;
+  checkpointstore.run_number(text), checkpointstore.cold_of_runs(text[]), checkpointstore.cold_heads(jsonb, text, integer),
+  checkpointstore.forget(text[]), checkpointstore.delete_thread(text), checkpointstore.deleted() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION checkpointstore.recall(text), checkpointstore.assert_hot(text, text, text),
-  checkpointstore.cold_of_runs(text[]), checkpointstore.delete_thread(text) TO :"group";
+  checkpointstore.cold_of_runs(text[]), checkpointstore.cold_heads(jsonb, text, integer), checkpointstore.delete_thread(text)
+  TO :"group";
 COMMENT ON FUNCTION checkpointstore.recall(text) IS :'mark'
 
 -- name: reached
@@ -177,7 +201,7 @@ UPDATE checkpointstore.cold_state SET reached = %(thread)s
 
 -- A call that says Hot counts for an hour without being written down again.
 -- name: active
-SELECT EXISTS (SELECT FROM checkpointstore.recalls AS r WHERE r.thread_id = %(thread)s
+SELECT EXISTS (SELECT FROM checkpointstore.recalls AS r WHERE r.thread_id = t.id
                   AND coalesce(r.done > now() - %(after)s - interval '1 hour', true)) AS active
 
 -- name: calm
@@ -187,60 +211,86 @@ DELETE FROM checkpointstore.recalls AS r WHERE r.done <= now() - %(after)s - int
 -- name: files
 SELECT ARRAY[pg_relation_filenode('public.checkpoints'), pg_relation_filenode('public.checkpoint_writes')] AS files
 
--- What of a thread's checkpoints goes below the floor, by the cut of its namespaces.
+-- What of threads' checkpoints is below the floor, by namespace.
 -- name: below
-SELECT c.checkpoint_ns AS name, c.checkpoint_id AS id FROM public.checkpoints AS c
- WHERE c.thread_id = %(thread)s AND c.checkpoint_ns = ANY (%(names)s) AND c.checkpoint_id < %(floor)s
-   AND c.checkpoint_id <> ALL (%(keep)s)
+SELECT m.thread, m.name, c.id FROM unnest(%(threads)s::text[], %(names)s::text[], %(floors)s::text[]) AS m (thread, name, floor)
+ CROSS JOIN LATERAL (
+       SELECT c.checkpoint_id AS id FROM public.checkpoints AS c
+        WHERE c.thread_id = m.thread AND c.checkpoint_ns = m.name AND c.checkpoint_id < m.floor OFFSET 0) AS c
 
 -- name: chosen_checkpoint
-SELECT c.place FROM unnest(%(names)s::text[], %(ids)s::text[]) AS m (name, id) CROSS JOIN LATERAL (
+SELECT c.place FROM unnest(%(owners)s::text[], %(names)s::text[], %(ids)s::text[]) AS m (thread, name, id) CROSS JOIN LATERAL (
        SELECT c.ctid AS place FROM public.checkpoints AS c
-        WHERE c.thread_id = %(thread)s AND c.checkpoint_ns = m.name AND c.checkpoint_id = m.id OFFSET 0) AS c
+        WHERE c.thread_id = m.thread AND c.checkpoint_ns = m.name AND c.checkpoint_id = m.id OFFSET 0) AS c
 
 -- name: chosen_write
-SELECT w.place FROM unnest(%(names)s::text[], %(ids)s::text[]) AS m (name, id) CROSS JOIN LATERAL (
+SELECT w.place FROM unnest(%(owners)s::text[], %(names)s::text[], %(ids)s::text[]) AS m (thread, name, id) CROSS JOIN LATERAL (
        SELECT w.ctid AS place FROM public.checkpoint_writes AS w
-        WHERE w.thread_id = %(thread)s AND w.checkpoint_ns = m.name AND w.checkpoint_id = m.id OFFSET 0) AS w
+        WHERE w.thread_id = m.thread AND w.checkpoint_ns = m.name AND w.checkpoint_id = m.id OFFSET 0) AS w
 
 -- name: chosen_blob
 SELECT b.place FROM (
-       SELECT DISTINCT m.name, v.key AS channel, v.value AS version
-         FROM unnest(%(names)s::text[], %(ids)s::text[]) AS m (name, id)
+       SELECT DISTINCT m.thread, m.name, v.key AS channel, v.value AS version
+         FROM unnest(%(owners)s::text[], %(names)s::text[], %(ids)s::text[]) AS m (thread, name, id)
         CROSS JOIN LATERAL (
               SELECT c.checkpoint -> 'channel_versions' AS versions FROM public.checkpoints AS c
-               WHERE c.thread_id = %(thread)s AND c.checkpoint_ns = m.name AND c.checkpoint_id = m.id OFFSET 0) AS c
+               WHERE c.thread_id = m.thread AND c.checkpoint_ns = m.name AND c.checkpoint_id = m.id OFFSET 0) AS c
         CROSS JOIN LATERAL jsonb_each_text(CASE jsonb_typeof(c.versions) WHEN 'object' THEN c.versions END) AS v) AS v
  CROSS JOIN LATERAL (
        SELECT b.ctid AS place FROM public.checkpoint_blobs AS b
-        WHERE b.thread_id = %(thread)s AND b.checkpoint_ns = v.name AND b.channel = v.channel AND b.version = v.version
+        WHERE b.thread_id = v.thread AND b.checkpoint_ns = v.name AND b.channel = v.channel AND b.version = v.version
        OFFSET 0) AS b
 
+-- Whoever has to wait for a row of one thread keeps no other thread's for long.
 -- name: alone
 SELECT set_config('statement_timeout', '15min', true),
-       pg_try_advisory_xact_lock(hashtextextended('checkpointstore ' || %(thread)s, 0)) AS locked
+       set_config('lock_timeout', CASE WHEN cardinality(%(threads)s::text[]) > 1 THEN '100ms' ELSE '1s' END, true),
+       bool_and(pg_try_advisory_xact_lock(hashtextextended('checkpointstore ' || t.id, 0))) AS locked
+  FROM unnest(%(threads)s::text[]) AS t (id)
 
 -- name: enter
 SELECT pg_advisory_xact_lock(hashtextextended('checkpointstore ' || %(thread)s, 0))
 
 -- name: archived
-INSERT INTO checkpointstore.cold_threads (thread_id, newest, runs, key, first_group, last_group, first_byte, end_byte, rows)
-SELECT %(thread)s, %(newest)s,
-       ARRAY(SELECT DISTINCT checkpointstore.run_number(c.metadata ->> 'run_id') FROM public.checkpoints AS c
-              WHERE c.ctid = ANY (%(checkpoint)s::tid[]) AND c.metadata ? 'run_id'), p.*
-  FROM unnest(%(keys)s::text[], %(first_group)s::int[], %(last_group)s::int[], %(first_byte)s::bigint[],
-              %(end_byte)s::bigint[], %(rows)s::bigint[]) AS p
+INSERT INTO checkpointstore.cold_threads (thread_id, newest, key, first_group, last_group, first_byte, end_byte, rows, runs)
+SELECT p.*, coalesce(made.runs, '{}')
+  FROM unnest(%(holders)s::text[], %(newest)s::text[], %(keys)s::text[], %(first_group)s::int[], %(last_group)s::int[],
+              %(first_byte)s::bigint[], %(end_byte)s::bigint[], %(rows)s::bigint[]) AS p (thread)
+  LEFT JOIN (SELECT c.thread_id AS thread, array_agg(DISTINCT checkpointstore.run_number(c.run)) AS runs
+               FROM checkpoint AS c WHERE c.run IS NOT NULL GROUP BY c.thread_id) AS made ON made.thread = p.thread
+
+-- What is on its way out is still seen by the statement that removes it.
+-- name: head
+INSERT INTO checkpointstore.cold_heads AS h (thread_id, checkpoint_id, parent_checkpoint_id, checkpoint, metadata)
+SELECT t.id, c.* FROM unnest(%(threads)s::text[]) AS t (id) CROSS JOIN LATERAL (
+       SELECT c.checkpoint_id, c.parent_checkpoint_id, c.checkpoint, c.metadata FROM public.checkpoints AS c
+        WHERE c.thread_id = t.id AND c.checkpoint_ns = '' ORDER BY c.checkpoint_id DESC LIMIT 1) AS c
+    ON CONFLICT (thread_id) DO UPDATE SET checkpoint_id = EXCLUDED.checkpoint_id,
+       parent_checkpoint_id = EXCLUDED.parent_checkpoint_id, checkpoint = EXCLUDED.checkpoint, metadata = EXCLUDED.metadata
+       WHERE h.checkpoint_id <= EXCLUDED.checkpoint_id
 
 -- name: note
 INSERT INTO public.checkpointstore_retention_blobs
-SELECT %(thread)s, b.name, b.channel, b.version, now()
-  FROM unnest(%(spaces)s::text[], %(channels)s::text[], %(versions)s::text[]) AS b (name, channel, version)
+SELECT v.thread_id, v.checkpoint_ns, v.key, v.value, now()
+  FROM (SELECT DISTINCT c.thread_id, c.checkpoint_ns, v.key, v.value
+          FROM checkpoint AS c
+         CROSS JOIN LATERAL jsonb_each_text(CASE jsonb_typeof(c.versions) WHEN 'object' THEN c.versions END) AS v) AS v
+ CROSS JOIN LATERAL (
+       SELECT FROM public.checkpoint_blobs AS b WHERE b.thread_id = v.thread_id AND b.checkpoint_ns = v.checkpoint_ns
+          AND b.channel = v.key AND b.version = v.value OFFSET 0) AS b
+    ON CONFLICT (thread_id, checkpoint_ns, channel, version) DO UPDATE SET at = EXCLUDED.at
+
+-- name: note_all
+INSERT INTO public.checkpointstore_retention_blobs
+SELECT b.thread_id, b.checkpoint_ns, b.channel, b.version, now() FROM public.checkpoint_blobs AS b
+ WHERE b.thread_id = ANY (%(threads)s)
     ON CONFLICT (thread_id, checkpoint_ns, channel, version) DO UPDATE SET at = EXCLUDED.at
 
 -- Whether anything came to what went, or to the thread since.
 -- name: touched
-SELECT EXISTS (SELECT FROM unnest(%(names)s::text[], %(ids)s::text[]) AS m (name, id) CROSS JOIN LATERAL (
-               SELECT FROM public.checkpoint_writes AS w WHERE w.thread_id = %(thread)s AND w.checkpoint_ns = m.name
+SELECT EXISTS (SELECT FROM unnest(%(owners)s::text[], %(names)s::text[], %(ids)s::text[]) AS m (thread, name, id)
+                CROSS JOIN LATERAL (
+               SELECT FROM public.checkpoint_writes AS w WHERE w.thread_id = m.thread AND w.checkpoint_ns = m.name
                   AND w.checkpoint_id = m.id OFFSET 0) AS w) AS touched
 
 -- Its threads have not gone yet; where one stays, it holds rows of no use.
@@ -251,7 +301,8 @@ WITH made AS (
 INSERT INTO checkpointstore.cold_traces (thread_id, key) SELECT t.*, %(key)s FROM unnest(%(threads)s::text[]) AS t
 
 -- name: live
-DELETE FROM checkpointstore.cold_traces AS t WHERE t.thread_id = %(thread)s AND t.key = ANY (%(keys)s::text[])
+DELETE FROM checkpointstore.cold_traces AS t USING unnest(%(holders)s::text[], %(keys)s::text[]) AS p (thread, key)
+ WHERE t.thread_id = p.thread AND t.key = p.key
 
 -- A thread that is gone from the database, and whose newest cold row is too old to stay.
 -- name: forget
@@ -260,7 +311,8 @@ WITH gone AS (
      WHERE t.newest < %(dead)s
        AND NOT EXISTS (SELECT FROM checkpointstore.cold_threads AS o WHERE o.thread_id = t.thread_id AND o.newest >= %(dead)s)
        AND NOT EXISTS (SELECT FROM public.checkpoints AS c WHERE c.thread_id = t.thread_id)
- RETURNING t.thread_id, t.key)
+ RETURNING t.thread_id, t.key),
+     head AS (DELETE FROM checkpointstore.cold_heads AS h WHERE h.thread_id IN (SELECT g.thread_id FROM gone AS g))
 INSERT INTO checkpointstore.cold_traces (thread_id, key) SELECT g.thread_id, g.key FROM gone AS g ON CONFLICT DO NOTHING
 
 -- name: mark
@@ -312,6 +364,7 @@ SELECT t.key, t.first_group, t.last_group, t.first_byte, t.end_byte, t.rows, o.b
 
 -- name: back
 WITH gone AS (DELETE FROM checkpointstore.cold_threads AS t WHERE t.thread_id = %(thread)s RETURNING t.key),
+     head AS (DELETE FROM checkpointstore.cold_heads AS h WHERE h.thread_id = %(thread)s),
      trace AS (INSERT INTO checkpointstore.cold_traces (thread_id, key)
                SELECT %(thread)s, g.key FROM gone AS g ON CONFLICT DO NOTHING)
 SELECT count(*) AS count FROM gone

@@ -14,6 +14,7 @@ from langgraph.checkpoint.base import (
     CheckpointMetadata,
     CheckpointTuple,
     DeltaChannelHistory,
+    get_checkpoint_id,
 )
 from langgraph.checkpoint.postgres._ainternal import Conn
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
@@ -24,7 +25,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from . import steps
 from .binding import connection_string
-from .saver import FIRST, OPTIONS
+from .saver import BARE, FIRST, OPTIONS, identifier
 from .steps import PATIENCE, Ask, Pause, Steps
 
 T = TypeVar("T")
@@ -59,10 +60,19 @@ class AsyncCheckpointStoreSaver(AsyncPostgresSaver):
         before: RunnableConfig | None = None,
         limit: int | None = None,
     ) -> AsyncIterator[CheckpointTuple]:
-        """Of a thread, all of it; of all threads (`config` is None), what is hot."""
+        """Of a thread, all of it. Of all threads (`config` is None), what is hot, and of each that is cold its newest
+        checkpoint, without what is kept beside it: only values that are text, numbers or nothing.
+        """
         if config is not None:
             await self._brought_back(config)
-        async for item in super().alist(config, filter=filter, before=before, limit=limit):
+            async for item in super().alist(config, filter=filter, before=before, limit=limit):
+                yield item
+            return
+        hot = [item async for item in super().alist(None, filter=filter, before=before, limit=limit)]
+        asked = steps.heads(filter, get_checkpoint_id(before) if before else None, limit)
+        rows = await self._ask(asked) if await self._is_tiered() else []
+        cold = [await self._load_checkpoint_tuple({**row, **BARE}) for row in rows]
+        for item in steps.newest_first(hot, cold, identifier, limit):
             yield item
 
     async def aget_delta_channel_history(

@@ -15,6 +15,7 @@ from langgraph.checkpoint.base import (
     CheckpointMetadata,
     CheckpointTuple,
     DeltaChannelHistory,
+    get_checkpoint_id,
 )
 from langgraph.checkpoint.postgres import Conn, PostgresSaver
 from langgraph.checkpoint.serde.base import SerializerProtocol
@@ -31,6 +32,12 @@ FIRST: ContextVar[Ask | None] = ContextVar("first", default=None)
 """What the next transaction of this task asks before it does anything else."""
 OPTIONS: dict[str, Any] = {"autocommit": True, "prepare_threshold": 0, "row_factory": dict_row}
 """Of connections, as LangGraph's savers make them."""
+BARE: dict[str, Any] = {"channel_values": None, "pending_writes": None}
+"""What a row of a cold thread's newest checkpoint lacks."""
+
+
+def identifier(found: CheckpointTuple) -> str:
+    return str(found.config["configurable"]["checkpoint_id"])
 
 
 class CheckpointStoreSaver(PostgresSaver):
@@ -68,10 +75,21 @@ class CheckpointStoreSaver(PostgresSaver):
         before: RunnableConfig | None = None,
         limit: int | None = None,
     ) -> Iterator[CheckpointTuple]:
-        """Of a thread, all of it; of all threads (`config` is None), what is hot."""
+        """Of a thread, all of it. Of all threads (`config` is None), what is hot, and of each that is cold its newest
+        checkpoint, without what is kept beside it: only values that are text, numbers or nothing.
+        """
         if config is not None:
             self._brought_back(config)
-        yield from super().list(config, filter=filter, before=before, limit=limit)
+            yield from super().list(config, filter=filter, before=before, limit=limit)
+            return
+        hot = list(super().list(None, filter=filter, before=before, limit=limit))
+        rows = (
+            self._ask(steps.heads(filter, get_checkpoint_id(before) if before else None, limit))
+            if self._is_tiered()
+            else []
+        )
+        cold = [self._load_checkpoint_tuple({**row, **BARE}) for row in rows]
+        yield from steps.newest_first(hot, cold, identifier, limit)
 
     def get_delta_channel_history(
         self, *, config: RunnableConfig, channels: Sequence[str]

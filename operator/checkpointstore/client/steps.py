@@ -4,8 +4,10 @@ docs/tiering.md says what the functions in the database promise.
 """
 
 import json
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from heapq import merge
+from itertools import islice
 from typing import Any, TypeVar
 
 COLD = "CS001"
@@ -101,6 +103,18 @@ def bring_back(thread: str, patience: float) -> Steps[None]:
 def assert_hot(thread: str, namespace: str, checkpoint: str) -> Ask:
     """Ends the transaction that it is in with the SQLSTATE COLD where a checkpoint is cold."""
     return Ask("SELECT checkpointstore.assert_hot(%s, %s, %s) AS answer", (thread, namespace, checkpoint))
+
+
+def heads(filter: Mapping[str, Any] | None, before: str | None, limit: int | None) -> Ask:
+    """A list of the newest checkpoints of threads that are cold, as rows without values and pending writes."""
+    having = json.dumps(filter) if filter else None
+    found = "checkpointstore.cold_heads(%s::jsonb, %s::text, %s::int)"
+    return Ask(f"SELECT coalesce(jsonb_agg(h), '[]') AS answer FROM {found} AS h", (having, before, limit))
+
+
+def newest_first(hot: Sequence[T], cold: Sequence[T], identifier: Callable[[T], str], limit: int | None) -> list[T]:
+    """Both together, of which each is in that order."""
+    return list(islice(merge(hot, cold, key=identifier, reverse=True), limit))
 
 
 def delete(thread: str) -> Ask:

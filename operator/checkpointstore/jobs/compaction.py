@@ -28,7 +28,7 @@ def rewrite(
         if not threads or threads.keys() & olds.keys():
             continue
         for row in of_threads(bucket.get(key), objects.object(key), threads):
-            writer.add(row.pop("thread_id"), row)
+            writer.add(row)
         olds |= dict.fromkeys(threads, key)
         counts |= threads
         taken += 1

@@ -172,13 +172,17 @@ class Work:
         answer = act(*given, **named)
         took = time.monotonic() - start
         self.pace = self.pace.after(took)
+        self._rest(took)
+        return answer
+
+    def _rest(self, took: float) -> None:
+        """After work of so many seconds, and for as long as standbys are far behind."""
         time.sleep(max(0.0, min(self.pace.rest(took), self._left())))
         if time.monotonic() - self.asked > WAIT:
             while self.waits and self._left() > 0 and self.tables.lag() > FAR_BEHIND:
                 self.waits -= 1
                 time.sleep(WAIT)
             self.asked = time.monotonic()
-        return answer
 
     def _left(self) -> float:
         return self.begun + self.request.limit - time.monotonic()

@@ -5,14 +5,15 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 
 from ..adapters import postgres
 from ..adapters.bucket import Bucket
 from ..adapters.cold import VERSION, Object, Writer, Written
-from ..adapters.part import Part
+from ..adapters.part import Part, readable, together
 from ..adapters.retention import Busy, Look
 from ..adapters.tiering import Archive
 from ..features.retention.identifier import lowest
@@ -22,6 +23,7 @@ from ..features.tiering.request import Cold, Moved, Outcome, Request
 from ..kernel.errors import Unavailable
 from . import journal, ledger, life, mounted, retention
 from .compaction import rewrite
+from .pace import Pace
 from .retention import PAGE, Late
 
 OBJECT = 32 * 1024 * 1024
@@ -75,6 +77,10 @@ class Work(retention.Work):
         self.parts: list[Part] = []
         """Threads that are in the present object to their end, or in others before it."""
         self.whole = not asked.keep_latest_hot
+        self.stride = 1
+        """Threads to take together: as many as fitted last time, and some more."""
+        self.going = Pace(asked.share)
+        """How many rows go together."""
 
     def tier(self) -> Outcome:
         self._alone("tiering")
@@ -115,32 +121,56 @@ class Work(retention.Work):
         self._sweeps()
         while True:
             page = self._paced(self.tables.looks, after, PAGE, 0 if self.whole else 1, None, self.fresh)
-            for look in page:
-                if look.idle and (look.floor or self.whole):
-                    self._paced(self._take, look)
-                self.reached = look.thread
-                self.threads += 1
-            if len(page) < PAGE:
+            more = len(page) == PAGE
+            while page:
+                done = self._paced(self._take, page[: self.stride])
+                self.stride = done + done // 8 + 1
+                self.reached = after = page[done - 1].thread
+                self.threads += done
+                page = page[done:]
+                if self.writer.size >= OBJECT or self.objects:
+                    self._ship()
+            if not more:
                 return self._sweeps()
-            after = page[-1].thread
 
-    def _take(self, look: Look) -> None:
-        """Copy what moves of a thread into the present object, and into others where it is full."""
+    def _take(self, looks: Sequence[Look]) -> int:
+        """Copy what moves of the first of these threads into the present object, and into others where it is full.
+
+        Of how many threads.
+        """
+        ready = [look for look in looks if look.idle and (look.floor or self.whole)]
         try:
-            with self.tables.snapshot():
-                part = self.tables.part(look.thread, look.floor, self.fresh, self.asked_for.after)
-                if part and self.asked_for.dry_run:
-                    self.moved += part.moved + Moved(threads=1)
-                elif part:
-                    for row in self.tables.rows(part):
-                        if self.writer.size >= 2 * OBJECT:
-                            self._write(part)
-                        self.writer.add(part.thread, row)
-                    self.parts.append(part)
+            following = self._copied(ready) if ready else set()
         except Busy as error:
-            self._leave(look.thread, error.message)
-        if self.writer.size >= OBJECT or self.objects:
-            self._ship()
+            if len(looks) > 1:
+                # What was copied of them is rubbish: it goes into an object that the catalog knows without them.
+                self._ship()
+                return self._take(looks[:1])
+            self._leave(looks[0].thread, error.message)
+            following = set()
+        return next((number for number, look in enumerate(looks) if look.thread in following), len(looks))
+
+    def _copied(self, looks: Sequence[Look]) -> set[str]:
+        """Copy the first of these threads; which do not fit."""
+        with self.tables.snapshot():
+            parts = self.tables.parts(looks, self.fresh, self.asked_for.after)
+            first = readable(parts)
+            able = [part for part in first if not part.obstacle]
+            for part in first:
+                if part.obstacle:
+                    self._leave(part.thread, part.obstacle)
+            if self.asked_for.dry_run:
+                self._count(able)
+            elif able:
+                with closing(self.tables.rows(able)) as rows:
+                    for row in rows:
+                        if self.writer.add(row) and self.writer.size >= 2 * OBJECT:
+                            self._write(able)
+                self.parts += able
+        return {part.thread for part in parts[len(first) :]}
+
+    def _count(self, parts: Sequence[Part]) -> None:
+        self.moved += Moved(threads=len(parts), **sum((part.moved for part in parts), Counter()))
 
     def _ship(self) -> None:
         """Write the object, and let the threads go that are in it."""
@@ -150,23 +180,35 @@ class Work(retention.Work):
             self.tables.register(made, threads)
         self.objects = []
         parts, self.parts = self.parts, []
-        for part in parts:
+        while parts:
             begun = time.monotonic()
-            try:
-                self.tables.move(part, self.fresh, self.asked_for.after)
-                self.moved += part.moved + Moved(threads=1)
-            except Busy as error:
-                self._leave(part.thread, error.message)
+            some = together(parts, self.going.size)
+            parts = parts[len(some) :]
+            self._let_go(some)
+            took = time.monotonic() - begun
+            self.going = self.going.after(took)
             # What is in an object goes, even when the run's time is over: then without a rest.
-            time.sleep(max(0.0, min(self.pace.rest(time.monotonic() - begun), self._left())))
+            self._rest(took)
 
-    def _write(self, more: Part | None = None) -> None:
+    def _let_go(self, parts: Sequence[Part]) -> None:
+        """All together, or each alone where that cannot be."""
+        try:
+            self.tables.move(parts, self.fresh, self.asked_for.after)
+            self._count(parts)
+        except Busy as error:
+            if len(parts) == 1:
+                self._leave(parts[0].thread, error.message)
+            else:
+                for part in parts:
+                    self._let_go([part])
+
+    def _write(self, more: Sequence[Part] = ()) -> None:
         """Put the object into the store, and say of each thread where it is."""
         written = self.writer.close()
         self.writer = self._new()
         made = self.stored(written)
         self.objects.append((made, tuple(written.spans)))
-        for part in (*self.parts, *((more,) if more else ())):
+        for part in (*self.parts, *more):
             if place := written.spans.get(part.thread):
                 part.pieces.append((made.key, place))
 

@@ -13,6 +13,7 @@ CHANCE = random.Random(1)
 THREADS: dict[str, list[dict[str, Any]]] = {
     f"thread-{number}": [
         {
+            "thread_id": f"thread-{number}",
             "kind": "blob",
             "checkpoint_ns": "",
             "channel": CHANCE.choice(("said", "turns")),
@@ -30,22 +31,22 @@ THREADS: dict[str, list[dict[str, Any]]] = {
 def written(monkeypatch: pytest.MonkeyPatch) -> Written:
     monkeypatch.setattr(cold, "ROWS", 10)
     writer = Writer({"store": "shop/agents"})
-    for thread, rows in THREADS.items():
+    for rows in THREADS.values():
         for row in rows:
-            writer.add(thread, row)
+            writer.add(full(row))
     return writer.close()
 
 
-def read(content: bytes, written: Written, thread: str) -> list[dict[str, Any]]:
+def full(row: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(row.get(name) for name in cold.SCHEMA.names)
+
+
+def read(content: bytes, written: Written, thread: str) -> list[tuple[Any, ...]]:
     """From the bytes alone that a recall asks for."""
     span = written.spans[thread]
     body, tail = content[span.first_byte : span.end_byte], content[len(content) - written.tail :]
     groups = cold.rows(tail, written.tail_sha256, body, len(content), span, thread)
-    return [{name: value for name, value in row.items() if name != "thread_id"} for group in groups for row in group]
-
-
-def full(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [{name: row.get(name) for name in cold.SCHEMA.names if name != "thread_id"} for row in rows]
+    return [full(row) for group in groups for row in group]
 
 
 def test_each_thread_is_read_from_its_own_part(written: Written) -> None:
@@ -54,15 +55,16 @@ def test_each_thread_is_read_from_its_own_part(written: Written) -> None:
     for thread, rows in THREADS.items():
         span = written.spans[thread]
         assert span.rows == len(rows)
-        assert read(written.content, written, thread) == full(rows)
+        assert read(written.content, written, thread) == [*map(full, rows)]
 
 
 def test_a_row_group_ends_by_its_bytes_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cold, "GROUP", 1000)
     writer = Writer({})
-    for version in range(6):
-        writer.add("one", {"kind": "blob", "version": str(version), "blob": bytes(400)})
-    assert writer.close().spans["one"].last_group == 1
+    row = {"kind": "blob", "thread_id": "one", "blob": bytes(400)}
+    assert [writer.add(full(row)) for _ in range(6)] == [False, False, True, False, False, True]
+    span = writer.close().spans["one"]
+    assert (span.first_group, span.last_group, span.rows) == (0, 1, 6)
 
 
 def test_what_is_damaged_is_refused_or_does_not_matter(written: Written) -> None:
@@ -76,7 +78,7 @@ def test_what_is_damaged_is_refused_or_does_not_matter(written: Written) -> None
         content = bytearray(written.content)
         content[place] ^= 1 << CHANCE.randrange(8)
         try:
-            assert read(bytes(content), written, thread) == full(THREADS[thread]), place
+            assert read(bytes(content), written, thread) == [*map(full, THREADS[thread])], place
         except Unavailable:
             refused += 1
     assert refused > len(places) * 0.9
