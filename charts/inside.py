@@ -11,6 +11,7 @@ from charts.panel import (
     OF_STORE,
     PROMETHEUS,
     STANDBY,
+    TIERED,
     TOO_OLD,
     UNPROVEN,
     Kind,
@@ -142,8 +143,28 @@ INSIDE = (
                         COST,
                     ),
                 ),
-                16,
+                12,
                 Kind.STACKED,
+            ),
+            Panel(
+                "With and without tiering",
+                "short",
+                "What the cold tier saves a month, about: without it, what is cold would be on the volumes of all "
+                "instances.",
+                (
+                    Query(
+                        f"sum by (currency) (max by (part, currency) (checkpointstore_cost_monthly{{{OF_STORE}}}))",
+                        "with ({{currency}})",
+                        COST,
+                    ),
+                    Query(
+                        f"max by (currency) (checkpointstore_cost_without_tiering_monthly{{{OF_STORE}}})",
+                        "without ({{currency}})",
+                        TIERED,
+                    ),
+                ),
+                6,
+                Kind.STAT,
             ),
             Panel(
                 "Paid for and empty",
@@ -158,7 +179,7 @@ INSIDE = (
                         COST,
                     ),
                 ),
-                8,
+                6,
                 Kind.STAT,
             ),
         ),

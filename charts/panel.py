@@ -65,6 +65,7 @@ def under(red: float, yellow: float) -> Steps:
 
 BACKUPS, AUTOSCALING, TROUBLE = "backups", "autoscaling", "trouble"
 PROMETHEUS, COST = "a Prometheus that the operator knows", "spec.monitoring.cost"
+TIERED = "spec.monitoring.cost and spec.tiering, after its first run"
 STANDBY, LARGE = "a standby", "an index of more than 1 MiB"
 OF_STORE = 'namespace="$namespace",name="$store"'
 INSTANCES = 'namespace="$namespace",pod=~"$store-[0-9]+"'

@@ -26,8 +26,8 @@ SUCCESS = json.dumps(
 )
 TIERED = Tiered(
     threads=3,
-    moved=Moved(threads=2, bytes=4096),
-    cold=Cold(last_deletion=datetime(2026, 1, 4, 12, tzinfo=UTC)),
+    moved=Moved(threads=2, bytes=30 * 1024**3),
+    cold=Cold(threads=2, objects=320, bytes=10 * 1024**3, last_deletion=datetime(2026, 1, 4, 12, tzinfo=UTC)),
     complete=True,
     seconds=1,
 ).text()

@@ -307,8 +307,10 @@ def pooler_limited(world: World) -> None:
 
 
 def cost_told(world: World) -> None:
-    """A backup has been made, and both volumes tell what they hold."""
-    world.bucket().make({**TWO, "backup": backup.BACKUP, "monitoring": {"cost": {}}}).settle()
+    """A backup has been made, both volumes tell what they hold, and threads have moved to the cold tier."""
+    world.bucket().make({**TWO, **backup.TIERED, "backup": backup.BACKUP, "monitoring": {"cost": {}}}).settle()
+    world.server.now += timedelta(hours=1)
+    world.settle()
 
 
 CASES: dict[str, Story] = {

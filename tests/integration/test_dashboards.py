@@ -17,6 +17,7 @@ ASKED = list(dict.fromkeys(asked.expression for asked in dashboards.expressions(
 LABELS = {
     "checkpointstore_cost_empty_monthly": 'currency="USD"',
     "checkpointstore_cost_monthly": 'currency="USD",part="volumes"',
+    "checkpointstore_cost_without_tiering_monthly": 'currency="USD"',
     "checkpointstore_reconcile_duration_seconds_bucket": 'le="+Inf"',
     "checkpointstore_statement_calls_total": 'kind="put",queryid="1"',
     "checkpointstore_statement_seconds_total": 'kind="put",queryid="1"',

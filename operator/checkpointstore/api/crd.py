@@ -42,7 +42,8 @@ COLUMNS = (
     ("Last Backup", "date", ".status.backup.lastSuccessful", 0, "When the newest backup was completed"),
     ("Verified", "date", ".status.backup.lastVerified", 1, "When a backup was last restored and found sound"),
     ("Primary", "string", ".status.postgres.primary", 1, "The instance that leads"),
-    ("Cost", "string", ".status.cost.monthly", 1, "What it costs a month, in status.cost.currency"),
+    ("Cost", "string", ".status.cost.shown.monthly", 1, "What it costs a month"),
+    ("Without Tiering", "string", ".status.cost.shown.withoutTiering", 1, "What it would cost if nothing were cold"),
     ("Message", "string", '.status.conditions[?(@.type=="Ready")].message', 1, "Why, and what to do"),
     ("Age", "date", ".metadata.creationTimestamp", 0, ""),
 )

@@ -114,6 +114,12 @@ CREATED = (
         '"0.08": at most nine digits before the point, and nine after it',
     ),
     Refused(
+        "a price of cold data that is no number",
+        {"monitoring": {"cost": {"prices": {"coldGiBMonth": "1.25 cents"}}}},
+        'spec.monitoring.cost.prices.coldGiBMonth: Invalid value: "string": a price is a number in quotes such as '
+        '"0.08": at most nine digits before the point, and nine after it',
+    ),
+    Refused(
         "a price below nothing",
         {"monitoring": {"cost": {"prices": {"cpuHour": "-0.03"}}}},
         'spec.monitoring.cost.prices.cpuHour: Invalid value: "string": a price is a number in quotes such as "0.08": '

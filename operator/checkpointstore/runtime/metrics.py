@@ -10,7 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
-from ..features.monitoring.cost import PARTS
+from ..features.monitoring.cost import PARTS, WITHOUT
 from ..kernel.values import quantity
 
 REGISTRY = CollectorRegistry()
@@ -149,11 +149,16 @@ class Stores(Collector):
         yield from self._costs()
 
     def _costs(self) -> Iterable[GaugeMetricFamily]:
-        """Parts add up to the whole; what is empty is in the part of the volumes already."""
+        """Parts add up to the whole; what is empty is in the part of the volumes already, the last is another whole."""
         labels = ["namespace", "name", "currency"]
         parts = GaugeMetricFamily("checkpointstore_cost_monthly", "What a part costs a month", labels=[*labels, "part"])
         empty = GaugeMetricFamily(
             "checkpointstore_cost_empty_monthly", "What is empty on the volumes costs a month", labels=labels
+        )
+        hot = GaugeMetricFamily(
+            "checkpointstore_cost_without_tiering_monthly",
+            "What all would cost a month if what is cold were on the volumes, about",
+            labels=labels,
         )
         for store, status in self._told.items():
             cost = status.get("cost", {})
@@ -162,8 +167,11 @@ class Stores(Collector):
                     parts.add_metric([*store, cost["currency"], part], float(cost[part]))
             if "empty" in cost:
                 empty.add_metric([*store, cost["currency"]], float(cost["empty"]))
+            if WITHOUT in cost:
+                hot.add_metric([*store, cost["currency"]], float(cost[WITHOUT]))
         yield parts
         yield empty
+        yield hot
 
 
 STORES = Stores()

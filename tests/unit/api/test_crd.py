@@ -21,7 +21,7 @@ SCHEMA: Node = crd.checkpointstores()["spec"]["versions"][0]["schema"]["openAPIV
 SPEC: Node = SCHEMA["properties"]["spec"]
 BACKUP_SPEC: Node = crd.checkpointbackups()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
 BACKED_UP: Node = {"backup": {**BACKUP, "encryption": {"name": "key", "key": "passphrase"}, "retentionPolicy": "4w"}}
-COSTED: Node = {"monitoring": {"cost": {"cloud": "Azure", "prices": {"cpuHour": "0.03"}}}}
+COSTED: Node = {"monitoring": {"cost": {"cloud": "Azure", "prices": {"cpuHour": "0.03", "coldGiBMonth": "0.01"}}}}
 RECOVERED: Node = {"bootstrap": {"recovery": RECOVERY}}
 
 

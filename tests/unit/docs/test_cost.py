@@ -6,21 +6,25 @@ from decimal import Decimal
 
 import yaml
 
-from checkpointstore.features.monitoring.cost import Holdings, contribute, lines
-from checkpointstore.features.monitoring.price import LISTS, NAMES, Cloud, Cost
+from checkpointstore.features.monitoring.cost import Holdings, Tiered, contribute, lines, two_digits
+from checkpointstore.features.monitoring.price import LISTS, NAMES, Cost
 from tests.unit.docs.test_pages import ROOT
 
 PAGE = (ROOT / "docs" / "cost.md").read_text()
 BLOCKS = [yaml.safe_load(block) for block in re.findall(r"^```yaml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)]
-# Two instances of 525m and 2112Mi with 50Gi each, two pooler pods of 60m and 80Mi, a file of WAL every 30 s.
+# Two instances of 525m and 2112Mi with 50Gi each, two pooler pods of 60m and 80Mi, a file of WAL every 30 s; a recaller
+# of 50m and 64Mi, 20 GiB in objects, each for 2.5 GiB in the tables.
+RECALLER = Decimal("0.05"), Decimal(64) / 1024
 EXAMPLE = Holdings(
-    cpu=2 * Decimal("0.525") + 2 * Decimal("0.06"),
-    memory=Decimal(2 * 2112 + 2 * 80) / 1024,
+    cpu=2 * Decimal("0.525") + 2 * Decimal("0.06") + RECALLER[0],
+    memory=Decimal(2 * 2112 + 2 * 80) / 1024 + RECALLER[1],
     volumes=Decimal(2 * 50),
     used=Decimal(2 * 30),
     backups=Decimal(120),
     archived=Decimal(730 * 120),
+    tiered=Tiered("STANDARD_IA", Decimal(20), Decimal(20 * 100) / 40, 2, *RECALLER),
 )
+PRICES = Cost().all_prices("STANDARD_IA")
 
 
 def test_the_prices_are_those_of_the_code() -> None:
@@ -38,12 +42,33 @@ def test_each_price_says_what_is_listed() -> None:
 
 
 def test_the_bill_by_hand_is_the_operator_s() -> None:
-    bill = lines(EXAMPLE, LISTS[Cloud.AWS].prices)
+    bill = lines(EXAMPLE, PRICES)
     rows = [
         f"| {line.unit} | {line.quantity.normalize():f} | {line.price.normalize():f} | {line.amount:.2f} |"
         for line in bill
     ]
     assert "\n".join((*rows, f"| all | | | {sum(line.amount for line in bill):.2f} |")) in PAGE
+
+
+def test_without_tiering_by_hand_is_the_operator_s() -> None:
+    hot = EXAMPLE.without_tiering()
+    assert hot is not None
+    recaller = lines(Holdings(*RECALLER, Decimal(0), None, None, None), PRICES)
+    *rest, cold = lines(EXAMPLE, PRICES)
+    without = sum((line.amount for line in lines(hot, PRICES)), Decimal(0))
+    more = (hot.volumes - EXAMPLE.volumes) * Decimal("0.08")
+    less = " - ".join(f"{line.amount:.2f}" for line in (cold, *recaller))
+    whole = sum(line.amount for line in (*rest, cold))
+    assert f"{whole:.2f} - {less} + {more:.2f} = {without:.2f}." in PAGE
+    assert two_digits(without) == BLOCKS[1]["status"]["cost"]["withoutTiering"]
+
+
+def test_the_classes_are_those_of_the_code() -> None:
+    rows = [
+        f"| `{cloud}` | {', '.join(item.standard)} | {', '.join(' '.join(each) for each in item.classes.items())} |"
+        for cloud, item in LISTS.items()
+    ]
+    assert "\n".join(rows) in PAGE
 
 
 def test_the_status_is_what_the_operator_tells() -> None:

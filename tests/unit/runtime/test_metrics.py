@@ -42,6 +42,8 @@ FULL: dict[str, Any] = {
         "volumes": "8",
         "empty": "0",
         "backups": "3.7",
+        "coldData": "0.26",
+        "withoutTiering": "62",
     },
 }
 
@@ -81,7 +83,9 @@ def test_a_status_that_says_all_gives_every_number() -> None:
         'cost_monthly{currency="EUR",name="measured",namespace="shop",part="compute"} 40.0',
         'cost_monthly{currency="EUR",name="measured",namespace="shop",part="volumes"} 8.0',
         'cost_monthly{currency="EUR",name="measured",namespace="shop",part="backups"} 3.7',
+        'cost_monthly{currency="EUR",name="measured",namespace="shop",part="coldData"} 0.26',
         'cost_empty_monthly{currency="EUR",name="measured",namespace="shop"} 0.0',
+        'cost_without_tiering_monthly{currency="EUR",name="measured",namespace="shop"} 62.0',
     }
 
 

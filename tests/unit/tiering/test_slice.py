@@ -207,8 +207,8 @@ def test_what_it_did_is_told_and_the_job_goes() -> None:
         "lastRun": DUE,
         "lastSuccessful": "2026-01-01T00:11:00Z",
         "threads": 4300,
-        "moved": {"threads": 120, "checkpoints": 1200, "writes": 99, "blobs": 5, "bytes": 3_100_000},
-        "cold": {"threads": 890, "objects": 7, "bytes": 5_200_000, "waiting": 0, "deleted": 0},
+        "moved": {"threads": 120, "checkpoints": 1200, "writes": 99, "blobs": 5, "bytes": 3 * 1024**2 + 7},
+        "cold": {"threads": 890, "objects": 7, "bytes": 5 * 1024**2, "waiting": 0, "deleted": 0},
         "rewritten": 0,
         "collected": 0,
         "busyThreads": 0,
@@ -217,6 +217,33 @@ def test_what_it_did_is_told_and_the_job_goes() -> None:
         "duration": "12s",
     }
     assert len(jobs(story.later(minutes=9).look())) == 1
+
+
+FIRST = DONE.model_copy(update={"cold": DONE.cold.model_copy(update={"threads": 123})})
+
+
+def grown(by: int) -> Outcome:
+    """A run after which there is so much more in objects than after DONE."""
+    return DONE.model_copy(update={"cold": DONE.cold.model_copy(update={"bytes": DONE.cold.bytes + by})})
+
+
+def test_what_moved_and_what_it_takes_in_objects_add_up() -> None:
+    story = Story()
+    story.look()
+    story.ends(begun(story), "Complete", FIRST.text()).look()
+    once = {"movedBytes": 3 * 1024**2 + 7, "objectBytes": 5 * 1024**2}
+    assert story.status["tiering"]["totals"] == once
+    story.ends(begun(story.later(minutes=4)), "Complete", grown(1024).text()).look()
+    twice = {"movedBytes": 6 * 1024**2 + 14, "objectBytes": 5 * 1024**2 + 1024}
+    assert story.status["tiering"]["totals"] == twice
+    job = begun(story.later(minutes=4))
+    story.ends({**job, "status": {}}, "Complete", grown(4096).text())
+    live = story.observed.objects[Ref("Job", job["metadata"]["name"])]
+    live["status"]["failed"] = 1
+    story.look()
+    assert story.status["tiering"]["totals"] == twice, "a pod before had moved too, and nobody knows how much"
+    story.ends(begun(story.later(minutes=4)), "Failed").look()
+    assert story.status["tiering"]["totals"] == twice
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """What a store costs a month: what it holds, times what that costs, told as `status.cost`."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Context, Decimal
 from typing import Any
@@ -11,12 +11,13 @@ from ...kernel.contribution import Contribution
 from ...kernel.env import Env
 from ...kernel.observed import Observed
 from ...kernel.values import moment, quantity
-from .price import LISTS, NAMES, Cost, Prices
+from .price import LISTS, NAMES, OF_COLD, Cost, Prices
 
 HOURS = 730
 """In a month, as the clouds' own calculators have it."""
-COMPUTE, VOLUMES, BACKUPS = "compute", "volumes", "backups"
-PARTS = (COMPUTE, VOLUMES, BACKUPS)
+COMPUTE, VOLUMES, BACKUPS, COLD = "compute", "volumes", "backups", "coldData"
+PARTS = (COMPUTE, VOLUMES, BACKUPS, COLD)
+WITHOUT = "withoutTiering"
 HOLDS = timedelta(minutes=10)
 WRITES, READS = 2, 1
 """Requests by which pgBackRest archives a file of WAL: it lists, reads archive.info and puts the file."""
@@ -24,6 +25,24 @@ WRITES, READS = 2, 1
 SHORT, LONG = timedelta(hours=1), timedelta(days=8)
 _GIB = Decimal(1024**3)
 _TWO_DIGITS, _CENT, _FEW_CENTS = Context(prec=2), Decimal("0.01"), Decimal("0.1")
+
+
+@dataclass(frozen=True, slots=True)
+class Tiered:
+    """What tiering has moved to an object store."""
+
+    storage_class: str | None
+    """Of the objects; the bucket's own where None."""
+    cold: Decimal | None
+    """GiB of them; None where nobody tells."""
+    hot: Decimal | None
+    """GiB that what is in them would take in the tables of an instance, about; None where nobody tells."""
+    instances: int
+    """That would have it on their volumes; none of an external server, whose volumes are not paid for here."""
+    cpu: Decimal = Decimal(0)
+    """vCPUs that the recaller requests."""
+    memory: Decimal = Decimal(0)
+    """GiB, likewise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +61,21 @@ class Holdings:
     """GiB in the repository; None where nobody tells."""
     archived: Decimal | None
     """Files of WAL that are archived in a month; None where nobody tells."""
+    tiered: Tiered | None = None
+    """None without spec.tiering."""
+
+    @property
+    def cold(self) -> Decimal | None:
+        """GiB of cold data; None where nobody tells."""
+        return self.tiered.cold if self.tiered else Decimal(0)
+
+    def without_tiering(self) -> "Holdings | None":
+        """What would be paid for if what is cold were on all instances' volumes; None where nobody tells that."""
+        tier = self.tiered
+        if tier is None or tier.hot is None or not tier.instances:
+            return None
+        volumes = self.volumes + tier.hot * tier.instances
+        return replace(self, cpu=self.cpu - tier.cpu, memory=self.memory - tier.memory, volumes=volumes, tiered=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +94,10 @@ class Line:
 
 
 def lines(held: Holdings, prices: Prices) -> tuple[Line, ...]:
-    """The bill of a month, without what there is nothing of or nobody tells of; `prices` has all of them."""
+    """The bill of a month, without what there is nothing of or nobody tells of.
+
+    `prices` has all of NAMES; without a price of cold data there is no line of it.
+    """
     cpu, memory, volume, stored, writes, reads = (Decimal(price) for price in prices.given().values())
     archived = (held.archived or Decimal(0)) / 1000
     bill = (
@@ -71,10 +108,38 @@ def lines(held: Holdings, prices: Prices) -> tuple[Line, ...]:
         Line(BACKUPS, archived * WRITES, "thousand writes", writes),
         Line(BACKUPS, archived * READS, "thousand reads", reads),
     )
-    return tuple(line for line in bill if line.quantity)
+    cold = prices.cold_gib_month
+    more = () if cold is None else (Line(COLD, held.cold or Decimal(0), "GiB of cold data", Decimal(cold)),)
+    return tuple(line for line in (*bill, *more) if line.quantity)
 
 
-def holdings(env: Env, observed: Observed, desired: Iterable[Manifest], backup: Mapping[str, Any] | None) -> Holdings:
+def tiered(
+    env: Env, desired: Iterable[Manifest], told: Mapping[str, Any], storage_class: str | None, instances: int
+) -> Tiered:
+    """Of the objects that shall be, and status.tiering."""
+    # A dry run does not look at what is cold.
+    cold, totals = None if told.get("dryRun") else told.get("cold"), told.get("totals")
+    size = hot = None
+    if cold is not None:
+        size = Decimal(cold["bytes"]) / _GIB
+        if totals:
+            hot = size * totals["movedBytes"] / totals["objectBytes"]
+        elif not size:
+            hot = size
+    recaller = [
+        item for item in desired if item["kind"] == "Deployment" and item["metadata"]["name"] == env.names.recaller
+    ]
+    cpu, memory = _requested(recaller, "cpu"), _requested(recaller, "memory") / _GIB
+    return Tiered(storage_class, size, hot, instances, cpu, memory)
+
+
+def holdings(
+    env: Env,
+    observed: Observed,
+    desired: Iterable[Manifest],
+    backup: Mapping[str, Any] | None,
+    cold: Tiered | None = None,
+) -> Holdings:
     """Of the objects that shall be, the volumes that are, and status.backup, None for a store without backups."""
     workloads = [item for item in desired if item["kind"] in ("StatefulSet", "Deployment")]
     sizes = _volumes(env, observed, workloads)
@@ -87,6 +152,7 @@ def holdings(env: Env, observed: Observed, desired: Iterable[Manifest], backup: 
         used=_used(env, observed, sizes),
         backups=None if stored is None else stored / _GIB,
         archived=None if hourly is None else hourly * HOURS,
+        tiered=cold,
     )
 
 
@@ -145,20 +211,28 @@ def _number(name: str) -> int:
 
 def contribute(spec: Cost, held: Holdings, previous: Mapping[str, Any], now: datetime) -> Contribution:
     """`previous` is status.cost as it was."""
-    prices = spec.prices.over(LISTS[spec.cloud].prices)
+    tier = held.tiered
+    prices = spec.all_prices(tier.storage_class if tier else None)
     bill = lines(held, prices)
     quantities = ", ".join(f"{two_digits(line.quantity)} {line.unit}" for line in bill)
-    unknown = [
-        name
-        for name, known in (("empty", held.used), (BACKUPS, held.backups), ("requests", held.archived))
-        if known is None
-    ]
+    all_hot = held.without_tiering()
+    unpriced = bool(held.cold) and prices.cold_gib_month is None
+    unknown = {
+        "empty": held.used is None,
+        BACKUPS: held.backups is None,
+        "requests": held.archived is None,
+        COLD: held.cold is None or unpriced,
+        WITHOUT: all_hot is None and tier is not None and tier.instances > 0,
+    }
+    lacking = f"; no price of class {tier.storage_class}: set prices.{OF_COLD}" if tier and unpriced else ""
+    amounts = {"monthly": _sum(bill), WITHOUT: None if all_hot is None else _sum(lines(all_hot, prices))}
     told: dict[str, Any] = {
-        "monthly": _sum(bill),
+        **amounts,
+        "shown": {name: amount and f"{amount} {spec.currency}" for name, amount in amounts.items()},
         "currency": spec.currency,
         **{part: _sum(of) if (of := [line for line in bill if line.part == part]) else None for part in PARTS},
-        "unknown": unknown or None,
-        "why": f"{quantities or 'nothing yet'}; {_whose(spec)}",
+        "unknown": [name for name, so in unknown.items() if so] or None,
+        "why": f"{quantities or 'nothing yet'}; {_whose(spec, tier)}{lacking}",
     }
     return Contribution(status={"cost": {**told, **_settled(told, empty(bill, held.used), previous, now)}})
 
@@ -175,12 +249,14 @@ def without(previous: Mapping[str, Any]) -> Contribution:
     return Contribution(status={"cost": None}) if previous.get("cost") else Contribution()
 
 
-def _whose(spec: Cost) -> str:
+def _whose(spec: Cost, tier: Tiered | None) -> str:
     given, listed = len(spec.prices.given()), LISTS[spec.cloud]
     lists = f"list prices of {spec.cloud} {listed.region}, {listed.known}"
-    if not given:
+    own = spec.prices.cold_gib_month is not None
+    if not given and not own:
         return lists
-    return "prices of the spec" if given == len(NAMES) else f"prices of the spec, the others {lists}"
+    needed = tier and spec.listed(tier.storage_class) and not own
+    return "prices of the spec" if given == len(NAMES) and not needed else f"prices of the spec, the others {lists}"
 
 
 def _settled(

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 from ...kernel.fragment import Fragment
 
 LISTED = "USD"
+OF_COLD = "coldGiBMonth"
 PATTERN = "^[0-9]{1,9}([.][0-9]{1,9})?$"
 NO_PRICE = 'a price is a number in quotes such as "0.08": at most nine digits before the point, and nine after it'
 
@@ -55,17 +56,21 @@ class Prices(Fragment):
     """A thousand requests that write to the object store, or list what is there."""
     thousand_reads: Price | None = None
     """A thousand requests that read from it."""
+    cold_gib_month: Price | None = Field(default=None, alias=OF_COLD)
+    """One GiB of what tiering keeps in the object store for a month. When absent: objectGiBMonth for the standard
+    storage class, and for another one the cloud's list price, which is in USD."""
 
     def given(self) -> dict[str, str]:
-        """Those that are set, by their Python names."""
-        return self.model_dump(exclude_none=True)
+        """Those of NAMES that are set, by their Python names."""
+        return self.model_dump(exclude_none=True, exclude={"cold_gib_month"})
 
     def over(self, others: "Prices") -> "Prices":
         """These, and the others' where one is absent."""
-        return others.model_copy(update=self.given())
+        return others.model_copy(update=self.model_dump(exclude_none=True))
 
 
-NAMES = tuple(str(field.alias) for field in Prices.model_fields.values())
+NAMES = tuple(str(field.alias) for field in Prices.model_fields.values() if field.alias != OF_COLD)
+"""Of the prices that each list has."""
 ALL = f"another currency than {LISTED}, in which the lists are, needs all prices: {', '.join(NAMES)}"
 _ALL = f"self.currency == '{LISTED}' || ({' && '.join(f'has(self.prices.{name})' for name in NAMES)})"
 RULES = ({"rule": _ALL, "message": ALL, "fieldPath": ".prices"},)
@@ -88,6 +93,20 @@ class Cost(Fragment):
             raise ValueError(ALL)
         return self
 
+    def all_prices(self, storage_class: str | None) -> Prices:
+        """Those that count; that of cold data in a storage class, the bucket's own where None, only if there is one."""
+        listed = LISTS[self.cloud]
+        prices = self.prices.over(listed.prices)
+        if prices.cold_gib_month is not None:
+            return prices
+        standard = storage_class in (None, *listed.standard)
+        price = prices.object_gib_month if standard else self.listed(storage_class)
+        return prices.model_copy(update={"cold_gib_month": price})
+
+    def listed(self, storage_class: str | None) -> str | None:
+        """The list's price of a class, if it has one that is not the standard class's."""
+        return LISTS[self.cloud].classes.get(storage_class or "") if self.currency == LISTED else None
+
 
 @dataclass(frozen=True, slots=True)
 class PriceList:
@@ -101,6 +120,10 @@ class PriceList:
     volume: str
     object: str
     prices: Prices
+    standard: tuple[str, ...]
+    """Storage classes that cost what objects do."""
+    classes: Mapping[str, str]
+    """What a GiB of the others costs a month, of those that answer at once."""
 
 
 def _prices(*each: str) -> Prices:
@@ -115,6 +138,8 @@ LISTS: Mapping[Cloud, PriceList] = {
         "EBS gp3",
         "S3 Standard, first 50 TB",
         _prices("0.0312", "0.0042", "0.08", "0.023", "0.005", "0.0004"),
+        ("STANDARD", "INTELLIGENT_TIERING"),
+        {"STANDARD_IA": "0.0125", "ONEZONE_IA": "0.01", "GLACIER_IR": "0.004"},
     ),
     Cloud.GOOGLE: PriceList(
         "us-central1",
@@ -123,6 +148,8 @@ LISTS: Mapping[Cloud, PriceList] = {
         "balanced persistent disk",
         "Cloud Storage Standard, regional",
         _prices("0.031611", "0.004237", "0.10", "0.020", "0.005", "0.0004"),
+        ("STANDARD",),
+        {"NEARLINE": "0.010", "COLDLINE": "0.004", "ARCHIVE": "0.0012"},
     ),
     Cloud.AZURE: PriceList(
         "East US",
@@ -131,5 +158,7 @@ LISTS: Mapping[Cloud, PriceList] = {
         "Standard SSD managed disk, LRS, E10 to E30",
         "Blob Storage hot, LRS, first 50 TB",
         _prices("0.0312", "0.0042", "0.075", "0.0208", "0.0055", "0.00044"),
+        ("STANDARD", "HOT"),
+        {"COOL": "0.0152", "COLD": "0.0036"},
     ),
 }

@@ -19,6 +19,7 @@ from ...kernel.values import bytes_text, digest, moment
 from .erasure import erased
 from .request import Outcome, Place, Request
 from .spec import Tiering
+from .totals import totals
 
 COMPONENT = "tiering"
 RECALLER = "recaller"
@@ -66,7 +67,9 @@ def contribute(
     name, empty = _name(env, request, begun), Outcome(dry_run=spec.dry_run)
     if begun and (done := ended(observed, COMPONENT, name, _figures, empty, SECONDS, now)):
         actions = _told(done)
-        known = {**known, "reason": None, "message": None, **done, "begun": None}
+        failed = (observed.get("Job", name) or {})["status"].get("failed", 0)
+        sums = {"totals": totals(known, done, failed)}
+        known = {**known, "reason": None, "message": None, **done, **sums, "begun": None}
         known["erasedBy"] = _erased_by(spec, request, beside, known.get("lastDeletion"))
         begun = ""
     able = not rests and not lacking
@@ -146,12 +149,12 @@ def _figures(said: Outcome) -> dict[str, Any]:
             "checkpoints": rounded(moved.checkpoints),
             "writes": rounded(moved.writes),
             "blobs": rounded(moved.blobs),
-            "bytes": rounded(moved.bytes),
+            "bytes": moved.bytes,
         },
         "cold": {
             "threads": rounded(cold.threads),
             "objects": rounded(cold.objects),
-            "bytes": rounded(cold.bytes),
+            "bytes": cold.bytes,
             "waiting": rounded(cold.waiting),
             "deleted": rounded(cold.deleted),
         },
