@@ -259,6 +259,25 @@ def test_a_row_that_cannot_be_read_keeps_no_other_thread(store: Store, monkeypat
     assert store.rows() == before
 
 
+def test_a_thread_of_which_not_all_was_copied_stays(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = Archive.rows
+    with store.saver() as saver:
+        for number in range(3):
+            graphs.talk(graphs.chat(saver), f"chat-{number}", 1)
+    before = store.rows()
+
+    def fewer(self: Archive, parts: Sequence[Part]) -> Generator[tuple[Any, ...], None, None]:
+        yield from (row for row in rows(self, parts) if "chat-1" not in row or "write" not in row)
+
+    monkeypatch.setattr(Archive, "rows", fewer)
+    outcome = store.tier(**WHOLE)
+    assert (outcome.moved.threads, outcome.busy_reason) == (2, "not all of the thread was copied")
+    assert store.cold() == {"chat-0", "chat-2"}
+    monkeypatch.undo()
+    _all_back(store)
+    assert store.rows() == before
+
+
 def test_a_table_that_is_written_anew_while_a_thread_moves_loses_nothing(
     store: Store, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -144,7 +144,8 @@ class Archive(Tables):
         floors, files = {look.thread: look.floor for look in looks}, self._files()
         parts = [Part(row["id"], not floors[row["id"]], files) for row in resting]
         whole, others = ([part for part in parts if part.whole is which] for which in (True, False))
-        self._choose(others, floors)
+        if others:
+            self._choose(others, floors)
         self._list(whole)
         self._list([part for part in others if part.chosen])
         return [part for part in parts if part.newest]
@@ -153,7 +154,7 @@ class Archive(Tables):
         """Which checkpoints of threads may go, where not all do."""
         asked = {"threads": [part.thread for part in parts], "floors": [floors[part.thread] for part in parts]}
         found = defaultdict(list)
-        for row in self._all(CUTS, **asked, aged=False, timed=TIMED) if parts else ():
+        for row in self._all(CUTS, **asked, aged=False, timed=TIMED):
             found[row["thread"]].append(row)
         cuts = {thread: shaped(rows) for thread, rows in found.items()}
         able = {thread: cuts for thread, cuts in cuts.items() if any(cut.root and not cut.delta for cut in cuts)}
@@ -215,6 +216,8 @@ class Archive(Tables):
         Raises Busy, and leaves everything as it is, where one of the threads is not what it was when it was read.
         """
         whole, these = parts[0].whole, where(parts)
+        if any(sum(span.rows for _, span in part.pieces) != part.rows for part in parts):
+            raise Busy("not all of the thread was copied")
         with self._translated(), self._connection.transaction():
             # They go at once or not at all.
             if not self._one(QUERIES.sql("alone"), threads=these["threads"])["locked"]:

@@ -124,7 +124,7 @@ class Work(retention.Work):
             more = len(page) == PAGE
             while page:
                 done = self._paced(self._take, page[: self.stride])
-                self.stride = done + done // 8 + 1
+                self.stride = done if done < min(self.stride, len(page)) else done + done // 8 + 1
                 self.reached = after = page[done - 1].thread
                 self.threads += done
                 page = page[done:]
