@@ -245,3 +245,18 @@ def test_a_stock_saver_deletes_a_thread_that_is_just_back(store: Store) -> None:
             objectstore.until(lambda: store.catalog(waits) != [])
         deleting.join()
     assert (there(store), any(store.rows().values())) == (set(), False)
+
+
+def test_what_is_in_the_folder_of_another_store_is_told(store: Store) -> None:
+    """A recovered store refers to objects that it may not remove."""
+    talked(store, "one", "two")
+    store.tier(prefix=f"{PREFIX}-before", grace=3600, **WHOLE)
+    talked(store, "mine")
+    store.tier(grace=3600, **WHOLE)
+    delete(store, "one", "mine")
+    cold = store.tier(grace=3600).cold
+    assert (cold.deleted, cold.deleted_elsewhere) == (2, 1)
+    for _ in range(2):
+        cold = store.tier().cold
+    assert (cold.deleted, cold.deleted_elsewhere) == (1, 1)
+    assert len([file for file in store.bucket.objects() if f"{PREFIX}-before" in str(file)]) == 1

@@ -17,8 +17,9 @@ from checkpointstore.adapters.bucket import Bucket
 from checkpointstore.adapters.tiering import Archive
 from checkpointstore.features.tiering.request import Outcome, Place
 from checkpointstore.jobs import mounted, recall, tiering
-from tests.integration import objectstore
+from tests.integration import graphs, objectstore
 from tests.integration.job import PASSWORDS
+from tests.integration.pruning import COPY
 from tests.integration.pruning import Store as Pruned
 
 WHOLE: dict[str, Any] = {"keepLatestHot": False}
@@ -106,3 +107,16 @@ class Store(Pruned):
 
     def cold(self) -> set[str]:
         return {row[0] for row in self.catalog("SELECT DISTINCT thread_id FROM checkpointstore.cold_threads")}
+
+
+def copies(store: Store, count: int) -> None:
+    """A thread with subgraphs, and so many more like it."""
+    with store.saver() as saver:
+        graphs.talk(graphs.remembering(saver), "model", 6)
+    with store.server.admin("app") as connection:
+        connection.execute(psycopg.ClientCursor(connection).mogrify(COPY, {"copies": count}))
+
+
+def all_back(store: Store) -> None:
+    """Every thread that is cold is brought back."""
+    store.recall(*store.cold())

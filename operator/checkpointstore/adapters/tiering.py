@@ -83,7 +83,7 @@ class Archive(Tables):
         return True
 
     def _ground(self) -> None:
-        """A schema that nobody else may make anything in, the catalog in it, and the function."""
+        """A schema that nobody else may make anything in, the catalog in it, and the functions."""
         fill = {"owner": self._owner, "group": self._group, "mark": RECALL}
         found = self._all(QUERIES.sql("ground", **fill))
         if not found:
@@ -103,7 +103,7 @@ class Archive(Tables):
         if ground["mark"] != RECALL:
             with self._translated(), self._connection.transaction():
                 self._do(QUERIES.sql("tables"))
-                self._do(QUERIES.sql("recall", **fill))
+                self._do(QUERIES.sql("functions", **fill))
 
     @contextmanager
     def _as_login(self) -> Iterator[None]:
@@ -259,8 +259,9 @@ class Archive(Tables):
     def listed(self) -> None:
         self._do(QUERIES.sql("listed"))
 
-    def total(self) -> Cold:
-        return Cold() if self._dry else Cold(**self._one(QUERIES.sql("total")))
+    def total(self, prefix: str) -> Cold:
+        """What is cold; the store's own objects have keys that begin so."""
+        return Cold() if self._dry else Cold(**self._one(QUERIES.sql("total"), prefix=prefix))
 
     def listen(self) -> None:
         self._do(f"LISTEN {CHANNEL}")

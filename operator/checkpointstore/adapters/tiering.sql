@@ -81,7 +81,7 @@ INSERT INTO checkpointstore.cold_state (reached) SELECT NULL WHERE NOT EXISTS (S
 
 -- What the application calls. Whoever is told that a thread is hot has it for as long as one that was just written: whoever moves
 -- a thread takes the lock alone, and then looks here.
--- name: recall
+-- name: functions
 CREATE OR REPLACE FUNCTION checkpointstore.recall(thread text) RETURNS text
   LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
   AS $recall$
@@ -345,6 +345,8 @@ SELECT (SELECT count(DISTINCT thread_id) FROM checkpointstore.cold_threads) AS t
        (SELECT coalesce(sum(bytes), 0)::bigint FROM checkpointstore.cold_objects) AS bytes,
        (SELECT count(*) FROM checkpointstore.recalls WHERE done IS NULL) AS waiting,
        (SELECT count(DISTINCT thread_id) FROM checkpointstore.cold_traces WHERE deleted) AS deleted,
+       (SELECT count(DISTINCT thread_id) FROM checkpointstore.cold_traces
+         WHERE deleted AND NOT starts_with(key, %(prefix)s)) AS deleted_elsewhere,
        (SELECT max(at) FROM checkpointstore.deletions) AS last_deletion
 
 -- name: columns

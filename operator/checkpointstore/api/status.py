@@ -200,6 +200,7 @@ STATUS: dict[str, Any] = _object(
             bytes=_count("Bytes of these objects."),
             waiting=_count("Threads that were asked for and were not back yet when the run ended."),
             deleted=_count("Threads that were deleted, and of which objects still hold rows."),
+            deletedElsewhere=_count("Those whose objects are of the store that this one was recovered from."),
         ),
         lastDeletion=_moment("When a thread was last deleted, as far as the last run knew."),
         erasedBy=_moment("When neither bucket nor backups have anything of the threads that were deleted until then."),

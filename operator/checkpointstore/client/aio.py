@@ -123,9 +123,9 @@ class AsyncCheckpointStoreSaver(AsyncPostgresSaver):
             for thread in thread_ids:
                 await self._all_hot(str(thread))
         await super().aprune(thread_ids, strategy=strategy)
-        if strategy == "delete":
+        if strategy == "delete" and thread_ids and await self._is_tiered():
             for thread in thread_ids:
-                await self.adelete_thread(thread)
+                await self._ask(steps.delete(str(thread)))
 
     def delete_for_runs(self, run_ids: Sequence[str]) -> None:
         """From another thread than the loop's, as the stock saver's calls that do not wait."""

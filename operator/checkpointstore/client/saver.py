@@ -142,9 +142,9 @@ class CheckpointStoreSaver(PostgresSaver):
             for thread in thread_ids:
                 self._all_hot(str(thread))
         super().prune(thread_ids, strategy=strategy)
-        if strategy == "delete":
+        if strategy == "delete" and thread_ids and self._is_tiered():
             for thread in thread_ids:
-                self.delete_thread(thread)
+                self._ask(steps.delete(str(thread)))
 
     def _on_hot(self, config: RunnableConfig, write: Callable[[], T]) -> T:
         """Write, in one transaction with the look whether the checkpoint in `config` is hot."""

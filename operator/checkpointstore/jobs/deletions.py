@@ -15,7 +15,7 @@ def run(environ: Mapping[str, str] = os.environ) -> int:
     """Do the work, write the outcome where Kubernetes picks it up, and return the exit code."""
     life.begin()
     outcome, code = conclude(environ)
-    return life.end(environ, outcome.model_dump_json(by_alias=True), code)
+    return life.end(environ, outcome.text(), code)
 
 
 def conclude(environ: Mapping[str, str]) -> tuple[Repeated, int]:

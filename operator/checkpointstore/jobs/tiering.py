@@ -18,7 +18,7 @@ from ..adapters.retention import Busy, Look
 from ..adapters.tiering import Archive
 from ..features.retention.identifier import lowest
 from ..features.retention.request import Request as Pruning
-from ..features.tiering.compaction import groups
+from ..features.tiering.compaction import SIZE, groups
 from ..features.tiering.request import Cold, Moved, Outcome, Request
 from ..kernel.errors import Unavailable
 from . import journal, ledger, life, mounted, retention
@@ -26,7 +26,7 @@ from .compaction import rewrite
 from .pace import Pace
 from .retention import PAGE, Late
 
-OBJECT = 32 * 1024 * 1024
+OBJECT = SIZE
 """Bytes after which an object is written, once all of its last thread is in it; one of twice as many is cut there."""
 GROUPS = 10
 """Objects that are made of others in one run."""
@@ -99,7 +99,7 @@ class Work(retention.Work):
                 complete = False
                 self._ship()
                 self.tables.reach(self.reached)
-            total = self.tables.total()
+            total = self.tables.total(self.asked_for.prefix + "/")
         if self.damaged:
             raise self.damaged
         return Outcome(

@@ -26,6 +26,10 @@ class Contribution:
     """Look again after this, even if nothing wakes us."""
 
 
+PATIENCE = timedelta(minutes=10)
+"""How long a deleted store waits for what goes with it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Farewell:
     """What a room does when its store is deleted and something outside the cluster is to go with it."""

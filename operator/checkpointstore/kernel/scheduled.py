@@ -47,8 +47,23 @@ class Run(Whose):
     """The part of the time that it works in."""
 
 
-class Report(Fragment):
-    """A run's termination message: either what was done, or the reason and message of what is in the way."""
+class Ending(Fragment):
+    """A Job's termination message: either what was done, or the reason and message of what is in the way."""
+
+    reason: str = ""
+    message: str = ""
+
+    def text(self) -> str:
+        return self.model_dump_json(by_alias=True)
+
+    @classmethod
+    def failure(cls, reason: str, message: str) -> Self:
+        """What was in the way, cut to what a termination message takes."""
+        return cls(reason=reason, message=message[:1000])
+
+
+class Report(Ending):
+    """What a run over a store's threads says."""
 
     threads: int = 0
     """That were looked at."""
@@ -60,16 +75,6 @@ class Report(Fragment):
     """Whether all threads were looked at."""
     dry_run: bool = False
     seconds: float = 0
-    reason: str = ""
-    message: str = ""
-
-    def text(self) -> str:
-        return self.model_dump_json(by_alias=True)
-
-    @classmethod
-    def failure(cls, reason: str, message: str) -> Self:
-        """What was in the way, cut to what a termination message takes."""
-        return cls(reason=reason, message=message[:1000])
 
     @classmethod
     def read(cls, said: Mapping[str, Any]) -> Self | None:

@@ -51,6 +51,16 @@ def later(world: World, **time: float) -> World:
     return world
 
 
+def deleted(world: World) -> World:
+    """Somebody deletes the store: it is marked until nothing holds it."""
+    return world.edit("CheckpointStore", "agents", {"metadata": {"deletionTimestamp": stamp(world.server.now)}})
+
+
+def finalizers(world: World) -> list[str]:
+    found: list[str] = world.body["metadata"].get("finalizers", [])
+    return found
+
+
 def at(world: World, moment: str) -> World:
     world.server.now = datetime.fromisoformat(moment)
     return world

@@ -2,28 +2,31 @@
 
 from datetime import timedelta
 
-from checkpointstore.features.backup.farewell import PATIENCE
+from checkpointstore.kernel.contribution import PATIENCE
 from checkpointstore.kernel.naming import FINALIZER
-from tests.contract.apiserver import stamp
 from tests.contract.world import NAMESPACE, World
 from tests.golden.backup import BACKUP, STORE
-from tests.unit.backup.story import SOUND, events, jobs, known, later, level, names, pass_by, phases, request, stopped
+from tests.unit.backup.story import (
+    SOUND,
+    deleted,
+    events,
+    finalizers,
+    jobs,
+    known,
+    later,
+    level,
+    names,
+    pass_by,
+    phases,
+    request,
+    stopped,
+)
 
 DELETE = {"backup": BACKUP, "reclaimPolicy": {"backups": "Delete"}}
 
 
-def finalizers(world: World) -> list[str]:
-    found: list[str] = world.body["metadata"].get("finalizers", [])
-    return found
-
-
 def backed_up(world: World) -> World:
     return known(world, "reclaim", lambda first: first.bucket().make(DELETE).settle())
-
-
-def deleted(world: World) -> World:
-    """Somebody deletes the store: it is marked until nothing holds it."""
-    return world.edit("CheckpointStore", "agents", {"metadata": {"deletionTimestamp": stamp(world.server.now)}})
 
 
 def test_the_finalizer_is_there_exactly_while_backups_are_to_go() -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -13,21 +13,16 @@ from pydantic import ValidationError
 
 from checkpointstore.features.monitoring import cost
 from checkpointstore.features.monitoring.cost import Holdings, Tiered, empty, lines, two_digits
-from checkpointstore.features.monitoring.price import LISTS, NAMES, OF_COLD, Cloud, Cost, Prices
+from checkpointstore.features.monitoring.price import LISTS, OF_COLD, Cloud, Cost, Prices
 from checkpointstore.kernel.action import Ref
-from checkpointstore.kernel.env import Env, Images
 from checkpointstore.kernel.observed import Observed, Volume
 from tests.contract.disk import GIB
 from tests.contract.world import World
-from tests.golden.backup import BACKUP, TIERED
+from tests.golden.backup import BACKUP
 from tests.golden.case import EXTERNAL, SCALED, TWO
-from tests.unit.backup.story import later
+from tests.unit.core.bill import ENV, FREE, ONES, made, told
 
-ENV = Env("agents", "shop", "uid", Images("postgres", "pgbouncer", "operator"), "cluster.local", "system")
 ONE = Decimal(1)
-ONES = Holdings(cpu=ONE, memory=ONE, volumes=ONE, used=ONE, backups=ONE, archived=ONE)
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
-FREE = dict.fromkeys(NAMES, "0")
 AMOUNTS = st.decimals(0, 10**6, places=3)
 PRICES = st.builds(
     lambda *each: Prices.model_validate(dict(zip([*FREE, OF_COLD], each, strict=True))),
@@ -199,14 +194,6 @@ def test_a_class_that_is_named_is_cheaper_than_the_standard_one(cloud: Cloud) ->
 
 
 # In the plan
-
-
-def told(world: World) -> dict[str, Any]:
-    return {name: value for name, value in world.plan().status["cost"].items() if value is not None}
-
-
-def made(spec: dict[str, Any], **prices: str) -> dict[str, Any]:
-    return {**spec, "monitoring": {"cost": {"prices": {**FREE, **prices}}}}
 
 
 @pytest.fixture
@@ -424,98 +411,3 @@ def test_what_is_empty_is_told_at_once_with_other_volumes_and_prices(world: Worl
 def test_parts_are_what_lines_are_of() -> None:
     of = replace(ONES, tiered=Tiered(None, Decimal(1), None, 1))
     assert tuple(dict.fromkeys(line.part for line in lines(of, Cost().all_prices(None)))) == cost.PARTS
-
-
-# With a tier
-
-
-COLD_FREE = {**FREE, "coldGiBMonth": "0"}
-
-
-def tiered(spec: dict[str, Any], **prices: str) -> dict[str, Any]:
-    return {**spec, **TIERED, "monitoring": {"cost": {"prices": {**COLD_FREE, **prices}}}}
-
-
-@pytest.mark.parametrize(
-    ("said", "expected"),
-    [
-        ({}, (None, None)),
-        ({"cold": None, "dryRun": False}, (None, None)),
-        ({"cold": {"bytes": 0}, "dryRun": True}, (None, None)),
-        ({"cold": {"bytes": 0}, "dryRun": False}, (0, 0)),
-        ({"cold": {"bytes": 2 * GIB}, "dryRun": False, "totals": None}, (2, None)),
-        (
-            {"cold": {"bytes": 2 * GIB}, "dryRun": False, "totals": {"movedBytes": 300, "objectBytes": 100}},
-            (2, 6),
-        ),
-    ],
-    ids=["no run yet", "figures lost", "dry", "nothing cold", "no run could be counted", "told"],
-)
-def test_what_is_cold_is_read_from_the_status(said: dict[str, Any], expected: tuple[Any, Any]) -> None:
-    assert cost.tiered(ENV, (), said, "STANDARD_IA", 2) == Tiered("STANDARD_IA", *expected, 2)
-
-
-def test_cold_data_and_what_it_would_be_without_tiering(world: World) -> None:
-    world.bucket().make(tiered(TWO, volumeGiBMonth="1", coldGiBMonth="0.5")).settle()
-    assert told(world)["unknown"] == ["coldData", "withoutTiering"], "no run has ended yet"
-    assert told(world)["monthly"] == told(world)["volumes"] == "20"
-    assert {"coldData", "withoutTiering"} & told(world).keys() == set()
-    assert world.status["cost"]["shown"] == {"monthly": "20 USD"}
-    later(world, hours=1).settle()
-    # 10 GiB of objects of what took 30 GiB in the tables, on two volumes.
-    assert (told(world)["coldData"], told(world)["monthly"]) == ("5", "25")
-    assert told(world)["withoutTiering"] == "80"
-    assert "unknown" not in told(world)
-    assert "20 GiB of volumes, 10 GiB of cold data; prices of the spec" in told(world)["why"]
-    assert world.status["cost"]["shown"] == {"monthly": "25 USD", "withoutTiering": "80 USD"}
-    world.change(tiering=None).settle()
-    assert {"coldData", "withoutTiering", "unknown"} & world.status["cost"].keys() == set()
-    assert world.status["cost"]["shown"] == {"monthly": "20 USD"}
-
-
-def test_without_tiering_there_would_be_no_recaller(world: World) -> None:
-    world.bucket().make(tiered({}, cpuHour="1", memoryGiBHour="10")).settle()
-    later(world, hours=1).settle()
-    assert Decimal(told(world)["withoutTiering"]) < Decimal(told(world)["compute"])
-    world.change(tiering=None).settle()
-    without = told(world)["compute"]
-    world.change(**TIERED).settle()
-    later(world, hours=1).settle()
-    assert told(world)["withoutTiering"] == without
-    world.command("hibernate", "true").settle()
-    assert told(world)["withoutTiering"] == told(world)["monthly"] == "0"
-
-
-def test_a_class_without_a_price_is_named_and_not_in_the_sum(world: World) -> None:
-    tiers = [{"name": "cold", "after": "90d", "storageClass": "DEEP_ARCHIVE"}]
-    world.bucket().make({**made({}, volumeGiBMonth="1"), "tiering": {**TIERED["tiering"], "tiers": tiers}}).settle()
-    later(world, hours=1).settle()
-    assert told(world)["unknown"] == ["coldData"]
-    assert told(world)["monthly"] == "10"
-    assert told(world)["withoutTiering"] == "40", "which needs no price of it"
-    assert told(world)["why"].endswith(
-        "10 GiB of volumes; prices of the spec; no price of class DEEP_ARCHIVE: set prices.coldGiBMonth"
-    )
-
-
-def test_of_an_external_server_cold_data_is_counted_and_nothing_says_what_it_would_be(world: World) -> None:
-    world.rds().bucket().make(tiered(EXTERNAL, coldGiBMonth="1")).settle()
-    later(world, hours=1).settle()
-    assert told(world)["monthly"] == told(world)["coldData"] == "10"
-    assert {"withoutTiering", "unknown"} & told(world).keys() == set()
-
-
-@pytest.mark.parametrize(
-    ("prices", "storage_class", "whose"),
-    [
-        ({}, "STANDARD_IA", "list prices of AWS us-east-1, 2025-01"),
-        (FREE, "STANDARD", "prices of the spec"),
-        (FREE, "STANDARD_IA", "prices of the spec, the others list prices of AWS us-east-1, 2025-01"),
-        (COLD_FREE, "STANDARD_IA", "prices of the spec"),
-        ({"coldGiBMonth": "1"}, "STANDARD_IA", "prices of the spec, the others list prices of AWS us-east-1, 2025-01"),
-    ],
-)
-def test_it_says_whose_price_of_cold_data_counts(prices: dict[str, str], storage_class: str, whose: str) -> None:
-    of = replace(ONES, tiered=Tiered(storage_class, Decimal(1), Decimal(2), 1))
-    spec = Cost.model_validate({"prices": prices})
-    assert cost.contribute(spec, of, {}, NOW).status["cost"]["why"].endswith(f"; {whose}")

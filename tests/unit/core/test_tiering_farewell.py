@@ -5,28 +5,31 @@ from typing import Any
 
 import pytest
 
-from checkpointstore.features.tiering.farewell import PATIENCE
+from checkpointstore.kernel.contribution import PATIENCE
 from checkpointstore.kernel.naming import FINALIZER
-from tests.contract.apiserver import stamp
 from tests.contract.world import World
 from tests.golden.backup import BACKUP, TIERED
-from tests.unit.backup.story import SOUND, events, jobs, known, later, level, names, pass_by, request, stopped
+from tests.unit.backup.story import (
+    SOUND,
+    deleted,
+    events,
+    finalizers,
+    jobs,
+    known,
+    later,
+    level,
+    names,
+    pass_by,
+    request,
+    stopped,
+)
 
 DELETE: dict[str, Any] = {**TIERED, "reclaimPolicy": {"coldData": "Delete"}}
 BOTH: dict[str, Any] = {**TIERED, "backup": BACKUP, "reclaimPolicy": {"coldData": "Delete", "backups": "Delete"}}
 
 
-def finalizers(world: World) -> list[str]:
-    found: list[str] = world.body["metadata"].get("finalizers", [])
-    return found
-
-
 def tiered(world: World) -> World:
     return known(world, "cold", lambda first: first.bucket().make(DELETE).settle())
-
-
-def deleted(world: World) -> World:
-    return world.edit("CheckpointStore", "agents", {"metadata": {"deletionTimestamp": stamp(world.server.now)}})
 
 
 def test_the_finalizer_is_there_exactly_while_cold_data_is_to_go() -> None:

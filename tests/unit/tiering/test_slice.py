@@ -208,7 +208,7 @@ def test_what_it_did_is_told_and_the_job_goes() -> None:
         "lastSuccessful": "2026-01-01T00:11:00Z",
         "threads": 4300,
         "moved": {"threads": 120, "checkpoints": 1200, "writes": 99, "blobs": 5, "bytes": 3 * 1024**2 + 7},
-        "cold": {"threads": 890, "objects": 7, "bytes": 5 * 1024**2, "waiting": 0, "deleted": 0},
+        "cold": {"threads": 890, "objects": 7, "bytes": 5 * 1024**2, "waiting": 0, "deleted": 0, "deletedElsewhere": 0},
         "rewritten": 0,
         "collected": 0,
         "busyThreads": 0,
@@ -330,3 +330,12 @@ def test_without_tiering_nothing_is_told_any_more() -> None:
 def test_what_was_moved_adds_up() -> None:
     one = Moved(threads=1, checkpoints=2, writes=3, blobs=4, bytes=5)
     assert one + one == Moved(threads=2, checkpoints=4, writes=6, blobs=8, bytes=10)
+
+
+@pytest.mark.parametrize(("elsewhere", "told"), [(0, True), (1, False)])
+def test_no_day_is_named_while_another_store_s_folder_has_what_was_deleted(elsewhere: int, told: bool) -> None:
+    story = Story()
+    story.look()
+    cold = Cold(threads=8, deleted=2, deleted_elsewhere=elsewhere, last_deletion=NOW)
+    found = story.ends(begun(story), "Complete", Outcome(threads=9, cold=cold, complete=True).text()).look()
+    assert (found.status["tiering"].get("erasedBy") is not None) is told

@@ -13,6 +13,7 @@ DONE = {
     "cold": {"threads": 11, "bytes": 1010},
     "dryRun": False,
     "collected": 0,
+    "rewritten": 0,
 }
 
 

@@ -1,19 +1,17 @@
 """`reclaimPolicy.backups: Delete`: the repository goes with the store, unless that would take too long."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from ...kernel.action import Apply, Delete, Emit, Ref
-from ...kernel.contribution import Farewell
+from ...kernel.contribution import PATIENCE, Farewell
 from ...kernel.env import Env
 from ...kernel.job import finished
 from ...kernel.observed import Observed
 from .pod import SMALL, Work, image, job
 from .record import KIND, records
 from .repository import COMPONENT
-
-PATIENCE = timedelta(minutes=10)
 
 
 def contribute(

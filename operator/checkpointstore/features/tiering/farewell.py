@@ -1,9 +1,9 @@
 """`reclaimPolicy.coldData: Delete`: what is in the bucket goes with the store, unless that would take too long."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from ...kernel.action import Apply, Delete, Emit, Manifest, Ref
-from ...kernel.contribution import Farewell
+from ...kernel.contribution import PATIENCE, Farewell
 from ...kernel.env import Env
 from ...kernel.job import finished, of_operator
 from ...kernel.observed import Observed
@@ -12,7 +12,6 @@ from .request import Erase
 from .spec import Tiering
 
 COMPONENT = "erasure"
-PATIENCE = timedelta(minutes=10)
 TRIES = 6
 
 

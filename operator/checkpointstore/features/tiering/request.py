@@ -5,7 +5,7 @@ from datetime import datetime
 from pydantic import ConfigDict, Field
 
 from ...kernel.fragment import Fragment
-from ...kernel.scheduled import Report, Run, Whose
+from ...kernel.scheduled import Ending, Report, Run, Whose
 
 
 class Where(Fragment):
@@ -32,16 +32,9 @@ class Erase(Where):
     """All that is below it goes."""
 
 
-class Erased(Fragment):
-    """What it says in the end: what it did, or the reason and message of what is in the way."""
-
+class Erased(Ending):
     removed: int = 0
-    reason: str = ""
-    message: str = ""
-
-    @classmethod
-    def failure(cls, reason: str, message: str) -> "Erased":
-        return cls(reason=reason, message=message[:1000])
+    """Objects."""
 
 
 class Request(Place, Run):
@@ -85,6 +78,8 @@ class Cold(Fragment):
     """Threads that were asked for and are not back yet."""
     deleted: int = 0
     """Threads that were deleted, and of which an object still holds rows."""
+    deleted_elsewhere: int = 0
+    """Those of them whose objects are in the folder of another store, which this one was recovered from."""
     last_deletion: datetime | None = None
 
 
@@ -104,18 +99,10 @@ class Repeat(Place):
     """The folder of the store that the data came from."""
 
 
-class Repeated(Fragment):
-    """What it says in the end: what it did, or the reason and message of what is in the way."""
-
+class Repeated(Ending):
     entries: int = 0
     """Threads in the ledger."""
     deleted: int = 0
     unclear: int = 0
     """Threads that were left, as their checkpoints' ids do not tell whether they are older than the deletion."""
     seconds: float = 0
-    reason: str = ""
-    message: str = ""
-
-    @classmethod
-    def failure(cls, reason: str, message: str) -> "Repeated":
-        return cls(reason=reason, message=message[:1000])

@@ -16,7 +16,7 @@ from ...kernel.object_store import UriStyle, missing
 from ...kernel.observed import Observed
 from ...kernel.scheduled import due, ended, following, rounded, whose, with_figures, without_figures
 from ...kernel.values import bytes_text, digest, moment
-from .erasure import erased
+from .expiry import erased_by
 from .request import Outcome, Place, Request
 from .spec import Tiering
 from .totals import totals
@@ -70,7 +70,7 @@ def contribute(
         failed = (observed.get("Job", name) or {})["status"].get("failed", 0)
         sums = {"totals": totals(known, done, failed)}
         known = {**known, "reason": None, "message": None, **done, **sums, "begun": None}
-        known["erasedBy"] = _erased_by(spec, request, beside, known.get("lastDeletion"))
+        known["erasedBy"] = _erased_by(spec, request, beside, known)
         begun = ""
     able = not rests and not lacking
     stands = not sleeps and not lacking
@@ -96,10 +96,12 @@ def without(previous: Mapping[str, Any]) -> Contribution:
     return Contribution(status={"tiering": None}) if previous.get("tiering") else Contribution()
 
 
-def _erased_by(spec: Tiering, request: Request, beside: Beside, last: str | None) -> str | None:
-    if not last:
+def _erased_by(spec: Tiering, request: Request, beside: Beside, known: Mapping[str, Any]) -> str | None:
+    last, cold = known.get("lastDeletion"), known.get("cold") or {}
+    # Nobody removes what is in another store's folder.
+    if not last or cold.get("deletedElsewhere"):
         return None
-    at = erased(datetime.fromisoformat(last), spec.schedule, timedelta(seconds=request.grace), beside.backups)
+    at = erased_by(datetime.fromisoformat(last), spec.schedule, timedelta(seconds=request.grace), beside.backups)
     return moment(at) if at else None
 
 
@@ -157,6 +159,7 @@ def _figures(said: Outcome) -> dict[str, Any]:
             "bytes": cold.bytes,
             "waiting": rounded(cold.waiting),
             "deleted": rounded(cold.deleted),
+            "deletedElsewhere": rounded(cold.deleted_elsewhere),
         },
         "lastDeletion": moment(cold.last_deletion) if cold.last_deletion else None,
         "rewritten": rounded(said.rewritten),

@@ -13,7 +13,7 @@ def totals(known: Mapping[str, Any], done: Mapping[str, Any], failed: int) -> di
     before: dict[str, int] | None = known.get("totals")
     cold = done.get("cold")
     # A run that rewrites objects, or removes some, changes their bytes otherwise too.
-    if not cold or done["dryRun"] or failed or done["collected"] or done.get("rewritten"):
+    if not cold or done["dryRun"] or failed or done["collected"] or done["rewritten"]:
         return before
     start, moved = _start(known, done), done["moved"]["bytes"]
     if start is None or cold["bytes"] <= start or not moved:

@@ -6,7 +6,7 @@ from ...kernel.cron import next_due
 from .compaction import DAY
 
 
-def erased(last: datetime, schedule: str, grace: timedelta, backups: timedelta | None) -> datetime | None:
+def erased_by(last: datetime, schedule: str, grace: timedelta, backups: timedelta | None) -> datetime | None:
     """When nothing has what was deleted until then: its object is written anew within a day, and the old one goes.
 
     `backups` is how long one may hold it; None where nobody knows, and nobody knows then.
