@@ -90,9 +90,7 @@ class Frozen(BaseCheckpointSaver[str]):
         await self._call("prune", thread_ids, strategy=strategy)
 
 
-@pytest.mark.parametrize(
-    "waits", [pytest.param(False, marks=pytest.mark.soak, id="sync"), pytest.param(True, id="async")]
-)
+@pytest.mark.parametrize("waits", [False, True], ids=["sync", "async"])
 def test_the_conformance_suite_passes_with_every_thread_cold_between_its_calls(
     store: Store, freeze: Frost, waits: bool
 ) -> None:
