@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -121,8 +122,10 @@ class Agent:
         """Read the log to its end; one that breaks off, as when the API server is away, is begun again."""
         known = 0
         while True:
+            # Asked before: what it said between a log that broke off and its end is read once more.
+            over = self._over()
             known = self._read_on(known)
-            if any(line["event"] == "result" for line in self.lines) or self._over():
+            if over or any(line["event"] == "result" for line in self.lines):
                 return
             time.sleep(1)
 
@@ -136,9 +139,14 @@ class Agent:
         """Read the log, whose first `known` lines were read before; gives how many it has had so far."""
         command = [str(self.kubectl.kubectl), "logs", "-f", f"job/{self.name}", "-n", self.namespace]
         environment, out = self.kubectl.environment(), subprocess.PIPE
-        with subprocess.Popen(command, env=environment, stdout=out, stderr=subprocess.STDOUT, text=True) as log:
+        with (
+            # What kubectl complains of is no line of the agent's, and must not be counted as one.
+            tempfile.TemporaryFile("w+") as complaints,
+            subprocess.Popen(command, env=environment, stdout=out, stderr=complaints, text=True) as log,
+        ):
             for number, text in enumerate(log.stdout or (), 1):
-                if number <= known:
+                # One that broke off in its middle is read whole the next time.
+                if number <= known or not text.endswith("\n"):
                     continue
                 known = number
                 line = parse(text)
@@ -147,6 +155,9 @@ class Agent:
                 else:
                     self.lines.append(line)
                     self.heard(line)
+            log.wait()
+            complaints.seek(0)
+            self.other += complaints.read().splitlines()
         return known
 
     def stop(self) -> Line:
@@ -154,7 +165,7 @@ class Agent:
         self.kubectl("exec", f"job/{self.name}", "-n", self.namespace, "--", "touch", "/tmp/stop")
         return self.result()
 
-    def wait_line(self, what: str, wanted: Callable[[Line], bool], timeout: float = 60) -> Line:
+    def wait_line(self, what: str, wanted: Callable[[Line], bool], timeout: float = 120) -> Line:
         """The first line that is wanted, as soon as the agent says it."""
 
         def look() -> Line | None:

@@ -13,9 +13,11 @@ case "$1" in
 get) echo '{"items": [{"status": {"phase": "Running"}}]}'; exit;;
 esac
 echo called >> "$0.calls"
+echo "error: it broke off" >&2
 for number in $(seq $(wc -l < "$0.calls")); do
   [ $number = 3 ] && echo '{"event": "result", "ok": true}' || echo "{\\"event\\": \\"turn\\", \\"message\\": $number}"
 done
+[ $number = 3 ] || printf '{"event": "tu'
 """
 
 
@@ -27,6 +29,28 @@ def test_a_log_that_breaks_off_is_read_on_without_repeating_itself(tmp_path: Pat
     agent = Agent(Kubectl(tmp_path / "config", program, program), "talk", "demo").follow()
     assert agent.result(timeout=30) == {"event": "result", "ok": True}
     assert [line.get("message") for line in agent.lines] == [1, 2, None]
+    assert agent.other == ["error: it broke off"] * 3, "kubectl's own words are none of the agent's lines"
+
+
+# Says nothing before it is over, as a log that breaks off at once, and all of it afterwards.
+OVER = """#!/bin/sh
+case "$1" in
+get)
+  [ -e "$0.calls" ] && phase=Succeeded || phase=Running
+  echo '{"items": [{"status": {"phase": "'$phase'"}}]}'; exit;;
+esac
+[ -e "$0.calls" ] && echo '{"event": "result", "ok": true}'
+echo called >> "$0.calls"
+"""
+
+
+def test_what_was_said_after_the_log_broke_off_is_read_when_all_is_over(tmp_path: Path, monkeypatch: Any) -> None:
+    program = tmp_path / "kubectl"
+    program.write_text(OVER)
+    program.chmod(0o755)
+    monkeypatch.setattr("demo.agentjob.time.sleep", lambda seconds: None)
+    agent = Agent(Kubectl(tmp_path / "config", program, program), "talk", "demo").follow()
+    assert agent.result(timeout=30)["ok"]
 
 
 def test_every_client_must_have_written() -> None:
