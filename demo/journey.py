@@ -17,7 +17,7 @@ STORE = "agents"
 VISITOR = "visitor"
 MESSAGES = 60
 KILL_AT = 20
-READY_SECONDS = 180
+READY_SECONDS = 300
 
 
 def up() -> bool:

@@ -11,7 +11,7 @@ from localcluster.objectstore import BUCKET, LOCAL
 from tests.e2e.subject import Subject, stamp
 
 SMALL: dict[str, Any] = {"postgres": {"storage": {"size": "2Gi"}}, "pooler": {"instances": 1}}
-SECONDS = 90
+SECONDS = 180
 # One file of WAL is 16 MiB: one is full every three or four seconds, and the table does not grow.
 WAL = "SELECT pg_logical_emit_message(false, 'filling', repeat('x', 8000000))"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from demo.kubectl import ROOT, CommandFailed, Kubectl
 
-SECONDS = 240
+SECONDS = 600
 FOLDER = ROOT / "docs/runbooks"
 _PART = re.compile(r"^## (?P<title>[^\n]+)$|^```sh\n(?P<block>.*?)^```$", re.MULTILINE | re.DOTALL)
 _MOMENT = re.compile(r"^MOMENT=.*$", re.MULTILINE)

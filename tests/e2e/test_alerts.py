@@ -21,7 +21,7 @@ SHIPPED = prometheus.RULES.read_text()
 HURRY = dict.fromkeys(alerts.rules(SHIPPED), "5s")
 # Shipped with an hour each, for which nobody waits here.
 SHORTENED = dict.fromkeys(("BackupTooOld", "BackupNotVerified", "RetentionFails", "TieringFails"), "10m")
-PATIENCE = 60
+PATIENCE = 120
 
 
 @pytest.fixture(scope="module")

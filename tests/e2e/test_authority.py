@@ -2,6 +2,7 @@
 
 from cryptography import x509
 
+from demo.kubectl import wait_for
 from tests.e2e.rotation import NAME, Rotation
 
 
@@ -17,9 +18,14 @@ def test_authority_rotation(rotation: Rotation) -> None:
     rotation.writer.note("authority_rotation", rotation.since)
     rotation.writer.stop()
     trusted = subject.secret(f"{NAME}-ca")["ca.crt"].strip()
-    (leaf,) = subject.served()
+
+    def only() -> str | None:
+        found = subject.served()
+        return found.pop() if len(found) == 1 else None
+
+    leaf = wait_for("one certificate to be served by all", only, 60)
     x509.load_pem_x509_certificate(leaf.encode()).verify_directly_issued_by(
         x509.load_pem_x509_certificate(trusted.encode())
     )
-    assert subject.secret(f"{NAME}-app")["ca.crt"].strip() == trusted
+    wait_for("the binding to trust it", lambda: subject.secret(f"{NAME}-app")["ca.crt"].strip() == trusted, 60)
     assert subject.lives() == rotation.lives, "PostgreSQL takes certificates up without a restart"

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -9,8 +10,8 @@ import pytest
 from demo import prometheus
 from demo.agentjob import Agent
 from demo.installation import Installation
-from demo.kubectl import Kubectl, wait_for
-from demo.timeline import Place, Timeline
+from demo.kubectl import Kubectl, NotInTime, wait_for
+from demo.timeline import Moment, Place, Timeline
 from tests.e2e.figure import Figures
 from tests.e2e.subject import Subject
 from tests.e2e.writing import Writer
@@ -59,17 +60,20 @@ def test_pools_grow_before_clients_wait_long_and_shrink_when_they_have_gone(
     """
     seconds = (60, 120, 90, 150) if soak else (5, 35, 20, 75)
     steps = list(zip((20, 200, 600, 20), seconds, strict=True))
-    load.said("AutoscalingLimited", "WithinLimits", 60)
+    load.said("AutoscalingLimited", "WithinLimits", 120)
     with Timeline(Place(load.kubectl, load.namespace, load.name), say) as timeline:
         environment = {"STEPS": ",".join(f"{clients}:{length}:{RATE}" for clients, length in steps), "RUN": "pools"}
         agent = start_agent("crowd.py", "load", environment)
         result = agent.result(sum(seconds) + 180)
-    _, second, third, last = (line["at"] for line in agent.lines if line["event"] == "step")
+        _, second, third, last = (line["at"] for line in agent.lines if line["event"] == "step")
+        # A slow machine looks so rarely that the crowd may leave before the third look at the least size.
+        with suppress(NotInTime):
+            wait_for("the least size", lambda: timeline.first(last, at_rest) is not None, 90)
     grown = timeline.first(second, lambda item: item.pool > REST and item.wait < MAX_WAIT)
     # On a machine whose processors are all busy, more connections would not help, and that is what it says.
     busy = any(item.limit == "PostgresSaturated" for item in timeline.moments)
     told = timeline.first(third, lambda item: item.limit in ("ServerConnectionsExhausted", "PostgresSaturated"))
-    back = timeline.first(last, lambda item: (item.pods, item.pool) == (2, REST))
+    back = timeline.first(last, at_rest)
     for name, value in (("200_clients_to_wait_below_target", grown), ("600_clients_to_limit_told", told)):
         assert value is not None or busy, timeline.moments
         if value is not None:
@@ -84,18 +88,23 @@ def test_pools_grow_before_clients_wait_long_and_shrink_when_they_have_gone(
     assert load.events("ThresholdExceeded")
 
 
+def at_rest(moment: Moment) -> bool:
+    """Whether the pooler has the size that it has without load."""
+    return (moment.pods, moment.pool) == (2, REST)
+
+
 def test_without_prometheus_it_stays_as_it_is(load: Subject, metrics: Kubectl, figures: Figures) -> None:
     before = load.seen()["status"]["pooler"]
     where = ("-n", prometheus.NAMESPACE)
     metrics("scale", "deployment", prometheus.NAME, "--replicas=0", *where)
     with figures.timed("autoscaling_prometheus_gone_to_told", "<=60"):
-        message = load.said("AutoscalingLimited", "PrometheusUnreachable", 90)
+        message = load.said("AutoscalingLimited", "PrometheusUnreachable", 150)
     assert prometheus.URL in message
     assert load.condition("Ready")["status"] == "True"
     assert load.seen()["status"]["pooler"] == before
     metrics("scale", "deployment", prometheus.NAME, "--replicas=1", *where)
     with figures.timed("autoscaling_prometheus_back_to_told", "<=60"):
-        load.said("AutoscalingLimited", "WithinLimits", 90)
+        load.said("AutoscalingLimited", "WithinLimits", 150)
     assert load.seen()["status"]["pooler"] == before
 
 
@@ -135,17 +144,25 @@ def test_pods_are_added_where_pgbouncers_thread_is_full(
     limited = {"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"cpu": "40m"}}
     make_store("thread", {"pooler": {**SPEC["pooler"], "resources": limited}})
     subject = Subject(metrics, namespace, "thread")
-    subject.said("AutoscalingLimited", "WithinLimits", 60)
+    subject.said("AutoscalingLimited", "WithinLimits", 120)
     seconds = 180 if soak else 30
     with Timeline(Place(metrics, namespace, "thread"), say) as timeline:
         agent = start_agent("crowd.py", "thread", {"STEPS": f"10:5:0.25,{THREAD}:{seconds}:2", "RUN": "thread"})
         result = agent.result(seconds + 180)
-    began = [line["at"] for line in agent.lines if line["event"] == "step"][-1]
-    grown = timeline.first(began, lambda item: item.pods > 2)
+        began = [line["at"] for line in agent.lines if line["event"] == "step"][-1]
+        # What was decided while the crowd was there may be ready, and be seen three times, when it has left.
+        with suppress(NotInTime):
+            wait_for("more pods", lambda: timeline.first(began, larger) is not None, 60)
+    grown = timeline.first(began, larger)
     assert grown is not None, timeline.moments
     figures.note("autoscaling_full_thread_to_more_pods", grown, "s", "<=60")
     assert {item.pool for item in timeline.moments} == {timeline.moments[0].pool}
     assert result["failures"] == 0, result
+
+
+def larger(moment: Moment) -> bool:
+    """Whether there are more pods than without load."""
+    return moment.pods > 2
 
 
 @pytest.mark.skipif("not config.getoption('--soak')", reason="half an hour: run by `make soak`")

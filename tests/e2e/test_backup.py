@@ -4,6 +4,7 @@ import random
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +29,10 @@ KILL = """
 import os, signal
 for process in filter(str.isdigit, os.listdir("/proc")):
     try:
-        name = open(f"/proc/{process}/comm").read().strip()
+        if open(f"/proc/{process}/comm").read().strip() == "postgres":
+            os.kill(int(process), signal.SIGKILL)
     except OSError:
         continue
-    if name == "postgres":
-        os.kill(int(process), signal.SIGKILL)
 """
 PGBACKREST = (
     "pgbackrest",
@@ -81,14 +81,16 @@ def test_the_first_backup_is_made_at_once_and_proven(
     kept: Subject, installation: Installation, server: ObjectStore, figures: Figures, say: Callable[[str], None]
 ) -> None:
     with figures.timed("first_backup_verified"):
-        kept.said("LastBackupSucceeded", "Completed", 90)
-        told = kept.said("BackupVerified", "Restored", 120)
+        kept.said("LastBackupSucceeded", "Completed", 180)
+        told = kept.said("BackupVerified", "Restored", 240)
     say(f"  a person sees: BackupVerified {told}")
     say(kept.kubectl("get", "cps,cpb", "-n", kept.namespace))
-    (first,) = backups(kept).values()
-    assert (first["type"], first["backupID"]) == ("Full", kept.seen()["status"]["backup"]["firstBackup"])
-    assert first["backupID"] in told
-    assert not kept.pods("verification")
+    # There may be others: the schedule has a backup each night, and each failover is followed by one.
+    known = kept.seen()["status"]["backup"]["firstBackup"]
+    (first,) = (status for status in backups(kept).values() if status.get("backupID") == known)
+    assert first["type"] == "Full"
+    assert known in told
+    wait_for("the throw-away instance to go", lambda: not kept.pods("verification"), 60)
     wait_for("the throw-away volume to go", lambda: _volumes(kept) == {"data-kept-0", "data-kept-1"}, 60)
     assert kept.said("ContinuousArchiving", "Archiving", 60)
     if installation.cluster.name == "local":
@@ -114,13 +116,14 @@ def test_backups_cost_writers_nothing_and_survive_their_pods(kept: Subject, writ
     assert [status["type"] for status in (full, incremental)] == ["Full", "Incremental"]
     figures.note("backup_incremental_to_full_stored", incremental["storedBytes"] / full["storedBytes"], "")
     assert "Reconciling" not in {kind for kind, found in _on(kept).items() if found}
-    wait_for("the oldest backup's object to go with it", lambda: oldest not in _backup_ids(kept), 30)
+    wait_for("the oldest backup's object to go with it", lambda: oldest not in _backup_ids(kept), 60)
     assert min(_backup_ids(kept)) == full["backupID"]
     assert kept.seen()["status"]["backup"]["firstBackup"] == min(_backup_ids(kept))
 
 
 def _backup_ids(subject: Subject) -> set[str]:
-    return {status["backupID"] for status in backups(subject).values()}
+    """Of those that are made: one that the schedule has begun meanwhile has none."""
+    return {status["backupID"] for status in backups(subject).values() if "backupID" in status}
 
 
 def _killed(subject: Subject, name: str, type_: str) -> bool:
@@ -177,7 +180,7 @@ def test_the_runbook_brings_two_moments_back(
         _is_at(Subject(kept.kubectl, kept.namespace, name), instant, kept)
     # The living store is still needed: another one is switched off as the old one would be.
     other = Subject(kept.kubectl, kept.namespace, f"{NAME}-restored")
-    other.said("LastBackupSucceeded", "Completed", 120)
+    other.said("LastBackupSucceeded", "Completed", 180)
     runbook.Shell(kept.kubectl, tmp_path, {"NAMESPACE": kept.namespace, "STORE": other.name}).run(rest)
     other.said("PostgresAvailable", "Hibernated", 60)
     kept.kubectl("delete", "cps", f"{NAME}-from-bucket", "-n", kept.namespace, "--wait=false")
@@ -195,12 +198,14 @@ def test_backups_that_shall_go_with_their_store_do(
     assert _stores(kept).keys() - others, "it has made none"
     there = [name, "-n", namespace]
     kubectl("patch", "cps", *there, "--type=merge", "-p", '{"spec": {"reclaimPolicy": {"backups": "Delete"}}}')
-    wait_for("the operator to know", lambda: bool(subject.seen()["metadata"].get("finalizers")), 30)
+    wait_for("the operator to know", lambda: bool(subject.seen()["metadata"].get("finalizers")), 60)
     with figures.timed("store_and_backups_gone"):
-        kubectl("delete", "cps", *there, "--timeout=120s", timeout=150)
-    assert _stores(kept).keys() == others
+        kubectl("delete", "cps", *there, "--timeout=300s", timeout=330)
+    left = _stores(kept)
+    assert name not in left.values()
+    assert others <= left.keys()
     heir = recover(kubectl, namespace, "heir", {**place(server), "store": name, "uid": uid})
-    told = heir.said("Initialized", "NoRepository", 90)
+    told = heir.said("Initialized", "NoRepository", 150)
     say(f"  a person sees: Initialized NoRepository {told}")
     assert "data-heir-0" not in _volumes(heir), "nothing is made for a recovery that cannot be"
     assert {f"data-{name}-0", f"data-{name}-1"} <= _volumes(heir), "its volumes were to be kept"
@@ -246,11 +251,18 @@ def test_wrong_credentials_are_told_and_mended_by_the_right_ones(
         told = kept.said("ContinuousArchiving", "ArchivingFails", 150)
         figures.note("credentials_wrong_to_told", time.monotonic() - began, "s")
         say(f"  a person sees: ContinuousArchiving {told}")
-        assert "refuses the credentials" in told
+        # The first failure may have been another one: a busy server may not have answered in time.
+        said = partial(archiving, kept)
+        wait_for("the cause to be told", lambda: "refuses the credentials" in said(), 60, seen=said)
         assert kept.condition("Ready")["status"] == "True"
     with writer.through("credentials_right", failed=0), figures.timed("credentials_right_to_archiving"):
         bucket.give(kept.kubectl, kept.namespace, server)
         kept.said("ContinuousArchiving", "Archiving", 150)
+
+
+def archiving(subject: Subject) -> str:
+    """What ContinuousArchiving says."""
+    return str(subject.condition("ContinuousArchiving")["message"])
 
 
 def test_threads_that_were_deleted_since_are_deleted_again(
@@ -267,12 +279,14 @@ def test_threads_that_were_deleted_since_are_deleted_again(
     instant = kept.psql("SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')")
     writer.next_second(2)
     kept.psql("SET ROLE app; SELECT checkpointstore.delete_thread('forgotten')")
+    # Or what was inserted just before might not be archived yet when it is recovered.
+    kept.psql("SELECT pg_switch_wal()")
     told = "SELECT count(*) FROM checkpointstore.deletions WHERE told"
     wait_for("the deletion to be in the bucket", lambda: kept.psql(told) == "1", 150)
     kept.patch({"tiering": None})
     source = {**place(server), "store": NAME}
     again = recover(kept.kubectl, kept.namespace, "again", source, {"targetTime": instant}, tiering=cold)
-    again.ready(180)
+    again.ready(300)
     assert again.psql("SELECT string_agg(DISTINCT thread_id, ' ') FROM checkpoints") == "stays"
     assert again.seen()["status"]["tiering"]["deletedAgain"] == 1
     say(again.kubectl("get", "events", "-n", kept.namespace, "--field-selector=reason=DeletionsRepeated"))
@@ -298,7 +312,7 @@ def test_a_lost_store_comes_back_from_the_bucket_alone(
         bucket.give_passphrase(kubectl, namespace, PASSPHRASE)
         source = {**place(server), "namespace": origin, "store": NAME}
         subject = recover(kubectl, namespace, NAME, source)
-        subject.ready(180)
+        subject.ready(300)
         figures.note("lost_store_serving_again", time.monotonic() - began, "s", "<=120")
         recovered = subject.seen()["status"]["recovery"]["recoveredTo"]
         question = f"SELECT extract(epoch FROM timestamptz '{acknowledged}' - timestamptz '{recovered}')"

@@ -47,7 +47,7 @@ def quiet(busy: Subject, rotation: Rotation) -> Subject:
 
 def test_leaf_renewal_restarts_nothing(busy: Subject, writer: Writer) -> None:
     before, lives = busy.secret("busy-postgres-tls")["tls.crt"], busy.lives()
-    assert busy.served() == {before}
+    wait_for("the certificate to be served", lambda: busy.served() == {before}, 30)
     with writer.through("leaf_renewal"):
         busy.kubectl("delete", "secret", "busy-postgres-tls", "-n", busy.namespace)
         busy.poke()
@@ -104,7 +104,8 @@ def test_parameter_that_needs_a_restart(busy: Subject, writer: Writer) -> None:
     with writer.through("restart_parameter"):
         busy.patch({"postgres": {"parameters": {"max_connections": "140"}}})
         busy.changed("max_connections", lambda: shown(busy, "max_connections") == "140")
-    assert busy.whole()
+    # The StatefulSet's controller counts later than the operator.
+    wait_for("both instances", busy.whole, 30)
 
 
 def test_switchover(busy: Subject, writer: Writer) -> None:
@@ -115,9 +116,9 @@ def test_switchover(busy: Subject, writer: Writer) -> None:
         busy.changed(f"{target} to lead", lambda: busy.primary() == target)
 
         def acknowledged() -> bool:
-            return "checkpointstore.dev/switchover" not in busy.seen()["metadata"]["annotations"]
+            return "checkpointstore.dev/switchover" not in busy.seen()["metadata"].get("annotations", {})
 
-        wait_for("the annotation to go", acknowledged, 30)
+        wait_for("the annotation to go", acknowledged, 60)
 
 
 def test_restart(busy: Subject, writer: Writer) -> None:
@@ -160,7 +161,7 @@ def test_supervised_waits_for_the_command(quiet: Subject) -> None:
 def test_paused_changes_nothing(quiet: Subject) -> None:
     quiet.command("paused", "true")
     quiet.patch({"pooler": {"instances": 1}})
-    assert quiet.said("Reconciling", "Paused", 30) is not None
+    assert quiet.said("Reconciling", "Paused", 60) is not None
     before = set(quiet.pods("pooler"))
     quiet.poke()
     for _ in range(6):
@@ -202,7 +203,7 @@ def test_growth_that_the_storage_refuses_is_told_and_can_be_taken_back(
     quiet.patch({"postgres": {"storage": {"size": "10Gi"}}})
     quiet.ready()
     assert quiet.condition("Stalled")["status"] == "False"
-    assert quiet.whole()
+    wait_for("its instance", quiet.whole, 30)
 
 
 def has_poolers(subject: Subject, count: int) -> bool:

@@ -41,7 +41,7 @@ def test_every_panel_has_data(metrics: Kubectl, namespace: str, figures: Figures
         return not silent
 
     with figures.timed("dashboards_every_panel_has_data", f"<={PATIENCE}"):
-        wait_for("every panel to have data", all_told, PATIENCE, every=1, seen=lambda: "\n".join(map(told, silent)))
+        wait_for("every panel to have data", all_told, 2 * PATIENCE, every=1, seen=lambda: "\n".join(map(told, silent)))
 
 
 def told(asked: Asked) -> str:

@@ -28,7 +28,7 @@ def test_deletion_leaves_only_volumes(
         return left == volumes
 
     try:
-        wait_for("everything but the volumes gone", gone, 60, seen=lambda: f"left: {sorted(left - volumes)}")
+        wait_for("everything but the volumes gone", gone, 120, seen=lambda: f"left: {sorted(left - volumes)}")
     except NotInTime as error:
         raise AssertionError(str(error)) from error
     figures.note("delete_to_gone", time.monotonic() - began, "s")

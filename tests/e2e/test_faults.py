@@ -12,7 +12,7 @@ from demo import store
 from demo.agentjob import Agent
 from demo.installation import Installation
 from demo.kubectl import CommandFailed, Kubectl, wait_for
-from tests.e2e import outage, process
+from tests.e2e import operators, outage, process
 from tests.e2e.figure import Figures
 from tests.e2e.subject import Subject, stamp
 from tests.e2e.writing import Writer, wrote
@@ -38,9 +38,8 @@ def pair(installation: Installation, namespace: str) -> Subject:
 
 
 def test_operator_leader_killed_among_two(pair: Subject, kubectl: Kubectl, figures: Figures) -> None:
-    leader = wait_for("an operator that leads", lambda: operator.holder(kubectl) or None, 30)
-    old = pair.login()
-    pod = kubectl.json("get", "pod", leader, "-n", operator.NAMESPACE)
+    pod = operators.wait_leader(kubectl)
+    leader, old = pod["metadata"]["name"], pair.login()
     # Without a word: one that is merely deleted gives its Lease back.
     assert process.kill(pod["metadata"]["uid"]) > 0, "the operator's process is not on this host"
     kubectl("delete", "pod", leader, "-n", operator.NAMESPACE, "--grace-period=0", "--force")
@@ -184,7 +183,7 @@ class Faults:
         """Seconds after which the Service had no pooler of the cut node any more; 0 where none was there."""
         if not on_node:
             return 0.0
-        wait_for("the cut pooler to leave the Service", lambda: not on_node & serving(self._pair), 60, every=0.1)
+        wait_for("the cut pooler to leave the Service", lambda: not on_node & serving(self._pair), 120, every=0.1)
         return time.monotonic() - began
 
     def _note(self, what: str, median: str, longest: str) -> None:

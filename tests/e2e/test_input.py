@@ -65,7 +65,7 @@ def expect(subject: Subject, what: str, say: Say, timeout: float = 60) -> None:
     message = subject.said(condition, reason, timeout)
     show(say, what, f"{condition} {reason}: {message}")
     assert message == wanted
-    wait_for("Stalled", partial(stalls, subject, reason), 10)
+    wait_for("Stalled", partial(stalls, subject, reason), 30)
 
 
 def test_a_taken_name_is_told_and_not_touched(agents: Subject, say: Say) -> None:
@@ -144,7 +144,7 @@ def test_a_storage_class_that_does_not_exist(kubectl: Kubectl, namespace: str, s
         found = subject.condition("Ready")
         return f"{found['reason']}: {found['message']}" if "no-such-class" in found.get("message", "") else None
 
-    message = wait_for("Ready to name the class", named, 15, seen=partial(described, subject))
+    message = wait_for("Ready to name the class", named, 60, seen=partial(described, subject))
     show(say, "a StorageClass that does not exist", f"Ready {message}")
     kubectl("delete", "cps", "nowhere", "-n", namespace, "--wait=false")
 
@@ -170,7 +170,7 @@ def test_adopting_what_an_earlier_store_left(agents: Subject, say: Say) -> None:
     agents.kubectl("apply", "-n", agents.namespace, "-f", str(SAMPLES / "minimal.yaml"))
     expect(agents, "volumes of an earlier store of this name", say)
     agents.patch({"bootstrap": {"recovery": {"backup": {"name": "any"}}}})
-    wait_for("another message", lambda: "recovery" in agents.condition("Initialized")["message"], 30)
+    wait_for("another message", lambda: "recovery" in agents.condition("Initialized")["message"], 60)
     expect(agents, "volumes of an earlier store of this name, and a recovery", say)
     agents.patch({"bootstrap": {"recovery": None}})
     agents.kubectl("apply", "-n", agents.namespace, "-f", str(SAMPLES / "adopt.yaml"))
@@ -189,8 +189,8 @@ def test_sample_agent_remembers(agents: Subject, installation: Installation) -> 
     image = next(line.split("image: ")[1] for line in text.splitlines() if "image: " in line)
     agents.kubectl("apply", "-n", agents.namespace, "-f", "-", text=text.replace(image, installation.agent_image))
     log = ["logs", "deployment/chat-agent", "-n", agents.namespace, "--tail=20"]
-    agents.kubectl("rollout", "status", "deployment/chat-agent", "-n", agents.namespace, "--timeout=60s")
-    wait_for("a second turn", lambda: "turn 2" in agents.kubectl(*log), 60, every=1)
+    agents.kubectl("rollout", "status", "deployment/chat-agent", "-n", agents.namespace, "--timeout=100s")
+    wait_for("a second turn", lambda: "turn 2" in agents.kubectl(*log), 120, every=1)
 
 
 def test_sample_external_becomes_ready(agents: Subject) -> None:
@@ -214,7 +214,7 @@ def test_samples_of_stores_become_ready(kubectl: Kubectl, namespace: str) -> Non
         wanted["metadata"] |= {"name": sample, "namespace": namespace}
         kubectl.apply(wanted)
     for sample in samples:
-        Subject(kubectl, namespace, sample).ready()
+        Subject(kubectl, namespace, sample).ready(300)
         kubectl("delete", "cps", sample, "-n", namespace, "--wait=false")
 
 

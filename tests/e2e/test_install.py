@@ -47,7 +47,7 @@ def test_kubectl_apply_k_installs_what_serves(overlay: Path, kubectl: Kubectl) -
     kubectl("apply", "-k", str(overlay))
     kubectl("wait", "crd/checkpointstores.checkpointstore.dev", "--for=condition=Established", "--timeout=30s")
     where = ["-n", operator.NAMESPACE]
-    kubectl("rollout", "status", f"deployment/{operator.OPERATOR}", *where, "--timeout=90s")
+    kubectl("rollout", "status", f"deployment/{operator.OPERATOR}", *where, "--timeout=150s", timeout=160)
     namespace = f"{operator.NAMESPACE}-try"
     kubectl.namespace(namespace)
     try:

@@ -55,7 +55,7 @@ def test_one_life_of_a_store(process: subprocess.Popen[bytes], kubectl: Kubectl,
     """Created, rotated, restarted for a parameter, deleted; then the operator ends as it is told."""
     subject = Subject(kubectl, namespace, NAME)
     subject.apply({"postgres": {"instances": 2}})
-    subject.changed("both instances", subject.whole)
+    subject.changed("both instances", subject.whole, 180)
     assert operator.holder(kubectl) == "by-hand"
     assert (ask("healthz"), ask("readyz")) == (200, 200)
     old, before = subject.login(), subject.primary()
@@ -72,7 +72,7 @@ def test_one_life_of_a_store(process: subprocess.Popen[bytes], kubectl: Kubectl,
     wait_for(
         "only volumes",
         lambda: {item.partition("/")[0] for item in inventory.of_store(kubectl, namespace, NAME)} == kinds,
-        60,
+        120,
     )
     process.send_signal(signal.SIGTERM)
     assert process.wait(30) in (0, -signal.SIGTERM)

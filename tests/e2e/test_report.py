@@ -14,6 +14,7 @@ from demo import store
 from demo.kubectl import ROOT, CommandFailed, Kubectl, wait_for
 from tests.e2e import leak
 from tests.e2e.figure import Figures
+from tests.e2e.subject import Subject
 
 NAME = "reported"
 Report = Callable[..., subprocess.CompletedProcess[str]]
@@ -66,15 +67,25 @@ def report(kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Report
 
 
 @pytest.fixture(scope="module")
-def used(kubectl: Kubectl, namespace: str, make_store: Callable[..., Any], run_agent: Callable[..., Any]) -> str:
-    """A store that savers have written to, and whose standby has been started again once."""
+def again(kubectl: Kubectl, namespace: str, make_store: Callable[..., Any], run_agent: Callable[..., Any]) -> str:
+    """The standby of a store that savers have written to, started again once."""
     make_store(NAME, {"postgres": {"instances": 2}})
     result, agent = run_agent("savers.py", NAME, SAVERS="2", ROUNDS="5", RUN="report")
     assert result["ok"], agent.tail()
     pod = standby(kubectl, namespace)
+    before = lives(kubectl, namespace, pod)
     kubectl("exec", "-n", namespace, pod, "-c", "postgres", "--", "sh", "-c", "kill -TERM 1")
-    wait_for(f"{pod} to start again", lambda: lives(kubectl, namespace, pod) == 2, 90)
-    store.wait_ready(kubectl, NAME, namespace, 60)
+    wait_for(f"{pod} to start again", lambda: lives(kubectl, namespace, pod) > before, 150)
+    store.wait_ready(kubectl, NAME, namespace, 150)
+    # A standby is ready before it follows, and the report is to say that it does.
+    follows = "select count(*) from pg_stat_replication where state = 'streaming'"
+    wait_for("a standby to follow", lambda: Subject(kubectl, namespace, NAME).psql(follows) == "1", 60)
+    return pod
+
+
+@pytest.fixture(scope="module")
+def used(again: str) -> str:
+    """That store."""
     return NAME
 
 
@@ -109,7 +120,7 @@ def say_in_database(kubectl: Kubectl, namespace: str, pod: str, text: str) -> No
 
 
 def test_everything_is_in_it_and_no_secret(
-    kubectl: Kubectl, namespace: str, used: str, report: Report, tmp_path: Path, figures: Figures
+    kubectl: Kubectl, namespace: str, used: str, again: str, report: Report, tmp_path: Path, figures: Figures
 ) -> None:
     primary = store.primary(kubectl, NAME, namespace)
     secrets = leak.secrets(kubectl, namespace)
@@ -129,9 +140,9 @@ def test_everything_is_in_it_and_no_secret(
     expected = PARTS | {f"instances/{primary}/postgres/{file}": text for file, text in PRIMARY_PARTS.items()}
     missing = {path: text for path, text in expected.items() if text not in found.get(path, "")}
     assert not missing, f"{missing}; there is {sorted(found)}; problems: {found['problems.txt']}"
-    before = found[f"logs/{standby(kubectl, namespace)}/postgres.previous.log"]
+    before = found[f"logs/{again}/postgres.previous.log"]
     assert before
-    assert before != found[f"logs/{standby(kubectl, namespace)}/postgres.log"]
+    assert before != found[f"logs/{again}/postgres.log"]
     settings = [text for path, text in found.items() if path.startswith("pooler/") and path.endswith(".ini")]
     assert ["max_prepared_statements" in text for text in settings] == [True, True]
     poolers = [text for path, text in found.items() if path.startswith("pooler/") and path.endswith("metrics.txt")]

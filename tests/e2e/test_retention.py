@@ -40,7 +40,7 @@ def test_history_goes_and_conversations_go_on(
     assert brief.condition("Ready")["status"] == "True"
     assert brief.condition("Reconciling")["status"] == "False"
     # Whoever was pruned while it wrote has lost nothing that it goes on from.
-    result = going.result(240)
+    result = going.result(400)
     assert result["ok"], going.tail()
     figures.note("retention_failed_calls", result["retries"], "calls", "<=0")
     assert int(brief.psql(COUNT)) == KEPT

@@ -56,8 +56,8 @@ def test_a_thread_goes_and_comes_back(
         wait_for("all but the newest checkpoint to go", lambda: int(cold.psql(COUNT)) == 1, 150, every=1)
     cold.said("TieringSucceeded", "Succeeded", 150)
     # Where the pod was done before it was killed, its figures went with it, and the next run tells them.
-    told = wait_for("what is cold to be told", lambda: counted(cold), 150)
-    assert (told["threads"], told["waiting"]) == (2, 0)
+    # A thread whose rows the killed one still held is left for a later run, too.
+    wait_for("both threads to be told as cold", lambda: counted(cold) == (2, 0), 150, seen=lambda: str(counted(cold)))
     say(f"  {cold.condition('TieringSucceeded')['message']}")
     assert cold.condition("Ready")["status"] == "True"
 
@@ -70,7 +70,7 @@ def test_a_thread_goes_and_comes_back(
     kubectl("delete", "pod", *recaller, "--grace-period=0", "--force")
     with figures.timed("recall_without_a_recaller", "<=60"):
         assert answer(cold) == "Queued"
-        wait_for("the thread to be hot", lambda: answer(cold) == "Hot", 60, every=0.5)
+        wait_for("the thread to be hot", lambda: answer(cold) == "Hot", 150, every=0.5)
     assert int(cold.psql(COUNT)) == after + before - 1
     result, agent = run_agent("conversation.py", NAME, MESSAGES="12")
     assert result["ok"], agent.tail()
@@ -86,10 +86,10 @@ def test_our_saver_brings_back_what_it_needs(
     say(f"  {result['checkpoints']} checkpoints were there {result['seconds']} s after they were asked for")
 
 
-def counted(subject: Subject) -> dict[str, int] | None:
-    """status.tiering.cold, None where the last run told no figures."""
+def counted(subject: Subject) -> tuple[int | None, int | None]:
+    """Threads that are cold, and those of them that wait to come back; None where the last run told no figures."""
     cold: dict[str, int] = subject.seen()["status"]["tiering"].get("cold") or {}
-    return cold if "threads" in cold else None
+    return cold.get("threads"), cold.get("waiting")
 
 
 def answer(subject: Subject) -> str:
@@ -106,9 +106,9 @@ def test_cold_data_goes_with_its_store_where_that_is_said(
 ) -> None:
     cold = Subject(kubectl, namespace, NAME)
     cold.patch({"reclaimPolicy": {"coldData": "Delete"}})
-    wait_for("the operator to know", lambda: bool(cold.seen()["metadata"].get("finalizers")), 30)
+    wait_for("the operator to know", lambda: bool(cold.seen()["metadata"].get("finalizers")), 60)
     with figures.timed("store_and_cold_data_gone", "<=60"):
-        kubectl("delete", "cps", NAME, "-n", namespace, "--timeout=120s", timeout=150)
+        kubectl("delete", "cps", NAME, "-n", namespace, "--timeout=300s", timeout=330)
     if installation.cluster.name == "local":
         assert not [path for path in LOCAL.data.joinpath(server.bucket, FOLDER).rglob("*") if path.is_file()]
     events = kubectl("get", "events", "-n", namespace, "--field-selector=reason=ColdDataDeleted", "-o", "name")

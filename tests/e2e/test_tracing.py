@@ -25,7 +25,7 @@ TRACE = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 # What belongs to no trace, or to a forged one.
 UNTRACED = "agent"
 # Holds up every put, and lets every get through.
-LOCK = "set application_name = 'holder'; begin; lock table checkpoints in exclusive mode; select pg_sleep(120)"
+LOCK = "set application_name = 'holder'; begin; lock table checkpoints in exclusive mode; select pg_sleep(600)"
 HOLDS = "select count(*) from pg_stat_activity where application_name = 'holder' and wait_event = 'PgSleep'"
 RELEASE = "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'holder'"
 # What the server was called by, beside the thread, which the agent names by its trace.
@@ -63,7 +63,7 @@ def held(subject: Subject) -> Iterator[None]:
     with ThreadPoolExecutor(1) as beside:
         holding = beside.submit(hold)
         try:
-            wait_for("the lock", lambda: subject.psql(HOLDS) == "1", 20)
+            wait_for("the lock", lambda: subject.psql(HOLDS) == "1", 60)
             yield
         finally:
             subject.psql(RELEASE)
@@ -106,6 +106,11 @@ def lent(subject: Subject) -> dict[str, str]:
     return found
 
 
+def told(agent: Agent) -> set[str]:
+    """The traces that the agent says it is in."""
+    return {line["traceparent"] for line in agent.lines if line["event"] == "trace"}
+
+
 def log(subject: Subject) -> str:
     return subject.kubectl("logs", subject.primary(), "-n", subject.namespace, "-c", "postgres")
 
@@ -126,14 +131,15 @@ def test_traces_are_found_where_the_page_says(
     )
     with held(traced):
         agent = start_agent("traces.py", NAME)
-        wait_for("all to be held up", lambda: len(waiting(traced)) == 5, 60, seen=lambda: traced.psql(block("sql")))
-        told = {line["traceparent"] for line in agent.lines if line["event"] == "trace"}
-        traces = {name for name in told if TRACE.fullmatch(name)}
-        assert (len(told), len(traces)) == (5, 4)
+        wait_for("all to be held up", lambda: len(waiting(traced)) == 5, 120, seen=lambda: traced.psql(block("sql")))
+        # Its log comes through the kubelet, later than its questions come to the server.
+        wait_for("all to have told their traces", lambda: len(told(agent)) == 5, 60, seen=agent.tail)
+        traces = {name for name in told(agent) if TRACE.fullmatch(name)}
+        assert len(traces) == 4
         processes = waiting(traced)
         assert set(processes) == traces | {UNTRACED}
         assert lent(traced) == processes
-        wait_for("the log to say so", lambda: logged(traced, waits) == processes, 20, seen=lambda: log(traced)[-3000:])
+        wait_for("the log to say so", lambda: logged(traced, waits) == processes, 60, seen=lambda: log(traced)[-3000:])
     milliseconds = agent.result()["milliseconds"]
     assert set(logged(traced, took)) >= traces
     assert "arameters: " not in log(traced), "what checkpoints hold is in no log"
