@@ -37,7 +37,7 @@ def patroni(server: Server) -> Iterator[Job]:
             "port": server.port,
             "database": "app",
             "modules": ["LangGraph"],
-            "patienceSeconds": 15,
+            "patienceSeconds": 60,
         },
         server.secrets,
     )
@@ -77,7 +77,7 @@ def external(server: Server, tmp_path: Path) -> Iterator[Job]:
     for name, value in keys.items():
         (tmp_path / name).write_text(value)
     roles = {"owner": "shop_agents_owner", "group": "shop_agents"}
-    request = {"store": "shop/agents", "provider": "External", "roles": roles, "patienceSeconds": 15}
+    request = {"store": "shop/agents", "provider": "External", "roles": roles, "patienceSeconds": 60}
     yield Job(request, tmp_path)
     server.reset()
 

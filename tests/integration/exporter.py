@@ -17,8 +17,7 @@ from checkpointstore.kernel.command import Commands
 from checkpointstore.kernel.env import Env, Images
 from checkpointstore.providers.patroni import exporter, workload
 from checkpointstore.providers.spec import Postgres
-from tests.integration.repository import free_port
-from tests.integration.server import Server
+from tests.integration.server import Server, free_port
 from tests.unit.packaging.rendered import need
 
 ENV = Env("agents", "shop", "uid", Images("postgres:1", "pgbouncer:1", "operator:1"), "cluster.local", "system")
@@ -79,7 +78,7 @@ def running(server: Server, database: str = "") -> Iterator[Exporter]:
 
 
 def _wait(exporter: Exporter) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while True:
         try:
             exporter.page()

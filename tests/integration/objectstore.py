@@ -21,6 +21,7 @@ from checkpointstore.adapters import certificate
 from localcluster import objectstore
 from localcluster.layout import tool
 from localcluster.objectstore import BUCKET, REGION
+from tests.integration.server import free_port
 
 PROGRAM = tool(objectstore.PROGRAM)
 Fault = Callable[[str, str], str]
@@ -89,7 +90,7 @@ def running() -> Iterator[Bucket]:
     (folder / "secrets").mkdir()
     (folder / "secrets/AWS_ACCESS_KEY_ID").write_text(keys[objectstore.ACCESS_KEY])
     (folder / "secrets/AWS_SECRET_ACCESS_KEY").write_text(keys[objectstore.SECRET_KEY])
-    port = _free_port()
+    port = free_port()
     argv = objectstore.command(PROGRAM, place, f"127.0.0.1:{port}", folder / "server")
     server = subprocess.Popen(argv, env={**os.environ, **keys}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
@@ -180,12 +181,6 @@ def _proxy(bucket: Bucket, port: int) -> Iterator[str]:
     finally:
         server.shutdown()
         server.server_close()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def until(what: Callable[[], object], seconds: float = 60) -> None:

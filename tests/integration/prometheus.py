@@ -2,7 +2,6 @@
 
 import http.server
 import shutil
-import socket
 import subprocess
 import threading
 import time
@@ -15,11 +14,7 @@ import requests
 import yaml
 
 from checkpointstore.features.pooler.load import COUNTERS, GAUGES
-
-
-def port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
+from tests.integration.server import free_port
 
 
 @dataclass
@@ -76,7 +71,7 @@ def running(folder: Path, targets: dict[int, dict[str, str]]) -> Iterator[str]:
     scrape = {"job_name": "stores", "static_configs": listed, "scrape_interval": "1s", "scrape_timeout": "1s"}
     config = folder / "prometheus.yml"
     config.write_text(yaml.safe_dump({"scrape_configs": [scrape]}))
-    where = port()
+    where = free_port()
     program = shutil.which("prometheus")
     assert program, "make tools installs it"
     command = [program, f"--config.file={config}", f"--storage.tsdb.path={folder}/data"]

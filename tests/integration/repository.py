@@ -6,7 +6,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -22,7 +21,7 @@ from psycopg.rows import dict_row
 
 from checkpointstore import repository
 from checkpointstore.adapters import certificate
-from tests.integration.server import found_binaries
+from tests.integration.server import found_binaries, free_port
 
 UID = "0b9c6f0e-6f3c-4f43-9b1a-0f0a5d1c7a11"
 NOTHING: Mapping[str, str] = {}
@@ -132,7 +131,7 @@ class Stand:
     def archive(self) -> str:
         """Have everything until now archived; the segment that it ended in."""
         name: str = self.sql("SELECT pg_walfile_name(pg_switch_wal()) AS name")[0]["name"]
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not list(self.repository.glob(f"archive/main/*/*/{name}-*.gz")):
             assert time.monotonic() < deadline, self.log()
             time.sleep(0.02)
@@ -159,7 +158,7 @@ class Stand:
         )
 
     def wait(self, process: "subprocess.Popen[str]") -> Result:
-        log = process.communicate(timeout=60)[1]
+        log = process.communicate(timeout=180)[1]
         result = self.folder / "result"
         outcome = json.loads(result.read_text()) if result.exists() else {}
         assert not result.exists() or len(result.read_bytes()) <= 4096
@@ -383,9 +382,3 @@ def call(folder: Path, program: str, *arguments: str, environment: Mapping[str, 
     if done.returncode:
         logs = "".join(path.read_text("utf-8", "replace")[-2000:] for path in folder.glob("*.log"))
         raise RuntimeError(f"{program} failed: {(done.stderr or b'').decode()}{logs}")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

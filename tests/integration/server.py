@@ -1,12 +1,13 @@
 """A real PostgreSQL of the tests' own: fresh data, TLS, a free loopback port, never root, every statement logged."""
 
 import os
+import secrets
 import shutil
 import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -186,6 +187,9 @@ def _call(server: Server, program: str, *arguments: str) -> None:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Below those that are given to whoever connects: nobody takes it until what is started has it."""
+    while True:
+        number = 20_000 + secrets.randbelow(10_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", number))
+            return number

@@ -47,7 +47,7 @@ def write(stand: Stand, segments: int = 1) -> str:
 
 
 def until(what: Callable[[], bool], stand: Stand) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not what():
         assert time.monotonic() < deadline, (told(stand), stand.log())
         time.sleep(0.1)

@@ -122,12 +122,14 @@ def test_the_keyboard_alone_leads_from_the_form_to_a_store_and_out() -> None:
 def test_a_page_that_was_asked_for_comes_after_signing_in_and_a_wrong_token_is_told() -> None:
     async def steps(page: Page, home: str) -> None:
         await page.open(f"{home}/stores/bank/ledger")
+        await page.until(f"{ACTIVE}.id === 'token'")
         await page.type("wrong")
         await page.press("Enter")
         await page.until("document.querySelector('[role=alert]')")
         # The browser tells of the status 403 itself.
         assert all("403" in told for told in page.complaints)
         page.complaints.clear()
+        await page.until(f"{ACTIVE}.id === 'token'")
         await page.type("token-of-clerk")
         await page.press("Enter")
         await page.until("document.querySelector('h1').textContent === 'bank/ledger'")

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import ssl
 import sys
 from pathlib import Path
@@ -14,6 +13,7 @@ import yaml
 from aiohttp import web
 
 from checkpointstore.console import session
+from tests.integration.server import free_port
 from tests.unit.console.fleet import Fake, cluster
 
 SECONDS = 60
@@ -58,12 +58,6 @@ def kubeconfig(file: Path, port: int) -> Path:
     }
     file.write_text(yaml.safe_dump({"apiVersion": "v1", "kind": "Config", "current-context": "x", **parts}))
     return file
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 async def visit(home: str, fake: Fake) -> None:

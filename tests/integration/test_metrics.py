@@ -16,11 +16,10 @@ from langgraph.checkpoint.postgres import PostgresSaver
 from checkpointstore.adapters import archiver, exposition
 from checkpointstore.features.schema.access.planner import METRIC, METRICS
 from checkpointstore.providers.patroni.exporter import ASKED
-from tests.integration import exporter, stock, threads
+from tests.integration import exporter, objectstore, stock, threads
 from tests.integration import server as servers
 from tests.integration.job import PASSWORDS, Job
-from tests.integration.repository import free_port
-from tests.integration.server import Server
+from tests.integration.server import Server, free_port
 
 FUNCTIONS = ("threads", "index_bloat", "statement_times")
 CALLED = {f"checkpointstore.{name}()" for name in FUNCTIONS}
@@ -279,14 +278,12 @@ def test_of_many_statements_the_slowest_are_told(store: Server) -> None:
                 connection.execute(f"SELECT {columns} FROM (SELECT count(*) FROM checkpoint_blobs) AS often")
         for number in range(1, 20):
             connection.execute(f"SELECT {', '.join(['1'] * number)} FROM checkpoint_writes")
-        connection.execute("SELECT pg_sleep(0.2)")
+        connection.execute("SELECT pg_sleep(1)")
     with store.admin("app", user="monitoring") as connection:
         rows = told(connection, "statement")
     assert 5 <= len(rows) <= 10
     assert len({row["queryid"] for row in rows}) == len(rows)
-    assert max(row["mean_seconds"] for row in rows) == pytest.approx(0.1, abs=0.05), (
-        "and not of what reads no checkpoint"
-    )
+    assert 0.1 <= max(row["mean_seconds"] for row in rows) < 1, "and not of what reads no checkpoint"
     assert sum(row["calls_total"] == 150 for row in rows) >= 4
 
 
@@ -301,8 +298,10 @@ def test_a_standby_repeats_nothing_and_the_primary_tells_how_far_it_is_behind() 
             connection.execute("CREATE ROLE reader; GRANT SELECT ON checkpoints TO reader")
             threads.fill(connection, 20_000)
             until_replayed(connection, other)
+            # It tells the primary a moment after it has replayed.
+            objectstore.until(lambda: any(row["lag_seconds"] < 1 for row in told(connection, "replication")))
             (near,) = told(connection, "replication")
-            assert (near["standby"], near["lag_seconds"] < 1) == ("agents-1", True)
+            assert near["standby"] == "agents-1"
             alone = ("thread", "table", "index", "index_bloat")
             assert all(told(connection, name) for name in alone)
             assert [told(other, name) for name in alone] == [[]] * 4

@@ -12,7 +12,8 @@ import pytest
 
 from checkpointstore.repository import clock
 from tests.integration import repository
-from tests.integration.repository import Stand, free_port
+from tests.integration.repository import Stand
+from tests.integration.server import free_port
 from tests.integration.test_repository_backup import TABLE, dig
 
 
@@ -103,7 +104,7 @@ def test_a_restore_that_is_killed_anywhere_is_done_by_the_next(stand: Stand, his
 
 
 def _wait_for(port: int, text: str) -> str:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
@@ -125,7 +126,7 @@ def test_sigterm_ends_a_restore_at_once(stand: Stand, history: History) -> None:
     process.terminate()
     result = stand.wait(process)
     assert (result.code, result.outcome) == (1, {})
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < 3
 
 
 def test_a_directory_with_somebody_elses_files_is_left_alone(stand: Stand, history: History) -> None:

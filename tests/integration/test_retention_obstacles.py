@@ -249,7 +249,7 @@ def test_a_whole_thread_may_take_longer_than_other_acts(store: Store) -> None:
         connection.execute(OBSTACLE.format(act="PERFORM pg_sleep(0.2)", table="checkpoints"))
         tables = Tables(connection, "app_owner", "app", dry=False)
         assert tables.prepare()
-        connection.execute("SET statement_timeout = '100ms'")
+        connection.execute("SET statement_timeout = '1s'")
         assert tables.expire("b", "ffffffff") is not None
 
 
@@ -270,7 +270,8 @@ def test_on_somebody_elses_server_tables_are_looked_at_too(external: Job, server
 
 def until(connection: psycopg.Connection[Any], words: str) -> None:
     """Wait for what is true of somebody who reads the write-ahead log."""
-    for _ in range(100):
+    # A subscriber tells every ten seconds.
+    for _ in range(300):
         if connection.execute(f"SELECT FROM pg_stat_replication WHERE state = 'streaming' AND {words}").fetchall():
             return
         time.sleep(0.1)

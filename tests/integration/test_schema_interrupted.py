@@ -104,7 +104,7 @@ def test_a_table_that_is_in_use_is_not_queued_for_longer_than_its_readers_can_be
         logged(running.folder, "lock timeout")
         started_at = time.monotonic()
         reader.execute("SELECT count(*) FROM checkpoints")
-        assert time.monotonic() - started_at < 6
+        assert time.monotonic() - started_at < 10
         holder.execute("ROLLBACK")
     result = running.wait()
     assert result.code == 0, result.log
@@ -113,7 +113,7 @@ def test_a_table_that_is_in_use_is_not_queued_for_longer_than_its_readers_can_be
 
 
 def logged(folder: Path, words: str) -> None:
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 30
     while words not in (folder / "log").read_text():
         assert time.monotonic() < deadline, (folder / "log").read_text()
         time.sleep(0.05)

@@ -86,7 +86,7 @@ def test_a_server_that_is_away_is_waited_for_in_vain(external: Job) -> None:
     started = time.monotonic()
     result = replace(external, request={**external.request, "patienceSeconds": 1.5}).run()
     assert (result.code, result.outcome["reason"]) == (1, "Unavailable")
-    assert 0.5 < time.monotonic() - started < 5
+    assert 0.5 < time.monotonic() - started < 15
 
 
 def test_a_server_that_starts_and_is_promoted_is_waited_for(patroni: Job, server: Server) -> None:
@@ -132,7 +132,7 @@ def test_our_own_server_logs_not_even_the_verifier(patroni: Job, server: Server)
 
 
 def _logged(folder: Path, words: str) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while words not in (folder / "log").read_text():
         assert time.monotonic() < deadline, (folder / "log").read_text()
         time.sleep(0.05)
