@@ -116,7 +116,7 @@ def _reckoned(store: Store, env: Env, observed: Observed, parts: list[Contributi
     told, tiered = merged(part.status for part in parts), None
     if store.spec.tiering is not None:
         instances = 0 if store.spec.postgres.external else store.spec.postgres.instances
-        tiered = cost.tiered(env, desired, told["tiering"], store.spec.tiering.tier.storage_class, instances)
+        tiered = cost.tiered(env, desired, told["tiering"], instances)
     held = cost.holdings(env, observed, desired, told.get("backup"), tiered)
     return cost.contribute(spec, held, store.status.get("cost", {}), now)
 

@@ -7,7 +7,7 @@ from typing import Any
 from checkpointstore.features.retention.request import Outcome as Retained
 from checkpointstore.features.retention.request import Removed
 from checkpointstore.features.schema.outcome import Outcome
-from checkpointstore.features.tiering.request import Cold, Erased, Moved, Repeated
+from checkpointstore.features.tiering.request import Cold, Erased, Holding, Moved, Repeated
 from checkpointstore.features.tiering.request import Outcome as Tiered
 from checkpointstore.kernel.action import Manifest
 from checkpointstore.kernel.naming import STORE_LABEL
@@ -27,7 +27,13 @@ SUCCESS = json.dumps(
 TIERED = Tiered(
     threads=3,
     moved=Moved(threads=2, bytes=30 * 1024**3),
-    cold=Cold(threads=2, objects=320, bytes=10 * 1024**3, last_deletion=datetime(2026, 1, 4, 12, tzinfo=UTC)),
+    cold=Cold(
+        threads=2,
+        objects=320,
+        bytes=10 * 1024**3,
+        last_deletion=datetime(2026, 1, 4, 12, tzinfo=UTC),
+        tiers=(Holding(name="cold", storage_class="STANDARD_IA", objects=320, bytes=10 * 1024**3, threads=2),),
+    ),
     complete=True,
     seconds=1,
 ).text()

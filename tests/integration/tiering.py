@@ -40,8 +40,9 @@ class Store(Pruned):
 
     def asked(self, **asked: Any) -> dict[str, str]:
         where = {"host": "localhost", "port": self.server.port, "database": "app", **self.bucket.place()}
-        request = {"store": "shop/agents", "provider": "Patroni", **where, "prefix": PREFIX, "tier": "cold"}
-        request |= {"after": 0, "wait": 0, "grace": 0, "share": 1, **asked}
+        tier = {"name": "cold", "after": asked.pop("after", 0), "storageClass": asked.pop("storageClass", None)}
+        request = {"store": "shop/agents", "provider": "Patroni", **where, "prefix": PREFIX, "tiers": [tier]}
+        request |= {"wait": 0, "grace": 0, "share": 1, **asked}
         secrets = {"CHECKPOINTSTORE_ADMIN_DIR": str(self.server.secrets), **self.bucket.environ()}
         return {"CHECKPOINTSTORE_JOB": json.dumps(request), **secrets}
 

@@ -40,7 +40,8 @@ LEVEL = 3
 PAYLOAD = ("checkpoint", "metadata", "blob")
 TAIL = 64 * 1024
 """What Parquet's reader asks for at the end of a file at least, however short the footer is."""
-_THREAD = SCHEMA.names.index("thread_id")
+THREAD = SCHEMA.names.index("thread_id")
+"""Where a row has its thread."""
 _CHECKPOINT, _METADATA, _BLOB = (SCHEMA.names.index(name) for name in PAYLOAD)
 
 
@@ -140,7 +141,7 @@ class Writer:
             columns = list(zip(*self._pending, strict=True))
             arrays = [pa.array(column, item.type) for column, item in zip(columns, SCHEMA, strict=True)]
             self._parquet.write_table(pa.table(arrays, SCHEMA), row_group_size=ROWS)
-            for thread, rows in Counter(columns[_THREAD]).items():
+            for thread, rows in Counter(columns[THREAD]).items():
                 span = self._spans.get(thread) or Span(self._groups, self._groups)
                 self._spans[thread] = replace(span, last_group=self._groups, rows=span.rows + rows)
             self._pending, self._size = [], 0

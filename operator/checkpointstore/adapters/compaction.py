@@ -10,6 +10,7 @@ from dataclasses import asdict, fields
 
 from ..features.schema.script import load
 from ..features.tiering.compaction import Known
+from ..features.tiering.request import Tier
 from .cold import Object, Span
 from .session import Session
 
@@ -21,7 +22,10 @@ class Objects(Session):
 
     def known(self, prefix: str) -> list[Known]:
         """Those that something refers to, or did until now."""
-        return [Known(**row) for row in self._all(QUERIES.sql("objects"), prefix=prefix)]
+        return [
+            Known(tier=Tier(**{name: row.pop(name) for name in Tier.model_fields}), **row)
+            for row in self._all(QUERIES.sql("objects"), prefix=prefix)
+        ]
 
     def object(self, key: str) -> Object:
         return Object(**self._one(QUERIES.sql("object"), key=key))
@@ -30,13 +34,16 @@ class Objects(Session):
         """Threads that are cold in an object, with their rows in it."""
         return {row["thread"]: row["rows"] for row in self._all(QUERIES.sql("threads"), key=key)}
 
-    def point(self, made: Object, spans: Mapping[str, Span], olds: Mapping[str, str]) -> int:
-        """Threads are in a new object from now on; `olds` has where each was. How many came back meanwhile."""
+    def point(self, made: Object, tier: Tier, spans: Mapping[str, Span], olds: Mapping[str, str]) -> int:
+        """Threads are in a new object, of a tier, from now on; `olds` has where each was.
+
+        How many came back meanwhile.
+        """
         names = list(spans)
         places = {item.name: [getattr(spans[name], item.name) for name in names] for item in fields(Span)}
         before = [olds[name] for name in names]
         with self._translated(), self._connection.transaction():
-            self._do(QUERIES.sql("register"), **asdict(made))
+            self._do(QUERIES.sql("register"), **asdict(made), **tier.model_dump())
             moved = self._all(QUERIES.sql("point"), key=made.key, threads=names, olds=before, **places)
             gone = sorted(set(names) - {row["thread"] for row in moved})
             for thread in gone:

@@ -1,7 +1,9 @@
 -- name: objects
-SELECT o.key, o.bytes, o.rows, o.written, o.erase,
-       (SELECT coalesce(sum(t.rows), 0)::bigint FROM checkpointstore.cold_threads AS t WHERE t.key = o.key) AS live
+SELECT o.key, o.bytes, o.rows, o.written, o.erase, o.tier AS name, o.after, o.storage_class, t.*
   FROM checkpointstore.cold_objects AS o
+ CROSS JOIN LATERAL (
+       SELECT coalesce(sum(t.rows), 0)::bigint AS live, coalesce(max(t.newest COLLATE "C"), '') AS newest
+         FROM checkpointstore.cold_threads AS t WHERE t.key = o.key) AS t
  WHERE o.unused IS NULL AND starts_with(o.key, %(prefix)s)
 
 -- name: object
@@ -11,8 +13,8 @@ SELECT key, bytes, tail, tail_sha256, rows FROM checkpointstore.cold_objects WHE
 SELECT thread_id AS thread, rows FROM checkpointstore.cold_threads WHERE key = %(key)s
 
 -- name: register
-INSERT INTO checkpointstore.cold_objects (key, bytes, tail, tail_sha256, rows)
-VALUES (%(key)s, %(bytes)s, %(tail)s, %(tail_sha256)s, %(rows)s)
+INSERT INTO checkpointstore.cold_objects (key, bytes, tail, tail_sha256, rows, tier, after, storage_class)
+VALUES (%(key)s, %(bytes)s, %(tail)s, %(tail_sha256)s, %(rows)s, %(name)s, %(after)s, %(storage_class)s)
 
 -- name: point
 UPDATE checkpointstore.cold_threads AS t

@@ -22,7 +22,7 @@ from typing import Any
 from psycopg.rows import tuple_row
 
 from ..features.retention.identifier import TIMED
-from ..features.tiering.request import Cold
+from ..features.tiering.request import Cold, Holding, Tier
 from ..kernel.errors import Refused, Unavailable
 from . import retention
 from .bucket import Bucket
@@ -46,7 +46,7 @@ WRITTEN = (
 CUTS = f"""
 SELECT t.id AS thread, t.floor, c.* FROM unnest(%(threads)s::text[], %(floors)s::text[]) AS t (id, floor)
  CROSS JOIN LATERAL ({_of_each(retention.QUERIES.sql("cuts"))}) AS c"""
-RECALL = "checkpointstore recall 5"
+RECALL = "checkpointstore recall 6"
 """Marks the functions; raised when one of their texts changes."""
 CHANNEL = "checkpointstore_recall"
 LOCK = int.from_bytes(b"tiering")
@@ -206,9 +206,9 @@ class Archive(Tables):
         with self._translated(), self._connection.cursor(row_factory=tuple_row) as cursor:
             yield from cursor.stream(FETCH[parts[0].whole], where(parts), binary=True, size=at_once(parts))
 
-    def register(self, made: Object, threads: Sequence[str]) -> None:
-        """An object that holds rows of these threads, none of which has gone yet."""
-        self._do(QUERIES.sql("register"), **asdict(made), threads=list(threads))
+    def register(self, made: Object, tier: Tier, threads: Sequence[str]) -> None:
+        """An object of a tier that holds rows of these threads, none of which has gone yet."""
+        self._do(QUERIES.sql("register"), **asdict(made), **tier.model_dump(), threads=list(threads))
 
     def move(self, parts: Sequence[Part], fresh: str, after: float) -> None:
         """Take the rows that are in objects now out of the tables, of parts that are all whole or all not.
@@ -249,6 +249,10 @@ class Archive(Tables):
     def drop(self, keys: Sequence[str]) -> None:
         self._do(QUERIES.sql("drop"), keys=list(keys))
 
+    def adopt(self, tier: Tier) -> None:
+        """Objects of before there were tiers are of this one."""
+        self._do(QUERIES.sql("adopt"), **tier.model_dump())
+
     def list_due(self, grace: float) -> bool:
         """Whether it is time to look for objects that nobody knows: once a day."""
         return bool(self._one(QUERIES.sql("list_due"), grace=timedelta(seconds=grace))["due"])
@@ -261,7 +265,10 @@ class Archive(Tables):
 
     def total(self, prefix: str) -> Cold:
         """What is cold; the store's own objects have keys that begin so."""
-        return Cold() if self._dry else Cold(**self._one(QUERIES.sql("total"), prefix=prefix))
+        if self._dry:
+            return Cold()
+        tiers = tuple(Holding(**row) for row in self._all(QUERIES.sql("tiers")))
+        return Cold(**self._one(QUERIES.sql("total"), prefix=prefix), tiers=tiers)
 
     def listen(self) -> None:
         self._do(f"LISTEN {CHANNEL}")

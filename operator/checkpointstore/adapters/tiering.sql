@@ -14,7 +14,8 @@ CREATE SCHEMA checkpointstore
 GRANT USAGE, CREATE ON SCHEMA checkpointstore TO :"owner";
 GRANT USAGE ON SCHEMA checkpointstore TO :"group"
 
--- Objects, since when nothing refers to one, and since when one holds rows of a thread that was deleted. Which rows of which
+-- Objects, the tier that each was written for as the spec had it then, since when nothing refers to one, and since when one
+-- holds rows of a thread that was deleted. Which rows of which
 -- thread are in which, when they went, and numbers of the runs that made them. The newest checkpoint of the root graph of each
 -- thread that went whole. Threads of which an object holds rows that are of no use any more: they came back, stayed, or were
 -- deleted. Deletions, without the threads' ids. Who was asked for, and when a thread was last asked for or came back. How far
@@ -30,6 +31,10 @@ CREATE TABLE IF NOT EXISTS checkpointstore.cold_objects (
     unused timestamptz,
     erase timestamptz
 );
+ALTER TABLE checkpointstore.cold_objects
+    ADD COLUMN IF NOT EXISTS tier text,
+    ADD COLUMN IF NOT EXISTS after double precision,
+    ADD COLUMN IF NOT EXISTS storage_class text;
 CREATE TABLE IF NOT EXISTS checkpointstore.cold_threads (
     thread_id text,
     key text,
@@ -296,8 +301,8 @@ SELECT EXISTS (SELECT FROM unnest(%(owners)s::text[], %(names)s::text[], %(ids)s
 -- Its threads have not gone yet; where one stays, it holds rows of no use.
 -- name: register
 WITH made AS (
-    INSERT INTO checkpointstore.cold_objects (key, bytes, tail, tail_sha256, rows)
-    VALUES (%(key)s, %(bytes)s, %(tail)s, %(tail_sha256)s, %(rows)s))
+    INSERT INTO checkpointstore.cold_objects (key, bytes, tail, tail_sha256, rows, tier, after, storage_class)
+    VALUES (%(key)s, %(bytes)s, %(tail)s, %(tail_sha256)s, %(rows)s, %(name)s, %(after)s, %(storage_class)s))
 INSERT INTO checkpointstore.cold_traces (thread_id, key) SELECT t.*, %(key)s FROM unnest(%(threads)s::text[]) AS t
 
 -- name: live
@@ -330,6 +335,10 @@ SELECT key FROM checkpointstore.cold_objects
 WITH trace AS (DELETE FROM checkpointstore.cold_traces WHERE key = ANY (%(keys)s))
 DELETE FROM checkpointstore.cold_objects WHERE key = ANY (%(keys)s)
 
+-- Objects of before there were tiers.
+-- name: adopt
+UPDATE checkpointstore.cold_objects SET tier = %(name)s, after = %(after)s, storage_class = %(storage_class)s WHERE tier IS NULL
+
 -- name: list_due
 SELECT listed <= now() - least(%(grace)s, interval '1 day') AS due FROM checkpointstore.cold_state
 
@@ -348,6 +357,13 @@ SELECT (SELECT count(DISTINCT thread_id) FROM checkpointstore.cold_threads) AS t
        (SELECT count(DISTINCT thread_id) FROM checkpointstore.cold_traces
          WHERE deleted AND NOT starts_with(key, %(prefix)s)) AS deleted_elsewhere,
        (SELECT max(at) FROM checkpointstore.deletions) AS last_deletion
+
+-- No more of them than a Job's last words take.
+-- name: tiers
+SELECT o.tier AS name, o.storage_class, count(*) AS objects, sum(o.bytes)::bigint AS bytes,
+       (SELECT count(DISTINCT t.thread_id) FROM checkpointstore.cold_threads AS t
+         WHERE t.key = ANY (array_agg(o.key))) AS threads
+  FROM checkpointstore.cold_objects AS o GROUP BY o.tier, o.storage_class ORDER BY bytes DESC, name LIMIT 8
 
 -- name: columns
 SELECT c.relname || '.' || a.attname AS name FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid

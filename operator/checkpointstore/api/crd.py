@@ -157,6 +157,8 @@ def _root() -> dict[str, Any]:
     stays = spec["properties"]["retention"]
     stays["x-kubernetes-validations"] = list(retention.RULES)
     stays["properties"]["history"]["x-kubernetes-validations"] = list(retention.HISTORY_RULES)
+    steps = spec["properties"]["tiering"]["properties"]["tiers"]
+    steps["x-kubernetes-validations"] = list(tiering.TIERS_RULES)
     bootstrap = spec["properties"]["bootstrap"]
     bootstrap["x-kubernetes-validations"] = [
         {
@@ -206,7 +208,7 @@ def _root() -> dict[str, Any]:
                 "message": OWN_INSTANCES,
                 "fieldPath": ".spec.monitoring.thresholds",
             },
-            {"rule": tiering.RULE, "message": tiering.ORDER, "fieldPath": ".spec.retention.deleteAfter"},
+            {"rule": tiering.RULE, "message": tiering.LAST, "fieldPath": ".spec.retention.deleteAfter"},
             {
                 # What the volumes have not reached may be taken back: a StorageClass that cannot grow refuses for ever.
                 "rule": f"{_size('self.spec')}.compareTo({_size('oldSelf.spec')}) >= 0"

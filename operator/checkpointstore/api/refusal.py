@@ -218,13 +218,37 @@ CREATED = (
     Refused(
         "a thread that goes before it becomes cold",
         {"tiering": {**_BUCKET, "tiers": [{"name": "cold", "after": "90d"}]}, "retention": {"deleteAfter": "90d"}},
-        'spec.retention.deleteAfter: Invalid value: "object": retention.deleteAfter must be longer than '
-        "tiering.tiers[0].after: a thread would go before it becomes cold",
+        'spec.retention.deleteAfter: Invalid value: "object": retention.deleteAfter must be longer than each '
+        "tiering.tiers[].after: a thread would go before it gets there",
     ),
     Refused(
-        "more tiers than one",
-        {"tiering": {**_BUCKET, "tiers": [{"name": "warm", "after": "7d"}, {"name": "cold", "after": "90d"}]}},
-        "spec.tiering.tiers: Too many: 2: must have at most 1 item",
+        "a thread that goes before it comes to the last tier",
+        {
+            "tiering": {**_BUCKET, "tiers": [{"name": "cold", "after": "90d"}, {"name": "frozen", "after": "400d"}]},
+            "retention": {"deleteAfter": "52w"},
+        },
+        'spec.retention.deleteAfter: Invalid value: "object": retention.deleteAfter must be longer than each '
+        "tiering.tiers[].after: a thread would go before it gets there",
+    ),
+    Refused(
+        "more tiers than four",
+        {"tiering": {**_BUCKET, "tiers": [{"name": f"tier-{day}", "after": f"{day}d"} for day in range(1, 6)]}},
+        "spec.tiering.tiers: Too many: 5: must have at most 4 items",
+    ),
+    Refused(
+        "tiers in another order than their times",
+        {"tiering": {**_BUCKET, "tiers": [{"name": "frozen", "after": "400d"}, {"name": "cold", "after": "90d"}]}},
+        'spec.tiering.tiers: Invalid value: "array": each tier needs a longer after than the one before it',
+    ),
+    Refused(
+        "tiers that overlap",
+        {"tiering": {**_BUCKET, "tiers": [{"name": "cold", "after": "14d"}, {"name": "frozen", "after": "2w"}]}},
+        'spec.tiering.tiers: Invalid value: "array": each tier needs a longer after than the one before it',
+    ),
+    Refused(
+        "two tiers of one name",
+        {"tiering": {**_BUCKET, "tiers": [{"name": "cold", "after": "90d"}, {"name": "cold", "after": "400d"}]}},
+        'spec.tiering.tiers: Invalid value: "array": each tier needs a name of its own',
     ),
     Refused(
         "a tier after a time that is negative",

@@ -102,8 +102,8 @@ class StoreSpec(Fragment):
         if self.postgres.external and self.monitoring.thresholds:
             raise ValueError(OWN_INSTANCES)
         dead = self.retention.delete_after if self.retention else None
-        if self.tiering and dead and duration(dead) <= duration(self.tiering.tier.after):
-            raise ValueError(tiering.ORDER)
+        if self.tiering and dead and duration(dead) <= duration(self.tiering.tiers[-1].after):
+            raise ValueError(tiering.LAST)
         return self
 
     def secrets(self) -> frozenset[str]:

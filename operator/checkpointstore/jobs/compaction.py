@@ -1,29 +1,31 @@
-"""A part of the tiering Job: objects are written anew without what is of no use in them, and small ones together."""
+"""A part of the tiering Job: objects are written anew: without what is of no use, small ones together, tier by tier."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from ..adapters.bucket import Bucket
 from ..adapters.cold import Object, Writer, Written, of_threads
 from ..adapters.compaction import Objects
+from ..features.tiering.compaction import Group
+from ..features.tiering.request import Tier
 from ..kernel.errors import Unavailable
 from . import journal
 
 
 def rewrite(
-    keys: Sequence[str],
+    group: Group,
     objects: Objects,
     bucket: Bucket,
     writer: Writer,
-    stored: Callable[[Written], Object],
+    stored: Callable[[Written, Tier], Object],
 ) -> int:
-    """Make one object of these; how many are of no use any more then.
+    """Make one object of a group; how many are of no use any more then.
 
     One that has a thread which the new one has already is left: which of its parts is newer would be lost.
     """
     olds: dict[str, str] = {}
     counts: dict[str, int] = {}
     taken = 0
-    for key in keys:
+    for key in group.keys:
         threads = objects.threads(key)
         if not threads or threads.keys() & olds.keys():
             continue
@@ -36,8 +38,9 @@ def rewrite(
         return 0
     written = writer.close()
     if {thread: span.rows for thread, span in written.spans.items()} != counts:
-        raise Unavailable(f"{', '.join(keys)}: an object has other rows than the catalog says: nothing was rewritten")
-    made = stored(written)
-    back = objects.point(made, written.spans, olds)
-    journal.write("rewritten", objects=taken, threads=len(olds), back=back, bytes=made.bytes)
+        keys = ", ".join(group.keys)
+        raise Unavailable(f"{keys}: an object has other rows than the catalog says: nothing was rewritten")
+    made = stored(written, group.tier)
+    back = objects.point(made, group.tier, written.spans, olds)
+    journal.write("rewritten", tier=group.tier.name, objects=taken, threads=len(olds), back=back, bytes=made.bytes)
     return taken

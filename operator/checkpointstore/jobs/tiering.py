@@ -6,20 +6,23 @@ import os
 import secrets
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
 
 from ..adapters import postgres
 from ..adapters.bucket import Bucket
-from ..adapters.cold import VERSION, Object, Writer, Written
+from ..adapters.cold import THREAD, VERSION, Object, Writer, Written
 from ..adapters.part import Part, readable, together
 from ..adapters.retention import Busy, Look
 from ..adapters.tiering import Archive
 from ..features.retention.identifier import lowest
 from ..features.retention.request import Request as Pruning
-from ..features.tiering.compaction import SIZE, groups
-from ..features.tiering.request import Cold, Moved, Outcome, Request
+from ..features.tiering.compaction import SIZE, groups, lowest_of
+from ..features.tiering.request import Cold, Moved, Outcome, Request, Tier
 from ..kernel.errors import Unavailable
 from . import journal, ledger, life, mounted, retention
 from .compaction import rewrite
@@ -68,14 +71,16 @@ class Work(retention.Work):
         """Objects."""
         self.damaged: Unavailable | None = None
         """What was wrong with an object that was to be written anew."""
-        self.fresh = ""
-        """The lowest id that is too young to move."""
-        self.writer = self._new()
-        self.objects: list[tuple[Object, tuple[str, ...]]] = []
+        self.first = asked.tiers[0]
+        self.fresh: dict[Tier, str] = {}
+        """By tier, the lowest id that is too young for it."""
+        self.writers = {tier: self._new(tier) for tier in asked.tiers}
+        """The present objects."""
+        self.objects: list[tuple[Object, Tier, tuple[str, ...]]] = []
         """That were read back, each with its threads, and that the catalog does not know yet: nothing is written to it
         while a thread is read."""
         self.parts: list[Part] = []
-        """Threads that are in the present object to their end, or in others before it."""
+        """Threads that are in the present objects to their end, or in others before them."""
         self.whole = not asked.keep_latest_hot
         self.stride = 1
         """Threads to take together: as many as fitted last time, and some more."""
@@ -87,7 +92,7 @@ class Work(retention.Work):
         complete, total = True, Cold()
         if self.tables.prepare():
             now = self.tables.now()
-            self.fresh = lowest(now - timedelta(seconds=self.asked_for.after))
+            self.fresh = {tier: lowest(now - timedelta(seconds=tier.after)) for tier in self.asked_for.tiers}
             if not self.asked_for.dry_run:
                 self._keep_house(now)
                 self._compact(now)
@@ -120,7 +125,7 @@ class Work(retention.Work):
         after = self.tables.cursor()
         self._sweeps()
         while True:
-            page = self._paced(self.tables.looks, after, PAGE, 0 if self.whole else 1, None, self.fresh)
+            page = self._paced(self.tables.looks, after, PAGE, 0 if self.whole else 1, None, self.fresh[self.first])
             more = len(page) == PAGE
             while page:
                 done = self._paced(self._take, page[: self.stride])
@@ -128,13 +133,13 @@ class Work(retention.Work):
                 self.reached = after = page[done - 1].thread
                 self.threads += done
                 page = page[done:]
-                if self.writer.size >= OBJECT or self.objects:
+                if sum(writer.size for writer in self.writers.values()) >= OBJECT or self.objects:
                     self._ship()
             if not more:
                 return self._sweeps()
 
     def _take(self, looks: Sequence[Look]) -> int:
-        """Copy what moves of the first of these threads into the present object, and into others where it is full.
+        """Copy what moves of the first of these threads into the present objects, and into others where one is full.
 
         Of how many threads.
         """
@@ -153,7 +158,7 @@ class Work(retention.Work):
     def _copied(self, looks: Sequence[Look]) -> set[str]:
         """Copy the first of these threads; which do not fit."""
         with self.tables.snapshot():
-            parts = self.tables.parts(looks, self.fresh, self.asked_for.after)
+            parts = self.tables.parts(looks, self.fresh[self.first], self.first.after)
             first = readable(parts)
             able = [part for part in first if not part.obstacle]
             for part in first:
@@ -162,22 +167,31 @@ class Work(retention.Work):
             if self.asked_for.dry_run:
                 self._count(able)
             elif able:
+                tiers = {part.thread: lowest_of(part.newest, self.fresh) or self.first for part in able}
                 with closing(self.tables.rows(able)) as rows:
-                    for row in rows:
-                        if self.writer.add(row) and self.writer.size >= 2 * OBJECT:
-                            self._write(able)
+                    for thread, mine in groupby(rows, itemgetter(THREAD)):
+                        self._add(mine, tiers[thread], able)
                 self.parts += able
         return {part.thread for part in parts[len(first) :]}
+
+    def _add(self, rows: Iterable[Sequence[Any]], tier: Tier, parts: Sequence[Part]) -> None:
+        """Into the present object of a tier, and into others where it is full."""
+        writer = self.writers[tier]
+        for row in rows:
+            if writer.add(row) and writer.size >= 2 * OBJECT:
+                self._write(tier, parts)
+                writer = self.writers[tier]
 
     def _count(self, parts: Sequence[Part]) -> None:
         self.moved += Moved(threads=len(parts), **sum((part.moved for part in parts), Counter()))
 
     def _ship(self) -> None:
-        """Write the object, and let the threads go that are in it."""
-        if self.writer.rows:
-            self._write()
-        for made, threads in self.objects:
-            self.tables.register(made, threads)
+        """Write the objects, and let the threads go that are in them."""
+        for tier, writer in list(self.writers.items()):
+            if writer.rows:
+                self._write(tier)
+        for made, tier, threads in self.objects:
+            self.tables.register(made, tier, threads)
         self.objects = []
         parts, self.parts = self.parts, []
         while parts:
@@ -193,7 +207,7 @@ class Work(retention.Work):
     def _let_go(self, parts: Sequence[Part]) -> None:
         """All together, or each alone where that cannot be."""
         try:
-            self.tables.move(parts, self.fresh, self.asked_for.after)
+            self.tables.move(parts, self.fresh[self.first], self.first.after)
             self._count(parts)
         except Busy as error:
             if len(parts) == 1:
@@ -202,22 +216,21 @@ class Work(retention.Work):
                 for part in parts:
                     self._let_go([part])
 
-    def _write(self, more: Sequence[Part] = ()) -> None:
-        """Put the object into the store, and say of each thread where it is."""
-        written = self.writer.close()
-        self.writer = self._new()
-        made = self.stored(written)
-        self.objects.append((made, tuple(written.spans)))
+    def _write(self, tier: Tier, more: Sequence[Part] = ()) -> None:
+        """Put a tier's object into the store, and say of each thread where it is."""
+        written = self.writers[tier].close()
+        self.writers[tier] = self._new(tier)
+        made = self.stored(written, tier)
+        self.objects.append((made, tier, tuple(written.spans)))
         for part in (*self.parts, *more):
             if place := written.spans.get(part.thread):
                 part.pieces.append((made.key, place))
 
-    def stored(self, written: Written) -> Object:
+    def stored(self, written: Written, tier: Tier) -> Object:
         """Put an object into the store, with its manifest, and read it back."""
         key = f"{self.asked_for.prefix}/{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
         sha256 = hashlib.sha256(written.content).hexdigest()
-        storage_class = self.asked_for.storage_class
-        self.bucket.put(key + DATA, written.content, storage_class)
+        self.bucket.put(key + DATA, written.content, tier.storage_class)
         if self.bucket.digest(key + DATA) != sha256:
             raise Unavailable(f"object {key}{DATA} reads back otherwise than it was written: nothing was moved")
         made = Object(
@@ -229,13 +242,13 @@ class Work(retention.Work):
         )
         manifest = {
             "schema": VERSION,
-            **self.facts,
+            **self._facts(tier),
             "object": made.key,
             "bytes": made.bytes,
             "sha256": sha256,
             "rows": written.rows,
             "threads": len(written.spans),
-            "storageClass": storage_class,
+            "storageClass": tier.storage_class,
         }
         self.bucket.put(key + MANIFEST, json.dumps(manifest).encode())
         journal.write("written", bytes=made.bytes, rows=written.rows, threads=len(written.spans))
@@ -244,7 +257,8 @@ class Work(retention.Work):
     def _keep_house(self, now: datetime) -> None:
         """Forget who asked for a thread long ago, what is cold of threads that went, and objects of nobody."""
         asked = self.asked_for
-        self.tables.calm(asked.after)
+        self.tables.calm(self.first.after)
+        self.tables.adopt(self.first)
         if asked.delete_after is not None:
             self.tables.forget(lowest(now - timedelta(seconds=asked.delete_after)))
         ledger.tell(self.tables.deletions, self.bucket, asked.prefix)
@@ -260,10 +274,10 @@ class Work(retention.Work):
     def _compact(self, now: datetime) -> None:
         """A few a run, so that threads have their turn."""
         known = self.tables.objects.known(self.asked_for.prefix + "/")
-        due = groups(known, now, timedelta(seconds=self.asked_for.grace))
+        due = groups(known, self.fresh, now, timedelta(seconds=self.asked_for.grace))
         with suppress(Late):
-            for keys in due[:GROUPS]:
-                given = keys, self.tables.objects, self.bucket, self._new(), self.stored
+            for group in due[:GROUPS]:
+                given = group, self.tables.objects, self.bucket, self._new(group.tier), self.stored
                 try:
                     self.rewritten += self._paced(rewrite, *given)
                 except Unavailable as error:
@@ -286,9 +300,8 @@ class Work(retention.Work):
         self.why = why
         journal.write("busy", message=why)
 
-    def _new(self) -> Writer:
-        return Writer(self.facts)
+    def _new(self, tier: Tier) -> Writer:
+        return Writer(self._facts(tier))
 
-    @property
-    def facts(self) -> dict[str, str]:
-        return {"store": self.asked_for.store, "tier": self.asked_for.tier}
+    def _facts(self, tier: Tier) -> dict[str, str]:
+        return {"store": self.asked_for.store, "tier": tier.name}

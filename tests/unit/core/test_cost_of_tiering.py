@@ -8,15 +8,17 @@ from typing import Any
 import pytest
 
 from checkpointstore.features.monitoring import cost
-from checkpointstore.features.monitoring.cost import Tiered
+from checkpointstore.features.monitoring.cost import Holdings, Tiered
 from checkpointstore.features.monitoring.price import Cost
 from tests.contract.disk import GIB
 from tests.contract.world import World
 from tests.golden.backup import TIERED
 from tests.golden.case import EXTERNAL, TWO
 from tests.unit.backup.story import later
-from tests.unit.core.bill import ENV, FREE, NOW, ONES, made, told
+from tests.unit.core.bill import ENV, FREE, NOW, ONES, told
 
+COLD = {"name": "cold", "storageClass": "STANDARD_IA", "bytes": 2 * GIB}
+SUMS = {"movedBytes": 300, "objectBytes": 100}
 COLD_FREE = {**FREE, "coldGiBMonth": "0"}
 
 
@@ -34,19 +36,24 @@ def tiered(spec: dict[str, Any], **prices: str) -> dict[str, Any]:
     ("said", "expected"),
     [
         ({}, (None, None)),
-        ({"cold": None, "dryRun": False}, (None, None)),
-        ({"cold": {"bytes": 0}, "dryRun": True}, (None, None)),
-        ({"cold": {"bytes": 0}, "dryRun": False}, (0, 0)),
-        ({"cold": {"bytes": 2 * GIB}, "dryRun": False, "totals": None}, (2, None)),
+        ({"tiers": None, "dryRun": False}, (None, None)),
+        ({"tiers": [], "dryRun": True}, (None, None)),
+        ({"tiers": [], "dryRun": False}, ({}, 0)),
+        ({"tiers": [COLD], "dryRun": False, "totals": None}, ({"STANDARD_IA": 2}, None)),
+        ({"tiers": [COLD], "dryRun": False, "totals": SUMS}, ({"STANDARD_IA": 2}, 6)),
         (
-            {"cold": {"bytes": 2 * GIB}, "dryRun": False, "totals": {"movedBytes": 300, "objectBytes": 100}},
-            (2, 6),
+            {
+                "tiers": [COLD, {"bytes": GIB}, {"bytes": GIB}, {**COLD, "name": "colder"}],
+                "dryRun": False,
+                "totals": SUMS,
+            },
+            ({"STANDARD_IA": 4, None: 2}, 18),
         ),
     ],
-    ids=["no run yet", "figures lost", "dry", "nothing cold", "no run could be counted", "told"],
+    ids=["no run yet", "figures lost", "dry", "nothing cold", "no run could be counted", "told", "of many tiers"],
 )
 def test_what_is_cold_is_read_from_the_status(said: dict[str, Any], expected: tuple[Any, Any]) -> None:
-    assert cost.tiered(ENV, (), said, "STANDARD_IA", 2) == Tiered("STANDARD_IA", *expected, 2)
+    assert cost.tiered(ENV, (), said, 2) == Tiered(*expected, 2)
 
 
 def test_cold_data_and_what_it_would_be_without_tiering(world: World) -> None:
@@ -60,7 +67,7 @@ def test_cold_data_and_what_it_would_be_without_tiering(world: World) -> None:
     assert (told(world)["coldData"], told(world)["monthly"]) == ("5", "25")
     assert told(world)["withoutTiering"] == "80"
     assert "unknown" not in told(world)
-    assert "20 GiB of volumes, 10 GiB of cold data; prices of the spec" in told(world)["why"]
+    assert "20 GiB of volumes, 10 GiB of cold data in STANDARD_IA; prices of the spec" in told(world)["why"]
     assert world.status["cost"]["shown"] == {"monthly": "25 USD", "withoutTiering": "80 USD"}
     world.change(tiering=None).settle()
     assert {"coldData", "withoutTiering", "unknown"} & world.status["cost"].keys() == set()
@@ -80,16 +87,30 @@ def test_without_tiering_there_would_be_no_recaller(world: World) -> None:
     assert told(world)["withoutTiering"] == told(world)["monthly"] == "0"
 
 
-def test_a_class_without_a_price_is_named_and_not_in_the_sum(world: World) -> None:
-    tiers = [{"name": "cold", "after": "90d", "storageClass": "DEEP_ARCHIVE"}]
-    world.bucket().make({**made({}, volumeGiBMonth="1"), "tiering": {**TIERED["tiering"], "tiers": tiers}}).settle()
-    later(world, hours=1).settle()
-    assert told(world)["unknown"] == ["coldData"]
-    assert told(world)["monthly"] == "10"
-    assert told(world)["withoutTiering"] == "40", "which needs no price of it"
-    assert told(world)["why"].endswith(
-        "10 GiB of volumes; prices of the spec; no price of class DEEP_ARCHIVE: set prices.coldGiBMonth"
+def bill(spec: dict[str, Any], **gib: int) -> dict[str, Any]:
+    """What is told of ten GiB of volumes, and so many in each class that would be five times as many on one of two."""
+    cold: dict[str | None, Decimal] = {name: Decimal(size) for name, size in gib.items()}
+    nothing = Holdings(Decimal(0), Decimal(0), Decimal(10), None, Decimal(0), Decimal(0))
+    of = replace(nothing, tiered=Tiered(cold, 5 * sum(cold.values(), Decimal(0)), 2))
+    cost_: dict[str, Any] = cost.contribute(Cost.model_validate(spec), of, {}, NOW).status["cost"]
+    return cost_
+
+
+def test_each_class_has_its_own_price() -> None:
+    told_ = bill({"prices": {"volumeGiBMonth": "1"}}, STANDARD_IA=100, GLACIER_IR=1000)
+    assert told_["coldData"] == "5.2", "1.25 and 4"
+    assert told_["why"].startswith(
+        "10 GiB of volumes, 100 GiB of cold data in STANDARD_IA, 1000 GiB of cold data in GLACIER_IR; "
     )
+    assert bill({"prices": COLD_FREE}, STANDARD_IA=100, GLACIER_IR=1000)["coldData"] == "0"
+
+
+def test_a_class_without_a_price_is_named_and_nothing_cold_is_in_the_sum() -> None:
+    told_ = bill({"prices": {**FREE, "volumeGiBMonth": "1"}}, STANDARD_IA=100, DEEP_ARCHIVE=10, GLACIER=5)
+    assert "coldData" in told_["unknown"]
+    assert (told_["coldData"], told_["monthly"]) == (None, "10")
+    assert told_["withoutTiering"] == "1200", "which needs no price of it"
+    assert told_["why"].endswith("; no price of class DEEP_ARCHIVE, GLACIER: set prices.coldGiBMonth")
 
 
 def test_of_an_external_server_cold_data_is_counted_and_nothing_says_what_it_would_be(world: World) -> None:
@@ -110,6 +131,6 @@ def test_of_an_external_server_cold_data_is_counted_and_nothing_says_what_it_wou
     ],
 )
 def test_it_says_whose_price_of_cold_data_counts(prices: dict[str, str], storage_class: str, whose: str) -> None:
-    of = replace(ONES, tiered=Tiered(storage_class, Decimal(1), Decimal(2), 1))
+    of = replace(ONES, tiered=Tiered({storage_class: Decimal(1)}, Decimal(2), 1))
     spec = Cost.model_validate({"prices": prices})
     assert cost.contribute(spec, of, {}, NOW).status["cost"]["why"].endswith(f"; {whose}")

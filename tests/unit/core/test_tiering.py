@@ -35,7 +35,7 @@ def test_the_job_comes_by_the_schedule_and_goes(spec: dict[str, Any]) -> None:
         assert (recallers(world), jobs(world, "tiering"), world.look()) == (["agents-recaller"], [], 0)
         stopped(later(world, hours=1)).settle_until(lambda: jobs(world, "tiering") != [])
         [job] = jobs(world, "tiering")
-        assert request(job)["after"] == 90 * 86400
+        assert request(job)["tiers"] == [{"name": "cold", "after": 90 * 86400}]
         assert level(world) == sound, "a store is Ready and at rest whatever its Job does"
 
 

@@ -22,9 +22,9 @@ EXAMPLE = Holdings(
     used=Decimal(2 * 30),
     backups=Decimal(120),
     archived=Decimal(730 * 120),
-    tiered=Tiered("STANDARD_IA", Decimal(20), Decimal(20 * 100) / 40, 2, *RECALLER),
+    tiered=Tiered({"STANDARD_IA": Decimal(20)}, Decimal(20 * 100) / 40, 2, *RECALLER),
 )
-PRICES = Cost().all_prices("STANDARD_IA")
+SPEC = Cost()
 
 
 def test_the_prices_are_those_of_the_code() -> None:
@@ -42,7 +42,7 @@ def test_each_price_says_what_is_listed() -> None:
 
 
 def test_the_bill_by_hand_is_the_operator_s() -> None:
-    bill = lines(EXAMPLE, PRICES)
+    bill = lines(EXAMPLE, SPEC)
     rows = [
         f"| {line.unit} | {line.quantity.normalize():f} | {line.price.normalize():f} | {line.amount:.2f} |"
         for line in bill
@@ -53,9 +53,9 @@ def test_the_bill_by_hand_is_the_operator_s() -> None:
 def test_without_tiering_by_hand_is_the_operator_s() -> None:
     hot = EXAMPLE.without_tiering()
     assert hot is not None
-    recaller = lines(Holdings(*RECALLER, Decimal(0), None, None, None), PRICES)
-    *rest, cold = lines(EXAMPLE, PRICES)
-    without = sum((line.amount for line in lines(hot, PRICES)), Decimal(0))
+    recaller = lines(Holdings(*RECALLER, Decimal(0), None, None, None), SPEC)
+    *rest, cold = lines(EXAMPLE, SPEC)
+    without = sum((line.amount for line in lines(hot, SPEC)), Decimal(0))
     more = (hot.volumes - EXAMPLE.volumes) * Decimal("0.08")
     less = " - ".join(f"{line.amount:.2f}" for line in (cold, *recaller))
     whole = sum(line.amount for line in (*rest, cold))

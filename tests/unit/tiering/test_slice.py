@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from checkpointstore.features.tiering import slice as tiering
-from checkpointstore.features.tiering.request import Cold, Moved, Outcome, Place, Request
+from checkpointstore.features.tiering.request import Cold, Holding, Moved, Outcome, Place, Request
 from checkpointstore.features.tiering.slice import Beside
 from checkpointstore.features.tiering.spec import Tiering
 from checkpointstore.kernel.action import Emit, Manifest, Ref
@@ -28,7 +28,7 @@ STORE: dict[str, Any] = {
     "credentials": {"name": "bucket"},
     "ca": {"name": "s3-ca", "key": "ca.crt"},
 }
-TIERS = [{"name": "cold", "after": "90d", "storageClass": "STANDARD_IA"}]
+TIERS = [{"name": "cold", "after": "90d", "storageClass": "STANDARD_IA"}, {"name": "frozen", "after": "52w"}]
 SPEC = Tiering.model_validate({"objectStore": STORE, "tiers": TIERS})
 GIVEN = {
     "bucket": Given("1", frozenset({"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"})),
@@ -55,7 +55,15 @@ DATABASE = Database(
 DONE = Outcome(
     threads=4321,
     moved=Moved(threads=123, checkpoints=1234, writes=99, blobs=5, bytes=3 * 1024**2 + 7),
-    cold=Cold(threads=888, objects=7, bytes=5 * 1024**2, waiting=0),
+    cold=Cold(
+        threads=888,
+        objects=7,
+        bytes=5 * 1024**2,
+        tiers=(
+            Holding(name="cold", storage_class="STANDARD_IA", objects=5, bytes=4 * 1024**2, threads=456),
+            Holding(name="frozen", objects=2, bytes=1024**2, threads=432),
+        ),
+    ),
     complete=True,
     seconds=12.4,
 )
@@ -165,9 +173,10 @@ def test_the_job_that_is_due() -> None:
     assert asked(job) == {
         **WHERE,
         "prefix": "agents/cold-data/shop/agents/uid",
-        "tier": "cold",
-        "after": 90 * 86400,
-        "storageClass": "STANDARD_IA",
+        "tiers": [
+            {"name": "cold", "after": 90 * 86400, "storageClass": "STANDARD_IA"},
+            {"name": "frozen", "after": 364 * 86400},
+        ],
     }
     assert Request.model_validate(asked(job)).keep_latest_hot
     assert jobs(story.later(minutes=30).look()) == [job], "until it has ended"
@@ -209,6 +218,10 @@ def test_what_it_did_is_told_and_the_job_goes() -> None:
         "threads": 4300,
         "moved": {"threads": 120, "checkpoints": 1200, "writes": 99, "blobs": 5, "bytes": 3 * 1024**2 + 7},
         "cold": {"threads": 890, "objects": 7, "bytes": 5 * 1024**2, "waiting": 0, "deleted": 0, "deletedElsewhere": 0},
+        "tiers": [
+            {"name": "cold", "storageClass": "STANDARD_IA", "objects": 5, "bytes": 4 * 1024**2, "threads": 460},
+            {"name": "frozen", "objects": 2, "bytes": 1024**2, "threads": 430},
+        ],
         "rewritten": 0,
         "collected": 0,
         "busyThreads": 0,

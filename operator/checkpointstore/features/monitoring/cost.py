@@ -1,6 +1,7 @@
 """What a store costs a month: what it holds, times what that costs, told as `status.cost`."""
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Context, Decimal
@@ -11,7 +12,7 @@ from ...kernel.contribution import Contribution
 from ...kernel.env import Env
 from ...kernel.observed import Observed
 from ...kernel.values import moment, quantity
-from .price import LISTS, NAMES, OF_COLD, Cost, Prices
+from .price import LISTS, NAMES, OF_COLD, Cost
 
 HOURS = 730
 """In a month, as the clouds' own calculators have it."""
@@ -31,10 +32,8 @@ _TWO_DIGITS, _CENT, _FEW_CENTS = Context(prec=2), Decimal("0.01"), Decimal("0.1"
 class Tiered:
     """What tiering has moved to an object store."""
 
-    storage_class: str | None
-    """Of the objects; the bucket's own where None."""
-    cold: Decimal | None
-    """GiB of them; None where nobody tells."""
+    cold: Mapping[str | None, Decimal] | None
+    """GiB of objects by storage class, the bucket's own where None; None where nobody tells."""
     hot: Decimal | None
     """GiB that what is in them would take in the tables of an instance, about; None where nobody tells."""
     instances: int
@@ -65,9 +64,9 @@ class Holdings:
     """None without spec.tiering."""
 
     @property
-    def cold(self) -> Decimal | None:
-        """GiB of cold data; None where nobody tells."""
-        return self.tiered.cold if self.tiered else Decimal(0)
+    def cold(self) -> Mapping[str | None, Decimal] | None:
+        """GiB of cold data by storage class; None where nobody tells."""
+        return self.tiered.cold if self.tiered else {}
 
     def without_tiering(self) -> "Holdings | None":
         """What would be paid for if what is cold were on all instances' volumes; None where nobody tells that."""
@@ -93,12 +92,12 @@ class Line:
         return self.quantity * self.price
 
 
-def lines(held: Holdings, prices: Prices) -> tuple[Line, ...]:
+def lines(held: Holdings, spec: Cost) -> tuple[Line, ...]:
     """The bill of a month, without what there is nothing of or nobody tells of.
 
-    `prices` has all of NAMES; without a price of cold data there is no line of it.
+    Where a class of cold data has no price there is no line of any.
     """
-    cpu, memory, volume, stored, writes, reads = (Decimal(price) for price in prices.given().values())
+    cpu, memory, volume, stored, writes, reads = (Decimal(price) for price in spec.all_prices().given().values())
     archived = (held.archived or Decimal(0)) / 1000
     bill = (
         Line(COMPUTE, held.cpu, "vCPU", cpu * HOURS),
@@ -108,20 +107,32 @@ def lines(held: Holdings, prices: Prices) -> tuple[Line, ...]:
         Line(BACKUPS, archived * WRITES, "thousand writes", writes),
         Line(BACKUPS, archived * READS, "thousand reads", reads),
     )
-    cold = prices.cold_gib_month
-    more = () if cold is None else (Line(COLD, held.cold or Decimal(0), "GiB of cold data", Decimal(cold)),)
+    more = () if unpriced(held, spec) else tuple(_cold(held.cold or {}, spec))
     return tuple(line for line in (*bill, *more) if line.quantity)
 
 
-def tiered(
-    env: Env, desired: Iterable[Manifest], told: Mapping[str, Any], storage_class: str | None, instances: int
-) -> Tiered:
+def unpriced(held: Holdings, spec: Cost) -> list[str]:
+    """Storage classes of cold data that have no price."""
+    return [name for name, size in (held.cold or {}).items() if name and size and spec.of_cold(name) is None]
+
+
+def _cold(sizes: Mapping[str | None, Decimal], spec: Cost) -> Iterator[Line]:
+    for name, size in sizes.items():
+        unit = f"GiB of cold data in {name}" if name else "GiB of cold data"
+        yield Line(COLD, size, unit, Decimal(spec.of_cold(name) or 0))
+
+
+def tiered(env: Env, desired: Iterable[Manifest], told: Mapping[str, Any], instances: int) -> Tiered:
     """Of the objects that shall be, and status.tiering."""
     # A dry run does not look at what is cold.
-    cold, totals = None if told.get("dryRun") else told.get("cold"), told.get("totals")
-    size = hot = None
-    if cold is not None:
-        size = Decimal(cold["bytes"]) / _GIB
+    tiers, totals = None if told.get("dryRun") else told.get("tiers"), told.get("totals")
+    sizes: dict[str | None, Decimal] | None = None
+    hot = None
+    if tiers is not None:
+        sizes = defaultdict(Decimal)
+        for tier in tiers:
+            sizes[tier.get("storageClass")] += Decimal(tier["bytes"]) / _GIB
+        size = sum(sizes.values(), Decimal(0))
         if totals:
             hot = size * totals["movedBytes"] / totals["objectBytes"]
         elif not size:
@@ -130,7 +141,7 @@ def tiered(
         item for item in desired if item["kind"] == "Deployment" and item["metadata"]["name"] == env.names.recaller
     ]
     cpu, memory = _requested(recaller, "cpu"), _requested(recaller, "memory") / _GIB
-    return Tiered(storage_class, size, hot, instances, cpu, memory)
+    return Tiered(sizes, hot, instances, cpu, memory)
 
 
 def holdings(
@@ -212,27 +223,25 @@ def _number(name: str) -> int:
 def contribute(spec: Cost, held: Holdings, previous: Mapping[str, Any], now: datetime) -> Contribution:
     """`previous` is status.cost as it was."""
     tier = held.tiered
-    prices = spec.all_prices(tier.storage_class if tier else None)
-    bill = lines(held, prices)
+    bill, without_price = lines(held, spec), unpriced(held, spec)
     quantities = ", ".join(f"{two_digits(line.quantity)} {line.unit}" for line in bill)
     all_hot = held.without_tiering()
-    unpriced = bool(held.cold) and prices.cold_gib_month is None
     unknown = {
         "empty": held.used is None,
         BACKUPS: held.backups is None,
         "requests": held.archived is None,
-        COLD: held.cold is None or unpriced,
+        COLD: held.cold is None or bool(without_price),
         WITHOUT: all_hot is None and tier is not None and tier.instances > 0,
     }
-    lacking = f"; no price of class {tier.storage_class}: set prices.{OF_COLD}" if tier and unpriced else ""
-    amounts = {"monthly": _sum(bill), WITHOUT: None if all_hot is None else _sum(lines(all_hot, prices))}
+    lacking = f"; no price of class {', '.join(without_price)}: set prices.{OF_COLD}" if without_price else ""
+    amounts = {"monthly": _sum(bill), WITHOUT: None if all_hot is None else _sum(lines(all_hot, spec))}
     told: dict[str, Any] = {
         **amounts,
         "shown": {name: amount and f"{amount} {spec.currency}" for name, amount in amounts.items()},
         "currency": spec.currency,
         **{part: _sum(of) if (of := [line for line in bill if line.part == part]) else None for part in PARTS},
         "unknown": [name for name, so in unknown.items() if so] or None,
-        "why": f"{quantities or 'nothing yet'}; {_whose(spec, tier)}{lacking}",
+        "why": f"{quantities or 'nothing yet'}; {_whose(spec, held)}{lacking}",
     }
     return Contribution(status={"cost": {**told, **_settled(told, empty(bill, held.used), previous, now)}})
 
@@ -249,13 +258,13 @@ def without(previous: Mapping[str, Any]) -> Contribution:
     return Contribution(status={"cost": None}) if previous.get("cost") else Contribution()
 
 
-def _whose(spec: Cost, tier: Tiered | None) -> str:
+def _whose(spec: Cost, held: Holdings) -> str:
     given, listed = len(spec.prices.given()), LISTS[spec.cloud]
     lists = f"list prices of {spec.cloud} {listed.region}, {listed.known}"
     own = spec.prices.cold_gib_month is not None
     if not given and not own:
         return lists
-    needed = tier and spec.listed(tier.storage_class) and not own
+    needed = any(spec.listed(name) for name in held.cold or {}) and not own
     return "prices of the spec" if given == len(NAMES) and not needed else f"prices of the spec, the others {lists}"
 
 

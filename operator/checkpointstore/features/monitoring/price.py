@@ -93,15 +93,17 @@ class Cost(Fragment):
             raise ValueError(ALL)
         return self
 
-    def all_prices(self, storage_class: str | None) -> Prices:
-        """Those that count; that of cold data in a storage class, the bucket's own where None, only if there is one."""
-        listed = LISTS[self.cloud]
-        prices = self.prices.over(listed.prices)
+    def all_prices(self) -> Prices:
+        """Those that count; that of cold data only where the spec has it."""
+        return self.prices.over(LISTS[self.cloud].prices)
+
+    def of_cold(self, storage_class: str | None) -> str | None:
+        """The price of cold data in a storage class, the bucket's own where None; None where there is none."""
+        prices = self.all_prices()
         if prices.cold_gib_month is not None:
-            return prices
-        standard = storage_class in (None, *listed.standard)
-        price = prices.object_gib_month if standard else self.listed(storage_class)
-        return prices.model_copy(update={"cold_gib_month": price})
+            return prices.cold_gib_month
+        standard = storage_class in (None, *LISTS[self.cloud].standard)
+        return prices.object_gib_month if standard else self.listed(storage_class)
 
     def listed(self, storage_class: str | None) -> str | None:
         """The list's price of a class, if it has one that is not the standard class's."""

@@ -1,21 +1,32 @@
-"""Which objects are written anew together, without what is of no use in them. Pure.
+"""Which objects are written anew together, without what is of no use in them, and into which tier. Pure.
 
 | an object | is written anew |
 |---|---|
 | holds rows of a thread that was deleted | a day after the first of these deletions |
 | more than half of its rows are of no use | at once |
-| is small | with others, once there are many and it is a day old |
+| holds nothing of use that is too young for a lower tier | at once, in that tier |
+| is small | with others of its tier, once there are many and it is a day old |
 | holds nothing of use | never: it goes by itself |
+
+A tier is lower the longer its `after` is. An object is in the tier that it names. Where the spec has none of that name
+any more, it is as low as it was, and keeps name and class when it is written anew: so nothing moves because a tier was
+renamed or taken away, and nothing ever moves up.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from .request import Tier
 
 DAY = timedelta(days=1)
 SIZE = 32 * 1024 * 1024
 """Bytes of an object that is large enough."""
 SMALL, MANY = SIZE // 4, 8
+
+Fresh = dict[Tier, str]
+"""The spec's tiers in their order, each with the lowest id that is too young for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +38,13 @@ class Known:
     rows: int
     live: int
     """Rows of threads that are cold."""
+    newest: str
+    """The newest id of these threads."""
     written: datetime
     erase: datetime | None
     """When the first of the threads in it was deleted, if one was."""
+    tier: Tier
+    """That it was written for, as the spec had it then."""
 
     @property
     def left(self) -> int:
@@ -37,25 +52,55 @@ class Known:
         return self.bytes * self.live // self.rows
 
 
-def groups(objects: Iterable[Known], now: datetime, grace: timedelta) -> list[tuple[str, ...]]:
-    """Keys of objects that become one each, those with deleted threads first. Where `grace` is less than a day, it is
-    that day."""
-    alive = [item for item in objects if item.live]
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Objects that become one, in a tier."""
+
+    tier: Tier
+    keys: tuple[str, ...]
+    urgent: bool
+    """Whether a thread was deleted that is in one of them."""
+
+
+def lowest_of(newest: str, tiers: Fresh) -> Tier | None:
+    """The lowest tier that what was last written then is old enough for; None where it is for none."""
+    return next((tier for tier, fresh in reversed(tiers.items()) if newest < fresh), None)
+
+
+def groups(objects: Iterable[Known], tiers: Fresh, now: datetime, grace: timedelta) -> list[Group]:
+    """Those with deleted threads first. Where `grace` is less than a day, it is that day."""
     late = now - min(DAY, grace)
-    due = {item for item in alive if (item.erase and item.erase <= late) or item.live * 2 < item.rows}
-    small = {item for item in alive if item.bytes < SMALL and item.written <= late} - due
-    wanted = due | small if len(small) >= MANY else due
-    return _packed(sorted(wanted, key=lambda item: (item.erase is None, item.written, item.key)))
+    named = {tier.name: tier for tier in tiers}
+    due: dict[Tier, set[Known]] = defaultdict(set)
+    small: dict[Tier, set[Known]] = defaultdict(set)
+    for item in objects:
+        if not item.live:
+            continue
+        own = named.get(item.tier.name, item.tier)
+        lower = lowest_of(item.newest, tiers) or own
+        if lower.after > own.after:
+            due[lower].add(item)
+        elif (item.erase and item.erase <= late) or item.live * 2 < item.rows:
+            due[own].add(item)
+        elif item.bytes < SMALL and item.written <= late:
+            small[own].add(item)
+    wanted = {tier: due[tier] | small[tier] if len(small[tier]) >= MANY else due[tier] for tier in (*due, *small)}
+    found = [
+        Group(tier, tuple(item.key for item in packed), any(item.erase for item in packed))
+        for tier, items in wanted.items()
+        for packed in _packed(sorted(items, key=lambda item: (item.erase is None, item.written, item.key)))
+    ]
+    return sorted(found, key=lambda group: not group.urgent)
 
 
-def _packed(objects: Sequence[Known]) -> list[tuple[str, ...]]:
-    packed: list[tuple[str, ...]] = []
+def _packed(objects: Sequence[Known]) -> list[list[Known]]:
+    packed: list[list[Known]] = []
     size = 0
     for item in objects:
         if packed and size + item.left <= SIZE:
-            packed[-1] = (*packed[-1], item.key)
+            packed[-1].append(item)
             size += item.left
         else:
-            packed.append((item.key,))
+            packed.append([item])
             size = item.left
     return packed

@@ -37,15 +37,23 @@ class Erased(Ending):
     """Objects."""
 
 
+class Tier(Fragment):
+    """A step down."""
+
+    name: str = Field(min_length=1)
+    """What objects say of themselves."""
+    after: float = Field(ge=0)
+    """It is for what was last written longer ago, in seconds."""
+    storage_class: str | None = None
+    """The bucket's own when absent."""
+
+
 class Request(Place, Run):
     prefix: str = Field(min_length=1)
     """What the keys of this store's objects begin with; nothing else in the bucket is ever removed."""
-    tier: str = Field(min_length=1)
-    """What objects say of themselves."""
-    after: float = Field(ge=0)
-    """A thread moves once its last write is older."""
+    tiers: tuple[Tier, ...] = Field(min_length=1)
+    """In their order. A thread moves once it is old enough for the first."""
     keep_latest_hot: bool = True
-    storage_class: str | None = None
     delete_after: float | None = None
     """What is cold of a thread that is gone is forgotten once its last write is older."""
     wait: float = Field(default=3600, ge=0)
@@ -67,6 +75,17 @@ class Moved(Fragment):
         return Moved(**{name: getattr(self, name) + getattr(other, name) for name in Moved.model_fields})
 
 
+class Holding(Fragment):
+    """What the catalog knows of one tier."""
+
+    name: str
+    storage_class: str | None = None
+    objects: int = 0
+    bytes: int = 0
+    threads: int = 0
+    """With anything in it; one that has something in two tiers counts in both."""
+
+
 class Cold(Fragment):
     """What the catalog knows."""
 
@@ -81,6 +100,8 @@ class Cold(Fragment):
     deleted_elsewhere: int = 0
     """Those of them whose objects are in the folder of another store, which this one was recovered from."""
     last_deletion: datetime | None = None
+    tiers: tuple[Holding, ...] = ()
+    """Each as it was written: a name with two classes counts as two."""
 
 
 class Outcome(Report):

@@ -17,7 +17,7 @@ from ...kernel.observed import Observed
 from ...kernel.scheduled import due, ended, following, rounded, whose, with_figures, without_figures
 from ...kernel.values import bytes_text, digest, moment
 from .expiry import erased_by
-from .request import Outcome, Place, Request
+from .request import Holding, Outcome, Place, Request, Tier
 from .spec import Tiering
 from .totals import totals
 
@@ -106,14 +106,14 @@ def _erased_by(spec: Tiering, request: Request, beside: Beside, known: Mapping[s
 
 
 def _request(spec: Tiering, env: Env, database: Database, beside: Beside) -> Request:
-    tier = spec.tier
     return Request(
         **place(spec, env, database).model_dump(),
         prefix=folder(spec, f"{env.namespace}/{env.name}/{env.uid}"),
-        tier=tier.name,
-        after=duration(tier.after).total_seconds(),
+        tiers=tuple(
+            Tier(name=tier.name, after=duration(tier.after).total_seconds(), storage_class=tier.storage_class)
+            for tier in spec.tiers
+        ),
         keep_latest_hot=spec.keep_latest_hot,
-        storage_class=tier.storage_class,
         delete_after=duration(beside.delete_after).total_seconds() if beside.delete_after else None,
         dry_run=spec.dry_run,
         grace=max(GRACE, beside.window or GRACE).total_seconds(),
@@ -161,9 +161,20 @@ def _figures(said: Outcome) -> dict[str, Any]:
             "deleted": rounded(cold.deleted),
             "deletedElsewhere": rounded(cold.deleted_elsewhere),
         },
+        "tiers": [_holding(tier) for tier in cold.tiers],
         "lastDeletion": moment(cold.last_deletion) if cold.last_deletion else None,
         "rewritten": rounded(said.rewritten),
         "collected": rounded(said.collected),
+    }
+
+
+def _holding(tier: Holding) -> dict[str, Any]:
+    return {
+        "name": tier.name,
+        **({"storageClass": tier.storage_class} if tier.storage_class else {}),
+        "objects": rounded(tier.objects),
+        "bytes": tier.bytes,
+        "threads": rounded(tier.threads),
     }
 
 
