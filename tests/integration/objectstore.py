@@ -1,5 +1,6 @@
 """A real S3 server of the tests' own, with TLS and one bucket, and a way to it that fails on purpose."""
 
+import hashlib
 import http.client
 import json
 import os
@@ -26,7 +27,7 @@ from tests.integration.server import free_port
 PROGRAM = tool(objectstore.PROGRAM)
 Fault = Callable[[str, str], str]
 """What becomes of a request, by its method and path: "" lets it pass, "refuse" closes the connection, "500" answers
-so, "lose" passes it on and closes the connection instead of answering."""
+or another status answers so, "lose" passes it on and closes the connection instead of answering."""
 
 
 @dataclass
@@ -50,6 +51,32 @@ class Bucket:
         """The objects, as files."""
         return self.folder / "data" / BUCKET
 
+    def allow(self, **folders: str) -> None:
+        """Users by their names, which are their keys too, may read and write below a folder each, and nobody else but
+        the administrator may do anything.
+        """
+        root = {name: (self.secrets / f"AWS_{name}").read_text() for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY")}
+        environ = {**os.environ, **{f"ADMIN_{name}": value for name, value in root.items()}}
+        admin = [str(PROGRAM), "admin", "--endpoint-url", self.direct, "--allow-insecure"]
+        known = subprocess.run([*admin, "list-users"], env=environ, capture_output=True, text=True, check=True).stdout
+        for user in folders.keys() - set(known.split()):
+            made = [*admin, "create-user", "--access", user, "--secret", user, "--role", "user"]
+            subprocess.run(made, env=environ, check=True)
+        policy = json.dumps({"Statement": [_allowed(user, folder) for user, folder in folders.items()]})
+        asked = {
+            "url": f"{self.direct}/{BUCKET}?policy=",
+            "request": "PUT",
+            "user": ":".join(root.values()),
+            "aws-sigv4": f"aws:amz:{REGION}:s3",
+            "header": f"x-amz-content-sha256: {hashlib.sha256(policy.encode()).hexdigest()}",
+            "cacert": str(self.folder / "ca.crt"),
+            "noproxy": "*",
+            "data": policy,
+        }
+        config = "".join(f"{name} = {json.dumps(value)}\n" for name, value in asked.items())
+        curl = ["curl", "--disable", "--silent", "--show-error", "--fail", "--config", "-"]
+        subprocess.run(curl, input=config, text=True, check=True)
+
     def place(self) -> dict[str, Any]:
         """The part of a request that says where it is."""
         where = {"bucket": BUCKET, "endpoint": self.endpoint, "region": REGION, "pathStyle": True}
@@ -72,6 +99,15 @@ class Bucket:
         return [json.loads(path.read_text()) for path in self.objects(".json")]
 
 
+def _allowed(user: str, folder: str) -> dict[str, Any]:
+    return {
+        "Effect": "Allow",
+        "Principal": {"AWS": [user]},
+        "Action": ["s3:GetObject", "s3:PutObject"],
+        "Resource": [f"arn:aws:s3:::{BUCKET}/{folder}/*"],
+    }
+
+
 @contextmanager
 def running() -> Iterator[Bucket]:
     """Start one and stop it, whatever happens in between."""
@@ -92,6 +128,8 @@ def running() -> Iterator[Bucket]:
     (folder / "secrets/AWS_SECRET_ACCESS_KEY").write_text(keys[objectstore.SECRET_KEY])
     port = free_port()
     argv = objectstore.command(PROGRAM, place, f"127.0.0.1:{port}", folder / "server")
+    (folder / "iam").mkdir()
+    argv.insert(1, f"--iam-dir={folder / 'iam'}")
     server = subprocess.Popen(argv, env={**os.environ, **keys}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         direct = f"https://localhost:{port}"
@@ -131,8 +169,9 @@ def _proxy(bucket: Bucket, port: int) -> Iterator[str]:
             fate = bucket.fault(self.command, path)
             if fate == "refuse":
                 return self._hang_up()
-            if fate == "500":
-                return self._answer(500, {}, b"<Error><Code>InternalError</Code></Error>")
+            if fate.isdecimal():
+                code = b"AccessDenied" if fate == "403" else b"InternalError"
+                return self._answer(int(fate), {}, b"<Error><Code>%s</Code></Error>" % code)
             there = http.client.HTTPSConnection("localhost", port, context=trusted, timeout=30)
             there.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
             for name, value in self.headers.items():

@@ -23,7 +23,7 @@ from psycopg import AsyncConnection, AsyncCursor, AsyncPipeline
 from psycopg.rows import DictRow
 from psycopg_pool import AsyncConnectionPool
 
-from . import steps
+from . import serializer, steps
 from .binding import connection_string
 from .saver import BARE, FIRST, OPTIONS, identifier
 from .steps import PATIENCE, Ask, Pause, Steps
@@ -89,6 +89,8 @@ class AsyncCheckpointStoreSaver(AsyncPostgresSaver):
         metadata: CheckpointMetadata,
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
+        if blobs := serializer.within(self.serde):
+            checkpoint, new_versions = await asyncio.to_thread(blobs.ahead, checkpoint, new_versions)
         return await self._on_hot(
             config, lambda: AsyncPostgresSaver.aput(self, config, checkpoint, metadata, new_versions)
         )
@@ -96,6 +98,7 @@ class AsyncCheckpointStoreSaver(AsyncPostgresSaver):
     async def aput_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
+        # The stock saver serializes them before it takes a connection.
         await self._on_hot(config, lambda: AsyncPostgresSaver.aput_writes(self, config, writes, task_id, task_path))
 
     async def adelete_thread(self, thread_id: str) -> None:
@@ -196,8 +199,10 @@ async def open_async_saver(
     max_size: int = 4,
     serde: SerializerProtocol | None = None,
     patience: float = PATIENCE,
+    blobs: str | os.PathLike[str] | bool = True,
 ) -> AsyncIterator[AsyncCheckpointStoreSaver]:
     """As open_saver, for a graph that is awaited."""
+    serde = serializer.bound(serde, blobs)
     async with AsyncConnectionPool[AsyncConnection[DictRow]](
         connection_string(source),
         connection_class=AsyncConnection[DictRow],

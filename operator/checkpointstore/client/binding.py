@@ -1,4 +1,4 @@
-"""Where the database is: a connection string, the folder of a mounted binding Secret, or what the environment says."""
+"""Where the database is, and the Secret about blobs: what is named, or what the environment says."""
 
 import os
 from collections.abc import Mapping
@@ -8,10 +8,11 @@ SCHEMES = ("postgresql://", "postgres://")
 VARIABLE = "DATABASE_URI"
 ROOT = "SERVICE_BINDING_ROOT"
 PROVIDER = "checkpointstore"
+BLOBS = "CHECKPOINTSTORE_BLOBS"
 
 
 class BindingNotFound(LookupError):
-    """Nothing says where the database is, or more than one thing does."""
+    """Nothing says where the database is, or the blobs are, or more than one thing does."""
 
 
 def connection_string(source: str | os.PathLike[str] | None, environ: Mapping[str, str] = os.environ) -> str:
@@ -28,20 +29,46 @@ def connection_string(source: str | os.PathLike[str] | None, environ: Mapping[st
         return said
     if not (root := environ.get(ROOT)):
         raise BindingNotFound(f"neither {VARIABLE} nor {ROOT} is set: name a folder or a connection string")
-    folders = sorted(folder for folder in Path(root).glob("*") if _is_ours(folder))
+    folders = _folders(root, ("postgresql", ""))
     if len(folders) != 1:
-        names = ", ".join(folder.name for folder in folders) or "none"
         raise BindingNotFound(
-            f"{root} has to hold one binding of a CheckpointStore, and holds {names}: name its folder"
+            f"{root} has to hold one binding of a CheckpointStore, and holds {_names(folders)}: name its folder"
         )
     return _read(folders[0])
 
 
-def _is_ours(folder: Path) -> bool:
+def blobs_folder(source: str | os.PathLike[str] | None, environ: Mapping[str, str] = os.environ) -> Path | None:
+    """The folder that a Secret `<name>-blobs` is mounted at: `source` itself, what CHECKPOINTSTORE_BLOBS names, or the
+    one below SERVICE_BINDING_ROOT; None where there is none. Raises BindingNotFound where there are more.
+    """
+    if said := source or environ.get(BLOBS):
+        return Path(said)
+    if not (root := environ.get(ROOT)):
+        return None
+    folders = _folders(root, ("s3",))
+    if len(folders) > 1:
+        raise BindingNotFound(f"{root} holds the blobs of more than one CheckpointStore, {_names(folders)}: name one")
+    return folders[0] if folders else None
+
+
+def _folders(root: str, types: tuple[str, ...]) -> list[Path]:
+    """Where Secrets of ours of these types are mounted."""
+    return sorted(
+        folder
+        for folder in Path(root).glob("*")
+        if _said(folder, "provider") == PROVIDER and _said(folder, "type") in types
+    )
+
+
+def _said(folder: Path, name: str) -> str:
     try:
-        return (folder / "provider").read_text().strip() == PROVIDER
+        return (folder / name).read_text().strip()
     except OSError:
-        return False
+        return ""
+
+
+def _names(folders: list[Path]) -> str:
+    return ", ".join(folder.name for folder in folders) or "none"
 
 
 def _read(folder: Path) -> str:

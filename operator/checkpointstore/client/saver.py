@@ -23,7 +23,7 @@ from psycopg import Connection, Cursor, Pipeline
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import ConnectionPool
 
-from . import steps
+from . import serializer, steps
 from .binding import connection_string
 from .steps import PATIENCE, Ask, Pause, Steps
 
@@ -106,12 +106,16 @@ class CheckpointStoreSaver(PostgresSaver):
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
         """Its values may be its parent's, which is brought back first where it is cold."""
+        if blobs := serializer.within(self.serde):
+            checkpoint, new_versions = blobs.ahead(checkpoint, new_versions)
         return self._on_hot(config, lambda: PostgresSaver.put(self, config, checkpoint, metadata, new_versions))
 
     def put_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
         """Of two writes of a task the first counts, so what they belong to is brought back first."""
+        if blobs := serializer.within(self.serde):
+            writes = blobs.writes_ahead(writes)
         self._on_hot(config, lambda: PostgresSaver.put_writes(self, config, writes, task_id, task_path))
 
     def delete_thread(self, thread_id: str) -> None:
@@ -211,12 +215,15 @@ def open_saver(
     max_size: int = 4,
     serde: SerializerProtocol | None = None,
     patience: float = PATIENCE,
+    blobs: str | os.PathLike[str] | bool = True,
 ) -> Iterator[CheckpointStoreSaver]:
     """A saver on a pool of at most `max_size` connections, which end with it.
 
     `source` is a folder that the binding Secret is mounted at, or a connection string; binding.py says where it is
-    looked for without. Raises BindingNotFound.
+    looked for without. `blobs` is the folder of the Secret about values that go to the object store; with True it is
+    looked for too, and where there is none, or with False, all values stay. Raises BindingNotFound.
     """
+    serde = serializer.bound(serde, blobs)
     with ConnectionPool[Connection[DictRow]](
         connection_string(source),
         connection_class=Connection[DictRow],

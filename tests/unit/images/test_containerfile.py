@@ -112,7 +112,7 @@ def test_the_images_have_the_versions_that_the_project_is_tested_with() -> None:
     constraints = pinned((ROOT / "constraints.txt").read_text().splitlines())
     wanted = pinned([*project["dependencies"], *extras["operator"], *extras["dev"]])
     assert {name: constraints.get(name) for name in wanted} == wanted
-    ranges = [Requirement(line) for line in (*project["dependencies"], *extras["client"])]
+    ranges = [Requirement(line) for line in (*project["dependencies"], *extras["client"], *extras["blobs"])]
     assert all(item.specifier.contains(constraints[item.name.lower()]) for item in ranges)
     assert {name: constraints.get(name, version) for name, version in agent.items()} == agent
 

@@ -1,0 +1,596 @@
+"""Large values outside of the database, on every saver: once for all threads, as they were, and what fails is told."""
+
+import asyncio
+import re
+import threading
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+    contextmanager,
+)
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from langgraph.checkpoint.base import BaseCheckpointSaver, empty_checkpoint
+from langgraph.checkpoint.conformance import checkpointer_test, validate
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.checkpoint.postgres import PostgresSaver
+from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
+from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from langgraph.checkpoint.serde.types import _DeltaSnapshot
+from langgraph.checkpoint.sqlite import SqliteSaver
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+from obstore.store import S3Store
+
+from checkpointstore.client import (
+    AsyncCheckpointStoreSaver,
+    BlobDamaged,
+    BlobNotFound,
+    BlobSerializer,
+    BlobStore,
+    BlobStoreRefused,
+    BlobStoreUnavailable,
+    open_async_saver,
+    open_saver,
+    place,
+)
+from checkpointstore.client.tag import read_one
+from tests.integration import graphs, objectstore
+from tests.integration.frost import frost
+from tests.integration.graphs import config
+from tests.integration.job import PASSWORDS, Job
+from tests.integration.outside import DAY, FOLDER, ROOT, document, longest, longest_of_sqlite, mount, objects, reader
+from tests.integration.server import Server
+from tests.integration.test_client import Frozen, conforms
+from tests.integration.tiering import Store
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "blobs.md"
+TEXT = document(5_000_000)
+PAGES = [document(1_000, seed) for seed in range(200)]
+START = {"document": TEXT, "pages": PAGES}
+VALUES = (TEXT, PAGES, START)
+"""What is outside then: a graph's input is a value too."""
+MOST = 5_000
+
+
+@pytest.fixture
+def store(patroni: Job, server: Server, bucket: objectstore.Bucket) -> Store:
+    assert patroni.run().code == 0
+    bucket.empty()
+    return Store(server, bucket)
+
+
+@pytest.fixture
+def uri(store: Store) -> str:
+    return store.server.uri("app_a", PASSWORDS["app_a"])
+
+
+@pytest.fixture
+def blobs(bucket: objectstore.Bucket, tmp_path: Path) -> Iterator[Path]:
+    """A mounted Secret, and an empty bucket."""
+    bucket.empty()
+    yield mount(bucket, tmp_path / "agents-blobs")
+    bucket.empty()
+
+
+def serializer(blobs: Path, **given: Any) -> BlobSerializer:
+    """That of a process of its own, which has seen nothing yet."""
+    return BlobSerializer(BlobStore(blobs, patience=1), **given)
+
+
+@contextmanager
+def stock(uri: str, serde: Any) -> Iterator[PostgresSaver]:
+    with PostgresSaver.from_conn_string(uri) as saver:
+        saver.serde = serde
+        yield saver
+
+
+@asynccontextmanager
+async def stock_async(uri: str, serde: Any) -> AsyncIterator[AsyncPostgresSaver]:
+    async with AsyncPostgresSaver.from_conn_string(uri, serde=serde) as saver:
+        yield saver
+
+
+def ours(uri: str, serde: Any) -> AbstractContextManager[PostgresSaver]:
+    return open_saver(uri, serde=serde)
+
+
+def ours_async(uri: str, serde: Any) -> AbstractAsyncContextManager[AsyncPostgresSaver]:
+    return open_async_saver(uri, serde=serde)
+
+
+SYNC = pytest.mark.parametrize("saver", [ours, stock])
+ASYNC = pytest.mark.parametrize("saver", [ours_async, stock_async])
+
+
+def small(store: Store, saver: Any) -> bool:
+    """Whether each row is; a stock saver keeps long texts in the checkpoint's."""
+    with store.server.admin("app") as connection:
+        found = longest(connection)
+    if saver in (stock, stock_async):
+        assert found.pop("checkpoints") > len(TEXT)
+    return max(found.values()) < MOST
+
+
+@SYNC
+def test_a_document_is_one_object_for_all_threads(store: Store, uri: str, blobs: Path, saver: Any) -> None:
+    with saver(uri, serializer(blobs)) as made:
+        for thread in ("one", "two"):
+            agent = reader(made)
+            agent.invoke(START, config(thread))
+            agent.invoke({}, config(thread))
+            assert agent.get_state(config(thread)).values == {**START, "turns": 2}
+    assert small(store, saver)
+    kinds = {"PUT": 3, "HEAD": 3, "GET": 0}
+    assert {kind: sum(method == kind for method, *_ in store.bucket.seen) for kind in kinds} == kinds
+    inner = JsonPlusSerializer()
+    assert sorted(objects(store.bucket).values()) == sorted(inner.dumps_typed(value)[1] for value in VALUES)
+    with saver(uri, serializer(blobs)) as made:
+        agent = reader(made)
+        assert agent.get_state(config("one")).values == {**START, "turns": 2}
+        assert [state.values.get("turns") for state in agent.get_state_history(config("two"))] == [
+            2, 1, 1, 1, None, None,
+        ]  # fmt: skip
+        agent.invoke(START, config("three"))
+    assert len(objects(store.bucket)) == len(VALUES)
+
+
+@ASYNC
+def test_the_same_where_it_is_awaited(store: Store, uri: str, blobs: Path, saver: Any) -> None:
+    async def talk() -> None:
+        async with saver(uri, serializer(blobs)) as made:
+            agent = reader(made)
+            for thread in ("one", "two"):
+                await agent.ainvoke(START, config(thread))
+                await agent.ainvoke({}, config(thread))
+        async with saver(uri, serializer(blobs)) as made:
+            state = await reader(made).aget_state(config("one"))
+            assert state.values == {**START, "turns": 2}
+
+    asyncio.run(talk())
+    assert small(store, saver)
+    assert len(objects(store.bucket)) == len(VALUES)
+
+
+def test_nothing_of_ours_is_needed_to_read_them(store: Store, uri: str, blobs: Path) -> None:
+    """By the page's own code."""
+    (code,) = re.findall(r"^```python\n(import obstore.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    there: dict[str, Any] = {}
+    exec(compile(code, PAGE.name, "exec"), there)
+    with open_saver(uri, serde=serializer(blobs)) as made:
+        reader(made).invoke(START, config("one"))
+    at = place.read(blobs)
+    bucket = S3Store(
+        at.bucket,
+        prefix=at.root,
+        config={
+            "endpoint": at.endpoint,
+            "region": at.region,
+            "virtual_hosted_style_request": False,
+            "access_key_id": at.access_key,
+            "secret_access_key": at.secret_key,
+        },
+        client_options={"root_certificate": at.authority},
+    )
+    with psycopg.connect(uri) as connection:
+        found = {channel: value for channel, _, value in there["values"](connection, bucket, "one")}
+    assert {channel: found[channel] for channel in ("document", "pages", "__start__")} == {**START, "__start__": START}
+
+
+def test_on_sqlite_nothing_large_is_in_the_file(bucket: objectstore.Bucket, blobs: Path, tmp_path: Path) -> None:
+    async def talk() -> None:
+        async with AsyncSqliteSaver.from_conn_string(str(tmp_path / "async.db")) as saver:
+            saver.serde = serializer(blobs)
+            agent = reader(saver)
+            for thread in ("one", "two"):
+                await agent.ainvoke(START, config(thread))
+                await agent.ainvoke({}, config(thread))
+            state = await reader(saver).aget_state(config("one"))
+            assert state.values == {**START, "turns": 2}
+
+    asyncio.run(talk())
+    with SqliteSaver.from_conn_string(str(tmp_path / "sync.db")) as saver:
+        saver.serde = serializer(blobs)
+        reader(saver).invoke(START, config("one"))
+    with SqliteSaver.from_conn_string(str(tmp_path / "async.db")) as saver:
+        saver.serde = serializer(blobs)
+        assert reader(saver).get_state(config("two")).values == {**START, "turns": 2}
+    for name in ("async.db", "sync.db"):
+        assert max(longest_of_sqlite(tmp_path / name).values()) < MOST
+    assert len(objects(bucket)) == len(VALUES)
+
+
+def test_in_memory(bucket: objectstore.Bucket, blobs: Path) -> None:
+    saver = InMemorySaver(serde=serializer(blobs))
+    agent = reader(saver)
+    agent.invoke(START, config("one"))
+    assert agent.get_state(config("one")).values == {**START, "turns": 1}
+    assert max(len(blob) for _, blob in saver.blobs.values()) < MOST
+    assert len(objects(bucket)) == len(VALUES)
+
+
+@pytest.mark.parametrize("waits", [False, True], ids=["sync", "async"])
+def test_the_conformance_suite_passes_with_nearly_everything_outside(
+    uri: str, bucket: objectstore.Bucket, blobs: Path, waits: bool
+) -> None:
+    (blobs / "above").write_text("1")
+
+    @checkpointer_test(name="outside")
+    async def outside() -> AsyncGenerator[BaseCheckpointSaver[str], None]:
+        if waits:
+            async with open_async_saver(uri, blobs=blobs) as saver:
+                yield saver
+        else:
+            with open_saver(uri, blobs=blobs) as other:
+                yield Frozen(other, lambda: None)
+
+    conforms(outside)
+    assert len(objects(bucket)) > 20
+
+
+@asynccontextmanager
+async def sqlite(uri: str, serde: Any) -> AsyncIterator[AsyncSqliteSaver]:
+    async with AsyncSqliteSaver.from_conn_string(":memory:") as saver:
+        saver.serde = serde
+        yield saver
+
+
+@asynccontextmanager
+async def memory(uri: str, serde: Any) -> AsyncIterator[InMemorySaver]:
+    yield InMemorySaver(serde=serde)
+
+
+@pytest.mark.parametrize("saver", [stock_async, sqlite, memory])
+def test_a_stock_saver_passes_as_much_of_the_conformance_suite_as_without_it(
+    uri: str, bucket: objectstore.Bucket, blobs: Path, saver: Any
+) -> None:
+    (blobs / "above").write_text("1")
+
+    def passed(serde: Any) -> dict[str, Any]:
+        @checkpointer_test(name="stock")
+        async def made() -> AsyncGenerator[BaseCheckpointSaver[str], None]:
+            async with saver(uri, serde) as opened:
+                yield opened
+
+        report = asyncio.run(validate(made))
+        return {name: (found.tests_passed, len(found.failures)) for name, found in report.results.items()}
+
+    assert passed(serializer(blobs)) == passed(JsonPlusSerializer())
+    assert len(objects(bucket)) > 10
+
+
+KEY = b"sixteen bytes or"
+
+
+@SYNC
+def test_encrypted_outside_only_the_row_is(store: Store, uri: str, blobs: Path, saver: Any) -> None:
+    serde = EncryptedSerializer.from_pycryptodome_aes(serializer(blobs), key=KEY)
+    with saver(uri, serde) as made:
+        for thread in ("one", "two"):
+            reader(made).invoke(START, config(thread))
+        assert reader(made).get_state(config("one")).values == {**START, "turns": 1}
+    kinds = [
+        row[0] for row in store.catalog("SELECT DISTINCT type FROM public.checkpoint_blobs WHERE channel = 'pages'")
+    ]
+    assert {found[1] for kind in kinds if (found := read_one(kind))} == {"msgpack+aes"}
+    assert len(objects(store.bucket)) == len(VALUES), "the same for both threads"
+    assert any(PAGES[0].encode() in content for content in objects(store.bucket).values())
+
+
+@SYNC
+def test_encrypted_inside_the_object_is(store: Store, uri: str, blobs: Path, saver: Any) -> None:
+    serde = serializer(blobs, serde=EncryptedSerializer.from_pycryptodome_aes(key=KEY))
+    with saver(uri, serde) as made:
+        for thread in ("one", "two"):
+            reader(made).invoke(START, config(thread))
+        assert reader(made).get_state(config("one")).values == {**START, "turns": 1}
+    found = objects(store.bucket).values()
+    assert len(found) > len(VALUES), "a value is another one each time"
+    assert not any(PAGES[0].encode() in content or TEXT[:1000].encode() in content for content in found)
+
+
+def test_a_text_that_a_stock_saver_left_in_its_checkpoint(store: Store, uri: str, blobs: Path) -> None:
+    """The version stays the same, so its row is only written because each checkpoint's is."""
+    with PostgresSaver.from_conn_string(uri) as saver:
+        reader(saver).invoke(START, config("one"))
+    with open_saver(uri, serde=serializer(blobs)) as made:
+        agent = reader(made)
+        agent.invoke({}, config("one"))
+        assert agent.get_state(config("one")).values == {**START, "turns": 2}
+        assert [state.values.get("document") for state in agent.get_state_history(config("one"))] == [*[TEXT] * 5, None]
+    assert store.catalog("SELECT max(length(checkpoint::text)) FROM public.checkpoints WHERE metadata->>'step' = '3'")[
+        0
+    ] < (MOST,)
+
+
+def test_a_document_of_a_thread_that_is_cold(store: Store, uri: str, blobs: Path) -> None:
+    with open_saver(uri, serde=serializer(blobs)) as made, frost(store) as freeze:
+        agent = reader(made)
+        agent.invoke(START, config("one"))
+        for turn in (2, 3):
+            freeze()
+            agent.invoke({}, config("one"))
+            assert agent.get_state(config("one")).values == {**START, "turns": turn}
+
+
+def test_deltas_of_long_values(store: Store, uri: str, blobs: Path) -> None:
+    (blobs / "above").write_text("64")
+    with open_saver(uri, serde=serializer(blobs)) as made:
+        agent = graphs.delta(made)
+        graphs.talk(agent, "one", 6)
+        there = agent.get_state(config("one")).values
+    with open_saver(uri) as plain:
+        graphs.talk(graphs.delta(plain), "other", 6)
+        assert there == graphs.delta(plain).get_state(config("other")).values
+
+
+@pytest.mark.parametrize("fate", ["refuse", "500", "403"])
+@SYNC
+def test_nothing_is_written_that_refers_to_what_is_not_there(
+    store: Store, uri: str, blobs: Path, saver: Any, fate: str
+) -> None:
+    with saver(uri, serializer(blobs)) as made:
+        head: Any = made.put(config("one"), _checkpoint(pages=["short"]), {}, {"pages": "1"})
+        before = store.rows()
+        store.bucket.fault = lambda method, path: fate
+        error = BlobStoreRefused if fate == "403" else BlobStoreUnavailable
+        with pytest.raises(error, match=f"{FOLDER}/"):
+            made.put(head, _checkpoint(pages=PAGES), {}, {"pages": "1"})
+        with pytest.raises(error):
+            made.put_writes(head, [("short", 1), ("pages", PAGES)], "task")
+        assert store.rows() == before
+        store.bucket.fault = lambda method, path: ""
+        made.put(head, _checkpoint(pages=PAGES), {}, {"pages": "1"})
+        made.put_writes(head, [("short", 1), ("pages", PAGES)], "task")
+    assert len(objects(store.bucket)) == 1
+
+
+@ASYNC
+def test_the_same_failure_where_it_is_awaited(store: Store, uri: str, blobs: Path, saver: Any) -> None:
+    async def put() -> None:
+        async with saver(uri, serializer(blobs)) as made:
+            store.bucket.fault = lambda method, path: "refuse"
+            with pytest.raises(BlobStoreUnavailable):
+                await made.aput(config("one"), _checkpoint(pages=PAGES), {}, {"pages": "1"})
+            with pytest.raises(BlobStoreUnavailable):
+                await made.aput_writes(_at("one"), [("pages", PAGES)], "task")
+
+    asyncio.run(put())
+    assert not any(store.rows().values())
+
+
+WRITES = pytest.mark.parametrize(
+    ("call", "given"),
+    [
+        ("put", lambda: (config("one"), _checkpoint(pages=PAGES), {}, {"pages": "1"})),
+        ("put", lambda: (config("one"), _checkpoint(text=TEXT[:100_000]), {}, {})),
+        ("put", lambda: (config("one"), _checkpoint(delta=_DeltaSnapshot(PAGES)), {}, {"delta": "1"})),
+        ("put_writes", lambda: (_at("one"), [("pages", PAGES)], "task")),
+    ],
+    ids=["value", "text", "delta", "write"],
+)
+
+
+@WRITES
+def test_no_connection_is_held_while_the_bucket_is_slow(
+    store: Store, uri: str, blobs: Path, call: str, given: Callable[[], Any]
+) -> None:
+    asked, goes = threading.Event(), threading.Event()
+    store.bucket.fault = _holding(asked, goes)
+    found: list[Any] = []
+    with open_saver(uri, max_size=1, serde=serializer(blobs)) as made:
+        writing = threading.Thread(target=getattr(made, call), args=given())
+        reading = threading.Thread(target=lambda: found.append(made.get_tuple(config("other"))))
+        writing.start()
+        assert asked.wait(10)
+        reading.start()
+        reading.join(5)
+        late = reading.is_alive()
+        goes.set()
+        writing.join()
+        reading.join()
+    assert (found, late) == ([None], False)
+    assert len(objects(store.bucket)) == 1
+
+
+@WRITES
+def test_neither_is_one_where_it_is_awaited(
+    store: Store, uri: str, blobs: Path, call: str, given: Callable[[], Any]
+) -> None:
+    async def both() -> None:
+        asked, goes = threading.Event(), threading.Event()
+        store.bucket.fault = _holding(asked, goes)
+        async with open_async_saver(uri, max_size=1, serde=serializer(blobs)) as made:
+            writing = asyncio.create_task(getattr(made, f"a{call}")(*given()))
+            try:
+                assert await asyncio.to_thread(asked.wait, 10)
+                assert await asyncio.wait_for(made.aget_tuple(config("other")), 5) is None
+            finally:
+                goes.set()
+                await writing
+
+    asyncio.run(both())
+    assert len(objects(store.bucket)) == 1
+
+
+def _holding(asked: threading.Event, goes: threading.Event) -> Callable[[str, str], str]:
+    """The bucket answers nothing until it may."""
+
+    def held(method: str, path: str) -> str:
+        asked.set()
+        goes.wait(20)
+        return ""
+
+    return held
+
+
+def test_an_object_that_cannot_be_had_is_told(bucket: objectstore.Bucket, blobs: Path) -> None:
+    wrote = serializer(blobs)
+    typed = wrote.dumps_typed(PAGES)
+    (key,) = objects(bucket)
+    there = bucket.data / ROOT / key
+    bucket.fault = lambda method, path: "refuse"
+    assert wrote.loads_typed(typed) == PAGES, "what was written or fetched last is at hand"
+    with pytest.raises(BlobStoreUnavailable, match=f"about {ROOT}/{key} in bucket"):
+        serializer(blobs).loads_typed(typed)
+    bucket.fault = lambda method, path: ""
+    assert serializer(blobs).loads_typed(typed) == PAGES
+    content = there.read_bytes()
+    there.write_bytes(content[:-1] + b"\0")
+    with pytest.raises(BlobDamaged, match=f"{ROOT}/{key} in bucket .* is damaged"):
+        serializer(blobs).loads_typed(typed)
+    there.write_bytes(content[:-1])
+    serializer(blobs).dumps_typed(PAGES)
+    assert there.read_bytes() == content, "half an object is none"
+    there.unlink()
+    with pytest.raises(BlobNotFound, match=f"{ROOT}/{key} in bucket .* is not there"):
+        serializer(blobs).loads_typed(typed)
+
+
+def test_each_interval_has_keys_of_its_own(bucket: objectstore.Bucket, blobs: Path) -> None:
+    now = [1795910400.0]
+    serde = BlobSerializer(BlobStore(blobs, clock=lambda: now[0]))
+    first = [serde.dumps_typed(value) for value in (TEXT, PAGES)]
+    bucket.seen.clear()
+    now[0] += DAY - 1
+    assert [serde.dumps_typed(value) for value in (TEXT, PAGES)] == first
+    assert bucket.seen == [], "what is known to be there is not asked for"
+    now[0] += 1
+    second = [serde.dumps_typed(value) for value in (TEXT, PAGES)]
+    assert [method for method, *_ in bucket.seen] == ["HEAD", "PUT"] * 2
+    assert [typed[0].replace("/20261130T", "/20261201T") for typed in first] == [typed[0] for typed in second]
+    assert len(objects(bucket)) == 4
+    bucket.seen.clear()
+    other = BlobSerializer(BlobStore(blobs, clock=lambda: now[0]))
+    assert [other.dumps_typed(value) for value in (TEXT, PAGES)] == second
+    assert [method for method, *_ in bucket.seen] == ["HEAD"] * 2, "another process asks once"
+    assert [serde.loads_typed(typed) for typed in first] == [TEXT, PAGES]
+    assert [serde.dumps_typed(serde.loads_typed(typed)) for typed in first] == second
+
+
+def test_credentials_of_one_folder_that_change(bucket: objectstore.Bucket, blobs: Path) -> None:
+    """Neither may list, delete, or reach what is beside the folder."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        (blobs / name).write_text("before")
+    bucket.allow(before=f"{ROOT}/{FOLDER}")
+    serde = serializer(blobs)
+    typed = serde.dumps_typed(PAGES)
+    assert serializer(blobs).loads_typed(typed) == PAGES
+    bucket.allow(after=f"{ROOT}/{FOLDER}")
+    with pytest.raises(BlobStoreRefused, match="the credentials are refused for"):
+        serde.dumps_typed(PAGES[:100])
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        (blobs / name).write_text("after")
+    assert serde.loads_typed(serde.dumps_typed(TEXT)) == TEXT
+    assert serializer(blobs).loads_typed(typed) == PAGES
+    (blobs / "folder").write_text("shop/other/uid")
+    with pytest.raises(BlobStoreRefused):
+        serializer(blobs).dumps_typed(PAGES)
+    assert serializer(blobs).loads_typed(typed) == PAGES
+    with pytest.raises(BlobStoreRefused):
+        serializer(blobs).loads_typed((typed[0].replace(FOLDER, "shop/other/uid"), typed[1]))
+
+
+def test_rows_of_a_recovered_store_find_what_is_in_the_lost_one_s_folder(blobs: Path) -> None:
+    old = serializer(blobs).dumps_typed(PAGES)
+    (blobs / "folder").write_text("shop/recovered/uid")
+    serde = serializer(blobs)
+    assert serde.loads_typed(old) == PAGES
+    new = serde.dumps_typed(serde.loads_typed(old))
+    assert new[0].startswith("blob:shop/recovered/uid/"), "what is written is its own"
+
+
+def test_credentials_that_change_while_they_are_read(blobs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    right, typed = place.read(blobs), serializer(blobs).dumps_typed(PAGES)
+    (blobs / "AWS_SECRET_ACCESS_KEY").write_text("of another key")
+    wrong = place.read(blobs)
+    serde = serializer(blobs)
+    read = iter([wrong])
+    monkeypatch.setattr(place, "read", lambda folder: next(read, right))
+    assert serde.loads_typed(typed) == PAGES
+    with pytest.raises(StopIteration):
+        next(read)
+
+
+def test_where_credentials_may_not_list_what_is_not_there_is_forbidden(bucket: objectstore.Bucket, blobs: Path) -> None:
+    """Amazon's answer."""
+    bucket.fault = lambda method, path: "403" if method == "HEAD" else ""
+    serde = serializer(blobs)
+    assert serde.loads_typed(serde.dumps_typed(PAGES)) == PAGES
+    assert len(objects(bucket)) == 1
+
+
+def test_a_bucket_that_is_not_there_is_told(bucket: objectstore.Bucket, blobs: Path) -> None:
+    (blobs / "bucket").write_text("elsewhere")
+    with pytest.raises(BlobStoreUnavailable, match="there is no bucket elsewhere"):
+        serializer(blobs).dumps_typed(PAGES)
+
+
+def test_an_authority_that_is_none_is_told(blobs: Path) -> None:
+    (blobs / "ca.crt").write_text("no certificate")
+    with pytest.raises(BlobStoreUnavailable, match="no answer as it should be"):
+        serializer(blobs).dumps_typed(PAGES)
+
+
+def test_threads_of_a_process_write_the_same_side_by_side(bucket: objectstore.Bucket, blobs: Path) -> None:
+    serde = serializer(blobs)
+    values = [[document(100_000, seed)] for seed in range(4)]
+    failed: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            for value in values * 3:
+                assert serde.loads_typed(serde.dumps_typed(value)) == value
+        except BaseException as error:
+            failed.append(error)
+            raise
+
+    workers = [threading.Thread(target=work) for _ in range(8)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert failed == []
+    assert len(objects(bucket)) == 4
+
+
+@pytest.mark.parametrize("waits", [False, True], ids=["sync", "async"])
+def test_a_saver_finds_its_blobs_beside_its_database(
+    store: Store, uri: str, blobs: Path, monkeypatch: pytest.MonkeyPatch, waits: bool
+) -> None:
+    database = blobs.parent / "agents"
+    database.mkdir()
+    for name, value in {"type": "postgresql", "provider": "checkpointstore", "uri": uri}.items():
+        (database / name).write_text(value)
+    monkeypatch.setenv("SERVICE_BINDING_ROOT", str(blobs.parent))
+    monkeypatch.delenv("DATABASE_URI", raising=False)
+
+    async def awaited(**given: Any) -> None:
+        async with open_async_saver(**given) as saver:
+            assert isinstance(saver, AsyncCheckpointStoreSaver)
+            await reader(saver).ainvoke(START, config("one"))
+
+    def invoke(**given: Any) -> None:
+        if waits:
+            return asyncio.run(awaited(**given))
+        with open_saver(**given) as saver:
+            reader(saver).invoke(START, config("one"))
+        return None
+
+    invoke(blobs=False)
+    assert objects(store.bucket) == {}
+    invoke()
+    assert len(objects(store.bucket)) == len(VALUES)
+
+
+def _checkpoint(**values: Any) -> Any:
+    return {**empty_checkpoint(), "v": 4, "channel_values": values, "channel_versions": dict.fromkeys(values, "1")}
+
+
+def _at(thread: str) -> Any:
+    return config(thread, empty_checkpoint()["id"])
