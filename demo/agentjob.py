@@ -58,6 +58,7 @@ def job(
             {"name": "scripts", "mountPath": "/agent", "readOnly": True},
             {"name": "client", "mountPath": "/client/checkpointstore/client", "readOnly": True},
             {"name": "binding", "mountPath": "/bindings/store", "readOnly": True},
+            {"name": "blobs", "mountPath": "/bindings/blobs", "readOnly": True},
             {"name": "tmp", "mountPath": "/tmp"},
         ],
     }
@@ -72,6 +73,7 @@ def job(
             {"name": "scripts", "configMap": {"name": SCRIPTS_NAME}},
             {"name": "client", "configMap": {"name": CLIENT_NAME}},
             {"name": "binding", "secret": {"secretName": f"{store}-app"}},
+            {"name": "blobs", "secret": {"secretName": f"{store}-blobs", "optional": True}},
             {"name": "tmp", "emptyDir": {}},
         ],
     }

@@ -49,6 +49,14 @@ def tiering() -> None:
 
 
 @job.command()
+def blobs() -> None:
+    """Remove values outside that no row refers to; reads CHECKPOINTSTORE_JOB."""
+    from .jobs.blobs import run
+
+    raise typer.Exit(run())
+
+
+@job.command()
 def deletions() -> None:
     """Delete again, in a recovered database, what had been deleted; reads CHECKPOINTSTORE_JOB."""
     from .jobs.deletions import run

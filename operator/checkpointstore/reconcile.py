@@ -9,10 +9,11 @@ from .api.store import ReclaimPolicy, Store
 from .features.backup import farewell as backup_farewell
 from .features.backup import repository
 from .features.backup.spec import Backup
+from .features.blobs import slice as blobs
 from .features.monitoring.finding import Watch as Monitored
 from .features.pooler.scaling import Watch
-from .features.tiering import farewell as tiering_farewell
-from .features.tiering.spec import Tiering
+from .features.tiering import slice as tiering
+from .kernel import erasure
 from .kernel.action import Action, Apply, Delete, Emit, Manifest, Mark, Program, PublishPooler, Ref, Reload, Tell
 from .kernel.command import Commands
 from .kernel.condition import (
@@ -86,7 +87,7 @@ def plan(store: Store, observed: Observed, platform: Platform, now: datetime) ->
     again = [part.again for part in parts if part.again is not None]
     actions = (
         *(action for part in parts for action in part.actions),
-        *_marked(store),
+        *_marked(store, env),
         *_applied(desired, observed),
         *_removed(desired, observed, bool(desired)),
     )
@@ -117,8 +118,7 @@ def farewell(store: Store, observed: Observed, platform: Platform, deleted: date
     if spec := _backups_that_go(store):
         base = repository.base(spec.object_store, store.namespace, store.name)
         parts.append(backup_farewell.contribute(base, env, observed, store.status, deleted, now))
-    if cold := _cold_data_that_goes(store):
-        parts.append(tiering_farewell.contribute(cold, env, observed, deleted, now))
+    parts += [erasure.contribute(doomed, env, observed, deleted, now) for doomed in _cold_data_that_goes(store, env)]
     ends = [part.end for part in parts if part.end is not None]
     if len(ends) == len(parts):
         return Plan(actions=(*(action for end in ends for action in end), Mark(FINALIZER, present=False)))
@@ -129,13 +129,19 @@ def _backups_that_go(store: Store) -> Backup | None:
     return store.spec.backup if store.spec.reclaim_policy.backups is ReclaimPolicy.DELETE else None
 
 
-def _cold_data_that_goes(store: Store) -> Tiering | None:
-    return store.spec.tiering if store.spec.reclaim_policy.cold_data is ReclaimPolicy.DELETE else None
+def _cold_data_that_goes(store: Store, env: Env) -> list[erasure.Doomed]:
+    if store.spec.reclaim_policy.cold_data is not ReclaimPolicy.DELETE:
+        return []
+    tiered, outside = store.spec.tiering, store.spec.limits.externalize
+    return [
+        *([tiering.doomed(tiered, env)] if tiered else []),
+        *([blobs.doomed(outside, env)] if outside else []),
+    ]
 
 
-def _marked(store: Store) -> tuple[Action, ...]:
+def _marked(store: Store, env: Env) -> tuple[Action, ...]:
     """Our finalizer is there exactly while something outside the cluster is to go with the store."""
-    wanted = bool(_backups_that_go(store) or _cold_data_that_goes(store))
+    wanted = bool(_backups_that_go(store) or _cold_data_that_goes(store, env))
     has = FINALIZER in store.body["metadata"].get("finalizers", ())
     return (Mark(FINALIZER, present=wanted),) if wanted != has else ()
 

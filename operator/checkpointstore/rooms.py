@@ -11,6 +11,7 @@ from .features.backup import recovery
 from .features.backup import retention as backup_retention
 from .features.backup import slice as backup
 from .features.backup.spec import Backup
+from .features.blobs import slice as blobs
 from .features.monitoring import cost
 from .features.monitoring import slice as monitoring
 from .features.monitoring.advice import Server
@@ -78,6 +79,7 @@ def asked(store: Store, env: Env, platform: Platform, observed: Observed, comman
         told,
         _retained(store, env, observed, database, commands.hibernate or commands.paused or not stands, now),
         _tiered(store, env, observed, database, commands, stands, now),
+        _outside(store, env, observed, database, commands.hibernate or commands.paused or not stands, now),
         repeats,
     ]
     parts.append(_reckoned(store, env, observed, parts, now))
@@ -117,7 +119,7 @@ def _reckoned(store: Store, env: Env, observed: Observed, parts: list[Contributi
     if store.spec.tiering is not None:
         instances = 0 if store.spec.postgres.external else store.spec.postgres.instances
         tiered = cost.tiered(env, desired, told["tiering"], instances)
-    held = cost.holdings(env, observed, desired, told.get("backup"), tiered)
+    held = cost.holdings(env, observed, desired, told.get("backup"), tiered, told.get("blobs"))
     return cost.contribute(spec, held, store.status.get("cost", {}), now)
 
 
@@ -159,16 +161,34 @@ def _retained(
     return retention.contribute(spec, env, observed, database, store.status, now, rests)
 
 
+def _outside(
+    store: Store, env: Env, observed: Observed, database: Database, rests: bool, now: datetime
+) -> Contribution:
+    spec = store.spec.limits.externalize
+    if spec is None:
+        return blobs.without(store.status)
+    return blobs.contribute(spec, env, observed, database, _window(store), store.status, now, rests)
+
+
+def _window(store: Store) -> timedelta | None:
+    """How far back a recovery may go."""
+    backups = store.spec.backup
+    return backup_retention.window(backups.retention_policy) if backups else None
+
+
 def _tiered(
     store: Store, env: Env, observed: Observed, database: Database, commands: Commands, stands: bool, now: datetime
 ) -> Contribution:
     spec, backups, retained = store.spec.tiering, store.spec.backup, store.spec.retention
     if spec is None:
         return tiering.without(store.status)
+    outside = store.spec.limits.externalize
     beside = tiering.Beside(
         delete_after=retained.delete_after if retained else None,
-        window=backup_retention.window(backups.retention_policy) if backups else None,
+        window=_window(store),
         backups=_holds(backups, now),
+        outside=blobs.stays(outside, _window(store)) if outside else None,
+        foreign=outside is not None and bool(store.status.get("recovery", {}).get("origin")),
     )
     rests = commands.hibernate or commands.paused or not stands
     return tiering.contribute(

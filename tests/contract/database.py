@@ -4,12 +4,14 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+from checkpointstore.features.blobs.request import Outcome as Collected
 from checkpointstore.features.retention.request import Outcome as Retained
 from checkpointstore.features.retention.request import Removed
 from checkpointstore.features.schema.outcome import Outcome
-from checkpointstore.features.tiering.request import Cold, Erased, Holding, Moved, Repeated
+from checkpointstore.features.tiering.request import Cold, Holding, Moved, Repeated
 from checkpointstore.features.tiering.request import Outcome as Tiered
 from checkpointstore.kernel.action import Manifest
+from checkpointstore.kernel.erasure import Erased
 from checkpointstore.kernel.naming import STORE_LABEL
 
 from .apiserver import ApiServer, stamp
@@ -36,6 +38,9 @@ TIERED = Tiered(
     ),
     complete=True,
     seconds=1,
+).text()
+COLLECTED = Collected(
+    objects=12, bytes=40 * 1024**2, waiting=1, removed=3, removed_bytes=9 * 1024**2, complete=True, seconds=2
 ).text()
 REPEATED = Repeated(entries=5, deleted=3, unclear=1).model_dump_json(by_alias=True)
 RETAINED = Retained(threads=3, removed=Removed(checkpoints=20, bytes=4096), complete=True, seconds=1).text()
@@ -162,6 +167,8 @@ def _end(server: ApiServer, job: Manifest, repository: Repository, refusal: Outc
         return (0, RETAINED) if _reachable(server, job) else None
     if job["metadata"]["labels"]["app.kubernetes.io/component"] == "tiering":
         return (0, TIERED) if _reachable(server, job) else None
+    if job["metadata"]["labels"]["app.kubernetes.io/component"] == "blobs":
+        return (0, COLLECTED) if _reachable(server, job) else None
     if job["metadata"]["labels"]["app.kubernetes.io/component"] == "erasure":
         failed = repository.failures.get("erasure")
         return (failed[0], json.dumps(failed[1])) if failed else (0, Erased(removed=7).model_dump_json())

@@ -144,6 +144,11 @@ class World:
         self.give("s3", {"AWS_ACCESS_KEY_ID": "an id", "AWS_SECRET_ACCESS_KEY": "a key"})
         return self.give("s3-ca", {"ca.crt": "an authority"})
 
+    def buckets(self) -> Self:
+        """The same, and one with which applications reach it."""
+        self.give("agents-s3", {"AWS_ACCESS_KEY_ID": "an agent's id", "AWS_SECRET_ACCESS_KEY": "an agent's key"})
+        return self.bucket()
+
     def ask(self, name: str, type_: str = "Full", store: str = "") -> Self:
         """Somebody wants a backup."""
         meta = {"name": name, "namespace": NAMESPACE}

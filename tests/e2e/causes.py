@@ -132,6 +132,34 @@ def shut_out(board: Board, subject: Subject, server: ObjectStore) -> Iterator[No
 
 
 @contextmanager
+def bereft(board: Board, subject: Subject, server: ObjectStore) -> Iterator[None]:
+    """One row refers to a value that nobody has."""
+    outside = {"objectStore": bucket.object_store(server, FOLDER), "applicationCredentials": {"name": "s3"}}
+    subject.patch({"limits": {"externalize": {**outside, "schedule": "* * * * *"}}})
+    key = f"{subject.namespace}/{subject.name}/{subject.seen()['metadata']['uid']}/20260101T000000Z/{'0' * 64}"
+    subject.psql(f"insert into checkpoint_blobs values ('lost', '', 'words', '1', 'blob:{key}:msgpack', '')")
+    subject.said("BlobCollectionSucceeded", "BlobsMissing", 150)
+    board.caused("BlobsMissing", subject.name)
+    yield
+    subject.psql("delete from checkpoint_blobs where thread_id = 'lost'")
+    subject.said("BlobCollectionSucceeded", "Succeeded", 150)
+    subject.patch({"limits": None})
+    subject.ready()
+
+
+@contextmanager
+def uncollected(board: Board, subject: Subject, server: ObjectStore) -> Iterator[None]:
+    """The Secret for the values that its applications keep outside is not there."""
+    outside = {"objectStore": bucket.object_store(server, FOLDER), "applicationCredentials": {"name": "nobodys"}}
+    subject.patch({"limits": {"externalize": outside}})
+    subject.said("BlobCollectionSucceeded", "SecretMissing", 60)
+    board.caused("BlobCollectionFails", subject.name)
+    yield
+    subject.patch({"limits": None})
+    subject.ready()
+
+
+@contextmanager
 def filled(board: Board, subject: Subject, volume: Volume) -> Iterator[None]:
     """Its volume has less than a tenth left."""
     subject.psql("checkpoint; checkpoint")

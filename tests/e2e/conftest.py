@@ -29,6 +29,7 @@ LANES = {
         "test_report",
         "test_retention",
         "test_tiering",
+        "test_blobs",
         "test_deletion",
         "test_full_volume",
     ),

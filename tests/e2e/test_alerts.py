@@ -20,7 +20,9 @@ from tests.e2e.volume import CAPACITY, MIB, Volume, bounded
 SHIPPED = prometheus.RULES.read_text()
 HURRY = dict.fromkeys(alerts.rules(SHIPPED), "5s")
 # Shipped with an hour each, for which nobody waits here.
-SHORTENED = dict.fromkeys(("BackupTooOld", "BackupNotVerified", "RetentionFails", "TieringFails"), "10m")
+SHORTENED = dict.fromkeys(
+    ("BackupTooOld", "BackupNotVerified", "RetentionFails", "TieringFails", "BlobCollectionFails"), "10m"
+)
 PATIENCE = 120
 
 
@@ -120,6 +122,8 @@ def test_every_alert_as_it_is_shipped(
         around.enter_context(causes.locked_out(board, stores["locked"], server))
         around.enter_context(causes.barred(board, stores["barred"]))
         around.enter_context(causes.shut_out(board, stores["barred"], server))
+        around.enter_context(causes.bereft(board, stores["locked"], server))
+        around.enter_context(causes.uncollected(board, stores["barred"], server))
         around.enter_context(causes.damaged(board, stores["damaged"], server))
         with causes.dropped(board, gap):
             board.fired(PATIENCE, "WALDropped")

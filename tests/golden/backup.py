@@ -21,6 +21,16 @@ TIERED: dict[str, Any] = {
         "schedule": "0 * * * *",
     }
 }
+OUTSIDE: dict[str, Any] = {
+    "limits": {
+        "externalize": {
+            "above": "64Ki",
+            "objectStore": STORE,
+            "applicationCredentials": {"name": "agents-s3"},
+            "schedule": "0 * * * *",
+        }
+    }
+}
 RECOVERY: dict[str, Any] = {
     "source": {"objectStore": STORE, "namespace": "lost", "store": "old"},
     "recoveryTarget": {"targetTime": "2026-01-01T00:00:00Z"},

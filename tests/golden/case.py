@@ -280,6 +280,20 @@ def tiering_due(world: World) -> None:
     world.server.now += timedelta(hours=1)
 
 
+def blobs_first_pass(world: World) -> None:
+    """Applications get a Secret of their own."""
+    world.buckets().make(backup.OUTSIDE)
+
+
+def blobs_due(world: World) -> None:
+    world.buckets().make(backup.OUTSIDE).settle()
+    world.server.now += timedelta(hours=1)
+
+
+def blobs_secret_missing(world: World) -> None:
+    world.make(backup.OUTSIDE).settle()
+
+
 def tiering_secret_missing(world: World) -> None:
     world.make(backup.TIERED).settle()
 
@@ -354,6 +368,9 @@ CASES: dict[str, Story] = {
         pooler_limited,
         tiering_due,
         tiering_secret_missing,
+        blobs_first_pass,
+        blobs_due,
+        blobs_secret_missing,
         no_primary,
         certificate_lost,
         stranger,

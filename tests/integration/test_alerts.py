@@ -59,6 +59,7 @@ DOWN = "CheckpointStoreOperatorDown"
 LIMITED, BLIND = "CheckpointStorePoolerLimited", "CheckpointStoreAutoscalingBlind"
 WAITS = "CheckpointStoreClientsWait"
 RETENTION, TIERING = "CheckpointStoreRetentionFails", "CheckpointStoreTieringFails"
+MISSING, COLLECTION = "CheckpointStoreBlobsMissing", "CheckpointStoreBlobCollectionFails"
 FILLS, EXCEEDED = "CheckpointStoreVolumeFills", "CheckpointStoreThresholdExceeded"
 NO_PRIMARY = condition("Ready", "False", "NoPrimary")
 ASLEEP = condition("Ready", "False", "Hibernated")
@@ -74,6 +75,8 @@ HANDED_OVER = {
 REFUSED = condition("RetentionSucceeded", "False", "InsufficientPrivilege", "1+0x50 stale")
 DONE = condition("RetentionSucceeded", "True", "Succeeded", f"_x50 1+0{LONG}")
 UNTIERED = condition("TieringSucceeded", "False", "SecretMissing")
+LOST = condition("BlobCollectionSucceeded", "False", "BlobsMissing")
+UNCOLLECTED = condition("BlobCollectionSucceeded", "False", "SecretMissing")
 SPENT = condition("AutoscalingLimited", "True", "ServerConnectionsExhausted")
 UNSEEN = condition("AutoscalingLimited", "Unknown", "PrometheusUnreachable")
 
@@ -139,6 +142,14 @@ CASES = (
     Case(TIERING, "not begun", 62, condition("TieringSucceeded", "Unknown", "Pending"), False),
     Case(TIERING, "dry run", 62, condition("TieringSucceeded", "True", "DryRun"), False),
     Case(TIERING, "failing, of a hibernated store", 62, {**UNTIERED, **ASLEEP}, False),
+    Case(MISSING, "values are lost", 2, LOST, True),
+    Case(MISSING, "runs fail", 62, UNCOLLECTED, False),
+    Case(COLLECTION, "its Secret is missing", 61, UNCOLLECTED, True),
+    Case(COLLECTION, "nobody could look", 61, condition("BlobCollectionSucceeded", "Unknown", "Unavailable"), True),
+    Case(COLLECTION, "values are lost", 62, LOST, False),
+    Case(COLLECTION, "not begun", 62, condition("BlobCollectionSucceeded", "Unknown", "Pending"), False),
+    Case(COLLECTION, "dry run", 62, condition("BlobCollectionSucceeded", "True", "DryRun"), False),
+    Case(COLLECTION, "failing, of a hibernated store", 62, {**UNCOLLECTED, **ASLEEP}, False),
     Case(LIMITED, "nothing left", 11, SPENT, True),
     Case(LIMITED, "nothing left for a moment", 9, SPENT, False),
     Case(LIMITED, "within limits", 60, condition("AutoscalingLimited", "False", "WithinLimits"), False),

@@ -10,8 +10,9 @@ import pytest
 from langgraph.types import Command
 from psycopg.types.json import Jsonb
 
-from checkpointstore.features.tiering.request import Erased, Moved
+from checkpointstore.features.tiering.request import Moved
 from checkpointstore.jobs import erasure
+from checkpointstore.kernel.erasure import Erased
 from tests.integration import graphs, objectstore
 from tests.integration.graphs import config
 from tests.integration.job import PASSWORDS, Job

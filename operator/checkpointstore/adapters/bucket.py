@@ -91,6 +91,13 @@ class Bucket:
                 for item in page:
                     yield item["path"], item["last_modified"]
 
+    def sizes(self, prefix: str) -> Iterator[tuple[str, int]]:
+        """Every key below the prefix, with how many bytes it has."""
+        with _translated(self._name):
+            for page in obstore.list(self._store, prefix, chunk_size=1000):
+                for item in page:
+                    yield item["path"], item["size"]
+
     def delete(self, keys: Sequence[str]) -> None:
         """Those that are not there are no error."""
         with _translated(self._name):

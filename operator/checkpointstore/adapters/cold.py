@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from ..features.blobs.tag import keys
 from ..kernel.errors import Unavailable
 
 VERSION = "1"
@@ -40,20 +41,24 @@ LEVEL = 3
 PAYLOAD = ("checkpoint", "metadata", "blob")
 TAIL = 64 * 1024
 """What Parquet's reader asks for at the end of a file at least, however short the footer is."""
-THREAD = SCHEMA.names.index("thread_id")
-"""Where a row has its thread."""
+THREAD, TYPE = (SCHEMA.names.index(name) for name in ("thread_id", "type"))
+"""Where a row has its thread, and what it says its value is."""
 _CHECKPOINT, _METADATA, _BLOB = (SCHEMA.names.index(name) for name in PAYLOAD)
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Where the rows of one thread are in an object: row groups, both included, their bytes, and how many rows."""
+    """Where the rows of one thread are in an object: row groups, both included, their bytes, and how many rows.
+
+    `blobs` are the keys of the values outside that they refer to, with a space between.
+    """
 
     first_group: int
     last_group: int
     first_byte: int = 0
     end_byte: int = 0
     rows: int = 0
+    blobs: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +149,11 @@ class Writer:
             for thread, rows in Counter(columns[THREAD]).items():
                 span = self._spans.get(thread) or Span(self._groups, self._groups)
                 self._spans[thread] = replace(span, last_group=self._groups, rows=span.rows + rows)
+            # Nearly all rows are of a few types, and refer to nothing.
+            for thread, type_ in set(zip(columns[THREAD], columns[TYPE], strict=True)):
+                if found := keys(type_):
+                    span = self._spans[thread]
+                    self._spans[thread] = replace(span, blobs=" ".join(dict.fromkeys((*span.blobs.split(), *found))))
             self._pending, self._size = [], 0
             self._groups += 1
 

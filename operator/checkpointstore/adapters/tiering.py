@@ -300,7 +300,7 @@ class Archive(Tables):
         return count
 
     def _put_back(self, thread: str, piece: Mapping[str, Any], bucket: Bucket) -> int:
-        span = Span(**{item.name: piece[item.name] for item in fields(Span)})
+        span = Span(**{item.name: piece[item.name] for item in fields(Span) if item.name in piece})
         ranges = [(piece["bytes"] - piece["tail"], piece["bytes"]), (span.first_byte, span.end_byte)]
         tail, body = bucket.parts(piece["key"], ranges)
         count = 0

@@ -15,9 +15,9 @@ GRANT USAGE, CREATE ON SCHEMA checkpointstore TO :"owner";
 GRANT USAGE ON SCHEMA checkpointstore TO :"group"
 
 -- Objects, the tier that each was written for as the spec had it then, since when nothing refers to one, and since when one
--- holds rows of a thread that was deleted. Which rows of which
--- thread are in which, when they went, and numbers of the runs that made them. The newest checkpoint of the root graph of each
--- thread that went whole. Threads of which an object holds rows that are of no use any more: they came back, stayed, or were
+-- holds rows of a thread that was deleted. Which rows of which thread are in which, when they went, numbers of the runs that made
+-- them, and the values outside that they refer to. The newest checkpoint of the root graph of each thread that went whole. Threads
+-- of which an object holds rows that are of no use any more: they came back, stayed, or were
 -- deleted. Deletions, without the threads' ids. Who was asked for, and when a thread was last asked for or came back. How far
 -- a run came that was not through, and when the bucket was last listed.
 -- name: tables
@@ -48,6 +48,7 @@ CREATE TABLE IF NOT EXISTS checkpointstore.cold_threads (
     runs integer[],
     PRIMARY KEY (thread_id, key)
 );
+ALTER TABLE checkpointstore.cold_threads ADD COLUMN IF NOT EXISTS blobs text[];
 CREATE INDEX IF NOT EXISTS cold_threads_key ON checkpointstore.cold_threads (key);
 CREATE INDEX IF NOT EXISTS cold_threads_runs ON checkpointstore.cold_threads USING gin (runs);
 CREATE INDEX IF NOT EXISTS cold_threads_newest ON checkpointstore.cold_threads (newest);
@@ -257,10 +258,13 @@ SELECT set_config('statement_timeout', '15min', true),
 SELECT pg_advisory_xact_lock(hashtextextended('checkpointstore ' || %(thread)s, 0))
 
 -- name: archived
-INSERT INTO checkpointstore.cold_threads (thread_id, newest, key, first_group, last_group, first_byte, end_byte, rows, runs)
-SELECT p.*, coalesce(made.runs, '{}')
+INSERT INTO checkpointstore.cold_threads
+       (thread_id, newest, key, first_group, last_group, first_byte, end_byte, rows, blobs, runs)
+SELECT p.thread, p.newest, p.key, p.first_group, p.last_group, p.first_byte, p.end_byte, p.rows,
+       string_to_array(p.blobs, ' '), coalesce(made.runs, '{}')
   FROM unnest(%(holders)s::text[], %(newest)s::text[], %(keys)s::text[], %(first_group)s::int[], %(last_group)s::int[],
-              %(first_byte)s::bigint[], %(end_byte)s::bigint[], %(rows)s::bigint[]) AS p (thread)
+              %(first_byte)s::bigint[], %(end_byte)s::bigint[], %(rows)s::bigint[], %(blobs)s::text[])
+       AS p (thread, newest, key, first_group, last_group, first_byte, end_byte, rows, blobs)
   LEFT JOIN (SELECT c.thread_id AS thread, array_agg(DISTINCT checkpointstore.run_number(c.run)) AS runs
                FROM checkpoint AS c WHERE c.run IS NOT NULL GROUP BY c.thread_id) AS made ON made.thread = p.thread
 

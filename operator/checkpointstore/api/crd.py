@@ -7,6 +7,7 @@ import yaml
 from pydantic.alias_generators import to_camel
 
 from ..features.backup import recovery_spec
+from ..features.blobs import spec as blobs
 from ..features.monitoring import price
 from ..features.monitoring import spec as monitoring
 from ..features.pooler import spec as pooler
@@ -154,6 +155,8 @@ def _root() -> dict[str, Any]:
     told["thresholds"]["x-kubernetes-validations"] = list(monitoring.THRESHOLD_RULES)
     told["cost"]["x-kubernetes-validations"] = list(price.RULES)
     spec["properties"]["limits"]["x-kubernetes-validations"] = list(limits.RULES)
+    outside = spec["properties"]["limits"]["properties"]["externalize"]
+    outside["x-kubernetes-validations"] = list(blobs.RULES)
     stays = spec["properties"]["retention"]
     stays["x-kubernetes-validations"] = list(retention.RULES)
     stays["properties"]["history"]["x-kubernetes-validations"] = list(retention.HISTORY_RULES)

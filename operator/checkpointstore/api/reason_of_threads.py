@@ -1,6 +1,6 @@
 """Conditions on Jobs that go over a store's threads, with every reason that they may give."""
 
-from ..kernel.condition import RETENTION_SUCCEEDED, TIERING_SUCCEEDED, Status
+from ..kernel.condition import BLOB_COLLECTION_SUCCEEDED, RETENTION_SUCCEEDED, TIERING_SUCCEEDED, Status
 from .subject import Reason, Subject
 
 RETENTION = Subject(
@@ -88,6 +88,52 @@ TIERING = Subject(
                 Reason("Pending", "No run has ended yet."),
                 Reason("Unavailable", "The primary or the object store does not answer, or another run is at work."),
                 Reason("TookTooLong", "The Job was ended after half an hour."),
+                Reason("JobFailed", "The Job's pod ended without saying why."),
+            ),
+        ),
+    ),
+)
+
+BLOBS = Subject(
+    BLOB_COLLECTION_SUCCEEDED,
+    "The last run removed values outside that nothing refers to, and all that rows refer to are there. Only with "
+    "`spec.limits.externalize`; it never changes Ready.",
+    Status.TRUE,
+    (
+        (
+            Status.TRUE,
+            (
+                Reason("Succeeded", "It did, and they are."),
+                Reason("DryRun", "It said what would be removed, as `spec.limits.externalize.dryRun` asks."),
+            ),
+        ),
+        (
+            Status.FALSE,
+            (
+                Reason("BlobsMissing", "Rows refer to values that are not in the object store."),
+                Reason("SecretMissing", "A Secret that `externalize` names does not exist."),
+                Reason("SecretIncomplete", "A Secret that `externalize` names, or the login's, lacks a key."),
+                Reason("AccessDenied", "The object store refuses the credentials, or they may not do what is needed."),
+                Reason("BucketMissing", "The object store has no such bucket."),
+                Reason(
+                    "CertificateRefused",
+                    "The certificate of the object store, or of the external server, is not the one that is expected.",
+                ),
+                Reason(
+                    "InsufficientPrivilege",
+                    "The login may not act as the tables' owner, or a table would run somebody else's code.",
+                ),
+                Reason("LoginRefused", "The external server refuses the login."),
+                Reason("DatabaseMissing", "The external server has no such database."),
+                Reason("InvalidRequest", "Operator and Job do not understand each other."),
+            ),
+        ),
+        (
+            Status.UNKNOWN,
+            (
+                Reason("Pending", "No run has ended yet."),
+                Reason("Unavailable", "The primary or the object store does not answer, or another run is at work."),
+                Reason("TookTooLong", "The Job was ended after an hour."),
                 Reason("JobFailed", "The Job's pod ended without saying why."),
             ),
         ),

@@ -82,6 +82,8 @@ MADE = (
     ("Job", f"{_N.retention}-<digest>", "removes checkpoints beyond the policy"),
     ("Job", f"{_N.tiering}-<digest>", "moves threads that nobody writes to into the object store"),
     ("Job", f"{_N.deletions}-<digest>", "deletes again, after a recovery, what had been deleted since the backup"),
+    ("Job", f"{_N.blobs}-<digest>", "removes values outside that nothing refers to"),
+    ("Secret", _N.blobs, "what applications reach values outside with; only with `limits.externalize`"),
     ("Deployment", _N.recaller, "brings back the threads that applications ask for"),
     ("Job", f"{_N.backup}-<digest>", "makes one backup"),
     ("Job", f"{_N.verification}-<digest>", "restores the newest backup and checks it"),

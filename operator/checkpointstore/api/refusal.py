@@ -28,6 +28,7 @@ class Told:
 
 _EXTERNAL = {"external": {"secretRef": {"name": "rds"}}}
 _BUCKET = {"objectStore": {"url": "s3://backups", "credentials": {"name": "bucket"}}}
+_OUTSIDE = {**_BUCKET, "applicationCredentials": {"name": "agents"}}
 _RECOVERY = {"backup": {"name": "agents-full-202611240300"}}
 _FIELD = "[0-9A-Za-z*,/#-]+"
 
@@ -88,6 +89,21 @@ CREATED = (
         {"limits": {"checkpointSize": "64MB"}},
         'spec.limits.checkpointSize: Invalid value: "64MB": spec.limits.checkpointSize in body should match '
         "'^([0-9]+([.][0-9]+)?)(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$'",
+    ),
+    Refused(
+        "values outside without a place",
+        {"limits": {"externalize": {"applicationCredentials": {"name": "agents"}}}},
+        "spec.limits.externalize.objectStore: Required value",
+    ),
+    Refused(
+        "values outside that applications cannot reach",
+        {"limits": {"externalize": _BUCKET}},
+        "spec.limits.externalize.applicationCredentials: Required value",
+    ),
+    Refused(
+        "values outside above a size that is none",
+        {"limits": {"externalize": {**_OUTSIDE, "above": "100"}}},
+        'spec.limits.externalize.above: Invalid value: "object": above must be from 1Ki to 500Mi',
     ),
     Refused(
         "thresholds without one",

@@ -11,11 +11,12 @@ from pydantic import Field, ValidationError, model_validator
 
 from ..features.backup.recovery_spec import Recovery
 from ..features.backup.spec import Backup
+from ..features.blobs.spec import Externalize
 from ..features.monitoring.spec import Monitoring
 from ..features.network_policy import NetworkPolicy
 from ..features.pooler.spec import Pooler
 from ..features.retention.spec import Retention
-from ..features.schema.limits import Limits
+from ..features.schema.limits import Limits as Sizes
 from ..features.schema.slice import Schema
 from ..features.tiering import spec as tiering
 from ..features.tiering.spec import Tiering
@@ -50,8 +51,9 @@ class Reclaim(Fragment):
     """Backups in the object store: Retain keeps them, Delete removes them with the store, which then waits up to ten
     minutes until they are gone."""
     cold_data: ReclaimPolicy = ReclaimPolicy.RETAIN
-    """What tiering has in the object store: Retain keeps it, Delete removes it with the store, which then waits up to
-    ten minutes until it is gone. A store that was recovered from this one's backups may still refer to it."""
+    """What tiering and limits.externalize have in object stores: Retain keeps it, Delete removes it with the store,
+    which then waits up to ten minutes until it is gone. A store that was recovered from this one's backups may still
+    refer to it."""
 
 
 class Bootstrap(Fragment):
@@ -69,6 +71,15 @@ class Bootstrap(Fragment):
         return self
 
 
+class Limits(Sizes):
+    """What is too large to be stored, and what is too large for a row."""
+
+    externalize: Externalize | None = None
+    """Large values go to an object store, through the serializer of checkpointstore.client in applications that use
+    it: the database cannot do it, and a stock saver without that serializer writes as ever. All stay in their rows when
+    absent."""
+
+
 class StoreSpec(Fragment):
     """What a store shall be. An empty spec gives a working store of one instance."""
 
@@ -81,7 +92,7 @@ class StoreSpec(Fragment):
     backup: Backup | None = None
     """Backups; none are made when absent."""
     limits: Limits = Limits()
-    """What is too large to be stored."""
+    """What is too large to be stored, and what is too large for a row."""
     monitoring: Monitoring = Monitoring()
     """What a person wants to be told of."""
     retention: Retention | None = None
@@ -108,7 +119,13 @@ class StoreSpec(Fragment):
 
     def secrets(self) -> frozenset[str]:
         """The names of the Secrets that a person made for it, but for that of an external server."""
-        places = (self.backup, self.bootstrap.recovery and self.bootstrap.recovery.source, self.pooler, self.tiering)
+        places = (
+            self.backup,
+            self.bootstrap.recovery and self.bootstrap.recovery.source,
+            self.limits.externalize,
+            self.pooler,
+            self.tiering,
+        )
         return frozenset(name for place in places if place for name in place.secrets())
 
 

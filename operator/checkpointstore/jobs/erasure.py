@@ -1,10 +1,10 @@
-"""The erasure Job: what a deleted store has in its tier's object store goes, as its owner asked for."""
+"""The erasure Job: what a deleted store has in an object store goes, as its owner asked for."""
 
 import os
 from collections.abc import Mapping
 
 from ..adapters.bucket import Bucket
-from ..features.tiering.request import Erase, Erased
+from ..kernel.erasure import Erase, Erased
 from . import life, mounted
 
 

@@ -7,9 +7,8 @@ from typing import Protocol
 from ..adapters.bucket import Account
 from ..adapters.postgres import Target
 from ..features.schema.request import Provider
-from ..features.tiering.request import Where
 from ..kernel.errors import Refused
-from ..kernel.object_store import ACCESS_KEY, SECRET_KEY, TOKEN
+from ..kernel.object_store import ACCESS_KEY, SECRET_KEY, TOKEN, Where
 from ..kernel.scheduled import Whose
 
 ADMIN = "CHECKPOINTSTORE_ADMIN_DIR"

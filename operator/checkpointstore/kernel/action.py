@@ -155,6 +155,18 @@ class Publish:
 
 
 @dataclass(frozen=True, slots=True)
+class PublishGiven:
+    """Write a Secret of `files`, and of what a person's Secrets have: which Secret and key by the key that it gets.
+
+    What is not there is left out.
+    """
+
+    secret: Manifest
+    files: Mapping[str, str]
+    given: Mapping[str, tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
 class Grow:
     """Grow volume claims, then delete the StatefulSet without its pods, so that it is made anew with the new size."""
 
@@ -257,6 +269,7 @@ Action = (
     | GeneratePassword
     | RotatePassword
     | Publish
+    | PublishGiven
     | PublishPooler
     | PublishRepository
     | Tell

@@ -29,6 +29,7 @@ AUTOSCALING_LIMITED = "AutoscalingLimited"
 THRESHOLDS_EXCEEDED = "ThresholdsExceeded"
 RETENTION_SUCCEEDED = "RetentionSucceeded"
 TIERING_SUCCEEDED = "TieringSucceeded"
+BLOB_COLLECTION_SUCCEEDED = "BlobCollectionSucceeded"
 # True is what a person should look at.
 ABNORMAL = frozenset({AUTOSCALING_LIMITED, THRESHOLDS_EXCEEDED})
 

@@ -132,6 +132,11 @@ class Names:
         return f"{self.store}-recaller"
 
     @property
+    def blobs(self) -> str:
+        """The Secret that applications reach values outside with, and what the names of collection Jobs begin with."""
+        return f"{self.store}-blobs"
+
+    @property
     def source(self) -> str:
         """The Secret with the configuration of the repository that the store is recovered from."""
         return f"{self.store}-source"

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Any
 from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from .fragment import Fragment
+from .job import SECRETS
 from .observed import Observed
 
 ACCESS_KEY = "AWS_ACCESS_KEY_ID"
@@ -78,6 +80,35 @@ class ObjectStore(Fragment):
     @property
     def style(self) -> UriStyle:
         return self.uri_style or (UriStyle.PATH if self.endpoint else UriStyle.HOST)
+
+
+class Where(Fragment):
+    """The part of a Job's request that says where the objects are."""
+
+    model_config = ConfigDict(extra="ignore")
+    bucket: str = Field(min_length=1)
+    endpoint: str | None = None
+    """Amazon's of the region when absent."""
+    region: str = "us-east-1"
+    path_style: bool = False
+    authority: str = ""
+    """The file with the authority of the object store's certificate; the public ones when empty."""
+
+
+def where(store: ObjectStore) -> dict[str, Any]:
+    """The fields of Where, for a pod that has `mounts`."""
+    return {
+        "bucket": store.bucket,
+        "endpoint": store.endpoint,
+        "region": store.region,
+        "path_style": store.style is UriStyle.PATH,
+        "authority": f"{SECRETS}/bucket-ca/{store.ca.key}" if store.ca else "",
+    }
+
+
+def mounts(store: ObjectStore) -> dict[str, str]:
+    """The Secrets that a Job reads to reach it, by the name that each is mounted at."""
+    return {"bucket": store.credentials.name, **({"bucket-ca": store.ca.name} if store.ca else {})}
 
 
 def with_key(needed: Mapping[str, tuple[str, ...]], key: SecretKey | None) -> dict[str, tuple[str, ...]]:

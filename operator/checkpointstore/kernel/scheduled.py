@@ -160,7 +160,7 @@ def without_figures(type_: str, known: Mapping[str, Any]) -> Condition | None:
         return Condition(type_, Status.UNKNOWN if reason in UNKNOWN else Status.FALSE, reason, str(known["message"]))
     if not known.get("lastSuccessful"):
         return Condition(type_, Status.UNKNOWN, "Pending", "No run has ended yet")
-    if known.get("threads") is None:
+    if known.get("complete") is None:
         reason = "DryRun" if known["dryRun"] else "Succeeded"
         return true(type_, reason, "The Job succeeded, but its pod was gone before its figures were read")
     return None

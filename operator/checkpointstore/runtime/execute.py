@@ -30,6 +30,7 @@ from ..kernel.action import (
     Mark,
     Program,
     Publish,
+    PublishGiven,
     PublishPooler,
     PublishRepository,
     Ref,
@@ -115,6 +116,8 @@ async def _step(kube: Kube, store: Store, action: Action, taken: set[Ref]) -> No
             await kube.merge(target.kind, store.namespace, target.name, {"status": status}, "status")
         case Publish():
             await _publish(kube, store, action, taken)
+        case PublishGiven():
+            await _publish_given(kube, store, action, taken)
         case Switchover():
             await _switchover(kube, store, action)
             await _step(kube, store, action.told, taken)
@@ -248,6 +251,21 @@ async def _publish(kube: Kube, store: Store, action: Publish, taken: set[Ref]) -
     meta = action.secret["metadata"]
     annotations = {**meta["annotations"], DIGEST: digest(data)}
     await kube.apply({**action.secret, "metadata": {**meta, "annotations": annotations}, "data": data})
+
+
+async def _publish_given(kube: Kube, store: Store, action: PublishGiven, taken: set[Ref]) -> None:
+    target = ref(action.secret)
+    if await _anothers(kube, store, target):
+        taken.add(target)
+        return
+    data = {name: text.encode() for name, text in action.files.items()}
+    for name, (secret, key) in action.given.items():
+        if value := (await _secret(kube, store, secret)).get(key):
+            data[name] = value
+    whole = encoded(data)
+    meta = action.secret["metadata"]
+    annotations = {**meta["annotations"], DIGEST: digest(whole)}
+    await kube.apply({**action.secret, "metadata": {**meta, "annotations": annotations}, "data": whole})
 
 
 async def _publish_pooler(kube: Kube, store: Store, action: PublishPooler, taken: set[Ref]) -> None:

@@ -98,6 +98,15 @@ FIGURES = (
     ),
     Figure("tiering_cold_threads", "tiering.cold.threads", _some, "Threads with anything in the object store"),
     Figure("tiering_cold_bytes", "tiering.cold.bytes", _some, "Bytes of the objects that the catalog knows"),
+    Figure(
+        "blobs_last_success_timestamp_seconds",
+        "blobs.lastSuccessful",
+        _moment,
+        "When a collection of values outside last ended well",
+    ),
+    Figure("blobs_objects", "blobs.objects", _some, "Values that are outside"),
+    Figure("blobs_bytes", "blobs.bytes", _some, "Bytes of these"),
+    Figure("blobs_missing", "blobs.missing", float, "Values that rows refer to, and that are not there"),
     Figure("storage_days_left", "monitoring.storageDaysLeft", float, "Days until a volume is full, at the last pace"),
     Figure(
         "recommended_memory_bytes",

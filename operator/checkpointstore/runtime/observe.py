@@ -175,6 +175,7 @@ def _secret_names(names: Names) -> tuple[str, ...]:
         names.backup_tls,
         names.repository,
         names.source,
+        names.blobs,
     )
 
 

@@ -414,5 +414,5 @@ def test_what_is_empty_is_told_at_once_with_other_volumes_and_prices(world: Worl
 
 
 def test_parts_are_what_lines_are_of() -> None:
-    of = replace(ONES, tiered=Tiered({None: Decimal(1)}, None, 1))
+    of = replace(ONES, tiered=Tiered({None: Decimal(1)}, None, 1), blobs=Decimal(1))
     assert tuple(dict.fromkeys(line.part for line in lines(of, Cost()))) == cost.PARTS

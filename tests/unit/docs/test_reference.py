@@ -12,7 +12,7 @@ from checkpointstore.kernel import command
 from checkpointstore.kernel.naming import DOMAIN
 from checkpointstore.runtime.observe import owned
 from tests.contract.world import World
-from tests.golden.backup import BACKUP, RECOVERY
+from tests.golden.backup import BACKUP, OUTSIDE, RECOVERY
 from tests.golden.case import EXTERNAL
 from tests.unit.backup.story import later
 
@@ -29,6 +29,7 @@ SPECS: dict[str, dict[str, Any]] = {
     "recovered": {**COLD, "bootstrap": {"recovery": RECOVERY}},
     "External": EXTERNAL,
     "cold": COLD,
+    "outside": {**OUTSIDE},
     "pruned": {"retention": {"deleteAfter": "400d", "schedule": "* * * * *"}},
 }
 PAGE = reference.markdown(crd.checkpointstores(), crd.checkpointbackups())
@@ -77,10 +78,10 @@ def test_every_key_of_the_binding_is_documented() -> None:
 def made(case: str) -> set[tuple[str, str]]:
     """Kind and name of everything that the operator makes for a store until it rests, what went again included."""
     with World("store") as world:
-        world.rds().bucket()
+        world.rds().buckets()
         world.make(SPECS[case]).settle()
-        if case in ("pruned", "cold"):
-            later(world, minutes=1).settle()
+        if case in ("pruned", "cold", "outside"):
+            later(world, hours=1).settle()
         store = world.body["metadata"]["uid"]
         left = {key for key in world.children() if key[0] in UNOWNED or owned(world.need(*key), store)}
         return left | set(world.removed)

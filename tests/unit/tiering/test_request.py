@@ -2,7 +2,8 @@
 
 import pytest
 
-from checkpointstore.features.tiering.request import Cold, Erased, Holding, Moved, Outcome, Repeated
+from checkpointstore.features.tiering.request import Cold, Holding, Moved, Outcome, Repeated
+from checkpointstore.kernel.erasure import Erased
 
 
 @pytest.mark.parametrize("kind", [Erased, Repeated, Outcome])

@@ -345,9 +345,11 @@ def test_what_was_moved_adds_up() -> None:
     assert one + one == Moved(threads=2, checkpoints=4, writes=6, blobs=8, bytes=10)
 
 
-@pytest.mark.parametrize(("elsewhere", "told"), [(0, True), (1, False)])
-def test_no_day_is_named_while_another_store_s_folder_has_what_was_deleted(elsewhere: int, told: bool) -> None:
-    story = Story()
+@pytest.mark.parametrize(("elsewhere", "foreign", "told"), [(0, False, True), (1, False, False), (0, True, False)])
+def test_no_day_is_named_while_another_store_s_folder_may_have_what_was_deleted(
+    elsewhere: int, foreign: bool, told: bool
+) -> None:
+    story = Story(beside=replace(ALONE, outside=timedelta(days=15), foreign=foreign))
     story.look()
     cold = Cold(threads=8, deleted=2, deleted_elsewhere=elsewhere, last_deletion=NOW)
     found = story.ends(begun(story), "Complete", Outcome(threads=9, cold=cold, complete=True).text()).look()

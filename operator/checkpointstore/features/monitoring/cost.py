@@ -16,8 +16,8 @@ from .price import LISTS, NAMES, OF_COLD, Cost
 
 HOURS = 730
 """In a month, as the clouds' own calculators have it."""
-COMPUTE, VOLUMES, BACKUPS, COLD = "compute", "volumes", "backups", "coldData"
-PARTS = (COMPUTE, VOLUMES, BACKUPS, COLD)
+COMPUTE, VOLUMES, BACKUPS, COLD, BLOBS = "compute", "volumes", "backups", "coldData", "blobs"
+PARTS = (COMPUTE, VOLUMES, BACKUPS, BLOBS, COLD)
 WITHOUT = "withoutTiering"
 HOLDS = timedelta(minutes=10)
 WRITES, READS = 2, 1
@@ -62,6 +62,8 @@ class Holdings:
     """Files of WAL that are archived in a month; None where nobody tells."""
     tiered: Tiered | None = None
     """None without spec.tiering."""
+    blobs: Decimal | None = Decimal(0)
+    """GiB of values outside; None where nobody tells."""
 
     @property
     def cold(self) -> Mapping[str | None, Decimal] | None:
@@ -106,6 +108,7 @@ def lines(held: Holdings, spec: Cost) -> tuple[Line, ...]:
         Line(BACKUPS, held.backups or Decimal(0), "GiB of backups", stored),
         Line(BACKUPS, archived * WRITES, "thousand writes", writes),
         Line(BACKUPS, archived * READS, "thousand reads", reads),
+        Line(BLOBS, held.blobs or Decimal(0), "GiB of values outside", stored),
     )
     more = () if unpriced(held, spec) else tuple(_cold(held.cold or {}, spec))
     return tuple(line for line in (*bill, *more) if line.quantity)
@@ -150,11 +153,14 @@ def holdings(
     desired: Iterable[Manifest],
     backup: Mapping[str, Any] | None,
     cold: Tiered | None = None,
+    blobs: Mapping[str, Any] | None = None,
 ) -> Holdings:
-    """Of the objects that shall be, the volumes that are, and status.backup, None for a store without backups."""
+    """Of the objects that shall be, the volumes that are, and status.backup and status.blobs, None for a store without
+    these."""
     workloads = [item for item in desired if item["kind"] in ("StatefulSet", "Deployment")]
     sizes = _volumes(env, observed, workloads)
     stored = 0 if backup is None else backup.get("repositoryBytes")
+    outside = 0 if blobs is None else blobs.get("bytes")
     hourly = Decimal(0) if backup is None else _archived(observed, str(backup["repository"]))
     return Holdings(
         cpu=_requested(workloads, "cpu"),
@@ -164,6 +170,7 @@ def holdings(
         backups=None if stored is None else stored / _GIB,
         archived=None if hourly is None else hourly * HOURS,
         tiered=cold,
+        blobs=None if outside is None else outside / _GIB,
     )
 
 
@@ -231,6 +238,7 @@ def contribute(spec: Cost, held: Holdings, previous: Mapping[str, Any], now: dat
         BACKUPS: held.backups is None,
         "requests": held.archived is None,
         COLD: held.cold is None or bool(without_price),
+        BLOBS: held.blobs is None,
         WITHOUT: all_hot is None and tier is not None and tier.instances > 0,
     }
     lacking = f"; no price of class {', '.join(without_price)}: set prices.{OF_COLD}" if without_price else ""

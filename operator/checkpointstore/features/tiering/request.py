@@ -2,39 +2,15 @@
 
 from datetime import datetime
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from ...kernel.fragment import Fragment
+from ...kernel.object_store import Where
 from ...kernel.scheduled import Ending, Report, Run, Whose
-
-
-class Where(Fragment):
-    """Where the objects are."""
-
-    model_config = ConfigDict(extra="ignore")
-    bucket: str = Field(min_length=1)
-    endpoint: str | None = None
-    """Amazon's of the region when absent."""
-    region: str = "us-east-1"
-    path_style: bool = False
-    authority: str = ""
-    """The file with the authority of the object store's certificate; the public ones when empty."""
 
 
 class Place(Whose, Where):
     """Whose database it is as well. All that the recaller needs to know."""
-
-
-class Erase(Where):
-    """What the Job is asked that goes with its store."""
-
-    folder: str = Field(min_length=1)
-    """All that is below it goes."""
-
-
-class Erased(Ending):
-    removed: int = 0
-    """Objects."""
 
 
 class Tier(Fragment):

@@ -10,9 +10,10 @@ from ...kernel.condition import TIERING_SUCCEEDED, Condition, Status
 from ...kernel.contribution import Contribution, Database
 from ...kernel.duration import duration
 from ...kernel.env import Env
-from ...kernel.job import SECRETS, of_operator, pod_of_operator
+from ...kernel.erasure import Doomed
+from ...kernel.job import of_operator, pod_of_operator
 from ...kernel.naming import labels, selector
-from ...kernel.object_store import UriStyle, missing
+from ...kernel.object_store import missing, mounts, where
 from ...kernel.observed import Observed
 from ...kernel.scheduled import due, ended, following, rounded, whose, with_figures, without_figures
 from ...kernel.values import bytes_text, digest, moment
@@ -44,6 +45,10 @@ class Beside:
     """The recovery window: a database that is recovered must find its objects."""
     backups: timedelta | None
     """How long a backup may hold what is deleted now; None where nobody knows."""
+    outside: timedelta | None = None
+    """How long a large value may stay outside that nothing refers to; None where none are."""
+    foreign: bool = False
+    """Such values may be in the folder of the store that this one was recovered from, where nobody removes them."""
 
 
 def contribute(
@@ -96,12 +101,20 @@ def without(previous: Mapping[str, Any]) -> Contribution:
     return Contribution(status={"tiering": None}) if previous.get("tiering") else Contribution()
 
 
+def doomed(spec: Tiering, env: Env) -> Doomed:
+    """What goes with a store whose cold data does."""
+    there = folder(spec, f"{env.namespace}/{env.name}/{env.uid}")
+    return Doomed("cold data", spec.object_store, there, f"{env.names.tiering}-erase", COMPONENT)
+
+
 def _erased_by(spec: Tiering, request: Request, beside: Beside, known: Mapping[str, Any]) -> str | None:
     last, cold = known.get("lastDeletion"), known.get("cold") or {}
     # Nobody removes what is in another store's folder.
-    if not last or cold.get("deletedElsewhere"):
+    if not last or cold.get("deletedElsewhere") or beside.foreign:
         return None
     at = erased_by(datetime.fromisoformat(last), spec.schedule, timedelta(seconds=request.grace), beside.backups)
+    if at and beside.outside:
+        at = max(at, datetime.fromisoformat(last) + beside.outside)
     return moment(at) if at else None
 
 
@@ -125,21 +138,9 @@ def folder(spec: Tiering, store: str) -> str:
     return f"{spec.object_store.folder}/{FOLDER}/{store}".lstrip("/")
 
 
-def where(spec: Tiering) -> dict[str, Any]:
-    """The fields of Where."""
-    store = spec.object_store
-    return {
-        "bucket": store.bucket,
-        "endpoint": store.endpoint,
-        "region": store.region,
-        "path_style": store.style is UriStyle.PATH,
-        "authority": f"{SECRETS}/bucket-ca/{store.ca.key}" if store.ca else "",
-    }
-
-
 def place(spec: Tiering, env: Env, database: Database) -> Place:
     """Whose database it is, and where the bucket is."""
-    return Place(**where(spec), **whose(env, database))
+    return Place(**where(spec.object_store), **whose(env, database))
 
 
 def _figures(said: Outcome) -> dict[str, Any]:
@@ -197,13 +198,8 @@ def _name(env: Env, request: Request, begun: str) -> str:
     return f"{env.names.tiering}-{digest(begun, request.model_dump_json())[:10]}"
 
 
-def secrets_of_bucket(spec: Tiering) -> dict[str, str]:
-    ca = spec.object_store.ca
-    return {"bucket": spec.object_store.credentials.name, **({"bucket-ca": ca.name} if ca else {})}
-
-
 def secrets(spec: Tiering, database: Database) -> dict[str, str]:
-    return {"admin": database.admin, **secrets_of_bucket(spec)}
+    return {"admin": database.admin, **mounts(spec.object_store)}
 
 
 def _job(spec: Tiering, env: Env, database: Database, request: Request, begun: str) -> Manifest:

@@ -1,0 +1,89 @@
+"""The collection Job: values outside go that no row refers to, hot or cold, and that no recovery can bring back."""
+
+import os
+import time
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from ..adapters import postgres
+from ..adapters.blobs import References
+from ..adapters.bucket import Bucket
+from ..features.blobs.request import Outcome, Request
+from ..features.blobs.tag import until
+from ..kernel.errors import Unavailable
+from . import journal, life, mounted
+
+MOST = 1000
+"""Objects that one request removes."""
+PATIENCE = 3.0
+
+
+def run(environ: Mapping[str, str] = os.environ) -> int:
+    """Do the work, write the outcome where Kubernetes picks it up, and return the exit code."""
+    life.begin()
+    outcome, code = conclude(environ)
+    return life.end(environ, outcome.text(), code)
+
+
+def conclude(environ: Mapping[str, str]) -> tuple[Outcome, int]:
+    """The outcome and the exit code."""
+    return life.concluded(Outcome, lambda: _worked(environ))
+
+
+def _worked(environ: Mapping[str, str]) -> Outcome:
+    begun = time.monotonic()
+    request = life.asked(Request, environ)
+    bucket = Bucket(mounted.account(environ, request))
+    with postgres.connect(mounted.tables(environ, request), f"checkpointstore blobs {request.store}") as connection:
+        references = References(connection, request.owner, request.group)
+        _alone(references)
+        outcome = _collected(references, bucket, request) if references.prepare() else Outcome()
+    seconds = round(time.monotonic() - begun, 1)
+    return outcome.model_copy(update={"complete": True, "dry_run": request.dry_run, "seconds": seconds})
+
+
+def _alone(references: References) -> None:
+    begun = time.monotonic()
+    while not references.lock():
+        # The server may not have noticed yet that the one before is gone.
+        if time.monotonic() - begun > PATIENCE:
+            raise Unavailable("another blobs Job is at work")
+        time.sleep(0.1)
+
+
+def _collected(references: References, bucket: Bucket, asked: Request) -> Outcome:
+    """What is in the bucket is listed first: a value that is referred to then is there."""
+    closed = references.now() - timedelta(seconds=asked.grace)
+    there = {key.removeprefix(f"{asked.root}/"): size for key, size in bucket.sizes(f"{asked.root}/{asked.folder}/")}
+    old = {key for key in there if _closed(key, asked.folder, closed)}
+    lost: set[str] = set()
+    elsewhere: set[str] = set()
+    for key in references.referred():
+        old.discard(key)
+        if not key.startswith(f"{asked.folder}/"):
+            elsewhere.add(key)
+        elif key not in there and _closed(key, asked.folder, closed):
+            lost.add(key)
+    gone = references.unused(sorted(old), asked.keep)
+    gone_bytes = sum(there[key] for key in gone)
+    if not asked.dry_run:
+        for first in range(0, len(gone), MOST):
+            bucket.delete([f"{asked.root}/{key}" for key in gone[first : first + MOST]])
+            journal.write("removed", objects=len(gone[first : first + MOST]))
+    left = 0 if asked.dry_run else len(gone)
+    return Outcome(
+        objects=len(there) - left,
+        bytes=sum(there.values()) - (gone_bytes if left else 0),
+        waiting=len(old) - len(gone),
+        removed=len(gone),
+        removed_bytes=gone_bytes,
+        elsewhere=len(elsewhere),
+        missing=len(lost),
+        example=min(lost, default=""),
+    )
+
+
+def _closed(key: str, folder: str, before: datetime) -> bool:
+    """Whether no row can have begun to refer to it lately."""
+    at = until(key, folder)
+    return at is not None and at <= before

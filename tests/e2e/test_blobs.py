@@ -1,0 +1,91 @@
+"""Large values are in the object store, whatever saver reads them; what nothing refers to goes, and in the end all."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from demo import bucket
+from demo.agentjob import Agent, Line
+from demo.installation import Installation
+from demo.kubectl import Kubectl, wait_for
+from localcluster.objectstore import LOCAL, ObjectStore
+from tests.e2e.figure import Figures
+from tests.e2e.subject import Subject
+
+NAME, SECRET = "paper", "paper-blobs"
+FOLDER = bucket.folder("outside")
+LARGEST = """
+select greatest(
+  (select max(pg_column_size(c.*)) from checkpoints as c), (select max(pg_column_size(b.*)) from checkpoint_blobs as b),
+  (select max(pg_column_size(w.*)) from checkpoint_writes as w))"""
+
+
+def test_a_document_is_outside_and_its_rows_are_small(
+    kubectl: Kubectl,
+    server: ObjectStore,
+    installation: Installation,
+    namespace: str,
+    make_store: Callable[..., dict[str, Any]],
+    run_agent: Callable[..., tuple[Line, Agent]],
+    figures: Figures,
+    say: Callable[[str], None],
+) -> None:
+    bucket.give(kubectl, namespace, server)
+    outside = {"objectStore": bucket.object_store(server, FOLDER), "applicationCredentials": {"name": "s3"}}
+    make_store(NAME, {"limits": {"externalize": {**outside, "above": "64Ki", "grace": "1h", "schedule": "* * * * *"}}})
+    paper = Subject(kubectl, namespace, NAME)
+    wait_for("the Secret for applications", lambda: paper.secret(SECRET) or None, 30)
+    for thread in ("first", "second"):
+        result, agent = run_agent("document.py", NAME, THREAD=thread)
+        assert result["ok"], agent.tail()
+        say(f"  turns of 10 MB: the first {result['first']} s, later ones {result['later']} s")
+    figures.note("document_largest_row", int(paper.psql(LARGEST)), "bytes", "<=5000")
+    stray = result["stray"]
+    assert paper.psql(f"select count(*) from checkpoint_blobs where strpos(type, '{stray}') > 0") == "0"
+    local = installation.cluster.name == "local"
+    gone = (lambda: not named(server, stray)) if local else (lambda: (counted(paper) or {}).get("removed"))
+    with figures.timed("unused_value_to_gone", "<=150"):
+        wait_for("what nothing refers to to go", lambda: gone() or None, 150, every=1)
+    paper.said("BlobCollectionSucceeded", "Succeeded", 150)
+    say(f"  {paper.condition('BlobCollectionSucceeded')['message']}")
+    known = wait_for("what is outside to be told", lambda: counted(paper), 150)
+    # Both threads have the same two values, but where the hour changed between them.
+    assert 2 <= known["objects"] <= 4
+    assert (known.get("missing"), known.get("elsewhere")) == (0, 0)
+    assert paper.condition("Ready")["status"] == "True"
+
+
+def counted(subject: Subject) -> dict[str, Any] | None:
+    """status.blobs, None where the last run told no figures."""
+    known: dict[str, Any] = subject.seen()["status"]["blobs"]
+    return known if "objects" in known else None
+
+
+def named(server: ObjectStore, key: str) -> list[Path]:
+    """Files of the object store by the last part of a key."""
+    return [path for path in files(server) if path.name == key.rpartition("/")[2]]
+
+
+def files(server: ObjectStore) -> list[Path]:
+    return [path for path in LOCAL.data.joinpath(server.bucket, FOLDER).rglob("*") if path.is_file()]
+
+
+def test_other_credentials_reach_applications(kubectl: Kubectl, server: ObjectStore, namespace: str) -> None:
+    paper = Subject(kubectl, namespace, NAME)
+    bucket.give(kubectl, namespace, server, "agents", key="of an agent")
+    paper.patch({"limits": {"externalize": {"applicationCredentials": {"name": "agents"}}}})
+    wait_for("them", lambda: paper.secret(SECRET)["AWS_SECRET_ACCESS_KEY"] == "of an agent", 30)
+    bucket.give(kubectl, namespace, server, "agents", key="of another agent")
+    wait_for("the next", lambda: paper.secret(SECRET)["AWS_SECRET_ACCESS_KEY"] == "of another agent", 60)
+
+
+def test_all_of_it_goes_with_its_store_where_that_is_said(
+    kubectl: Kubectl, namespace: str, installation: Installation, server: ObjectStore, figures: Figures
+) -> None:
+    paper = Subject(kubectl, namespace, NAME)
+    paper.patch({"reclaimPolicy": {"coldData": "Delete"}})
+    wait_for("the operator to know", lambda: bool(paper.seen()["metadata"].get("finalizers")), 30)
+    with figures.timed("store_and_values_gone", "<=60"):
+        kubectl("delete", "cps", NAME, "-n", namespace, "--timeout=120s", timeout=150)
+    if installation.cluster.name == "local":
+        assert files(server) == []
