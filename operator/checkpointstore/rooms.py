@@ -12,6 +12,7 @@ from .features.backup import retention as backup_retention
 from .features.backup import slice as backup
 from .features.backup.spec import Backup
 from .features.blobs import slice as blobs
+from .features.blobs.spec import Externalize
 from .features.monitoring import cost
 from .features.monitoring import slice as monitoring
 from .features.monitoring.advice import Server
@@ -23,11 +24,13 @@ from .features.retention import slice as retention
 from .features.schema import slice as schema
 from .features.tiering import deletions
 from .features.tiering import slice as tiering
+from .features.tiering.expiry import Outside
 from .kernel.command import Commands
 from .kernel.compute import placement
 from .kernel.condition import POOLER_AVAILABLE, Status
 from .kernel.contribution import Contribution, Database
 from .kernel.cron import next_due
+from .kernel.duration import duration
 from .kernel.env import Env, Platform
 from .kernel.naming import selector
 from .kernel.observed import Observed
@@ -170,6 +173,10 @@ def _outside(
     return blobs.contribute(spec, env, observed, database, _window(store), store.status, now, rests)
 
 
+def _collected(spec: Externalize, window: timedelta | None) -> Outside:
+    return Outside(spec.schedule, duration(spec.grace), window or timedelta())
+
+
 def _window(store: Store) -> timedelta | None:
     """How far back a recovery may go."""
     backups = store.spec.backup
@@ -187,7 +194,7 @@ def _tiered(
         delete_after=retained.delete_after if retained else None,
         window=_window(store),
         backups=_holds(backups, now),
-        outside=blobs.stays(outside, _window(store)) if outside else None,
+        outside=_collected(outside, _window(store)) if outside else None,
         foreign=outside is not None and bool(store.status.get("recovery", {}).get("origin")),
     )
     rests = commands.hibernate or commands.paused or not stands

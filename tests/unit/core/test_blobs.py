@@ -150,7 +150,7 @@ def test_when_a_deleted_thread_is_gone_everywhere_counts_its_values(world: World
     before = world.status["tiering"]["erasedBy"]
     world.change(limits=OUTSIDE["limits"]).settle()
     later(world, hours=1).settle()
-    assert world.status["tiering"]["erasedBy"] == "2026-01-19T12:00:00Z" > before
+    assert world.status["tiering"]["erasedBy"] == "2026-01-18T13:00:00Z" > before
 
 
 def test_without_it_the_secret_stays_as_rows_need_what_is_there(world: World) -> None:

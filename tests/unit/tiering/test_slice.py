@@ -349,7 +349,7 @@ def test_what_was_moved_adds_up() -> None:
 def test_no_day_is_named_while_another_store_s_folder_may_have_what_was_deleted(
     elsewhere: int, foreign: bool, told: bool
 ) -> None:
-    story = Story(beside=replace(ALONE, outside=timedelta(days=15), foreign=foreign))
+    story = Story(beside=replace(ALONE, foreign=foreign))
     story.look()
     cold = Cold(threads=8, deleted=2, deleted_elsewhere=elsewhere, last_deletion=NOW)
     found = story.ends(begun(story), "Complete", Outcome(threads=9, cold=cold, complete=True).text()).look()

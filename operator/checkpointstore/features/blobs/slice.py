@@ -83,12 +83,6 @@ def doomed(spec: Externalize, env: Env) -> Doomed:
     return Doomed("values outside", spec.object_store, f"{_root(spec)}/{_folder(env)}", name, COMPONENT)
 
 
-def stays(spec: Externalize, window: timedelta | None) -> timedelta:
-    """How long a value that nothing refers to may be in the bucket."""
-    # Up to one grace until it is referred to no more, one until it is looked at, and a day until a run that sees it.
-    return 2 * duration(spec.grace) + (window or timedelta()) + timedelta(days=1)
-
-
 def _published(spec: Externalize, env: Env, observed: Observed) -> tuple[Action, ...]:
     store = spec.object_store
     name = spec.application_credentials.name

@@ -17,7 +17,7 @@ from ...kernel.object_store import missing, mounts, where
 from ...kernel.observed import Observed
 from ...kernel.scheduled import due, ended, following, rounded, whose, with_figures, without_figures
 from ...kernel.values import bytes_text, digest, moment
-from .expiry import erased_by
+from .expiry import Outside, erased_by
 from .request import Holding, Outcome, Place, Request, Tier
 from .spec import Tiering
 from .totals import totals
@@ -45,8 +45,8 @@ class Beside:
     """The recovery window: a database that is recovered must find its objects."""
     backups: timedelta | None
     """How long a backup may hold what is deleted now; None where nobody knows."""
-    outside: timedelta | None = None
-    """How long a large value may stay outside that nothing refers to; None where none are."""
+    outside: Outside | None = None
+    """How large values are collected that nothing refers to; None where none are outside."""
     foreign: bool = False
     """Such values may be in the folder of the store that this one was recovered from, where nobody removes them."""
 
@@ -112,9 +112,8 @@ def _erased_by(spec: Tiering, request: Request, beside: Beside, known: Mapping[s
     # Nobody removes what is in another store's folder.
     if not last or cold.get("deletedElsewhere") or beside.foreign:
         return None
-    at = erased_by(datetime.fromisoformat(last), spec.schedule, timedelta(seconds=request.grace), beside.backups)
-    if at and beside.outside:
-        at = max(at, datetime.fromisoformat(last) + beside.outside)
+    since, grace = datetime.fromisoformat(last), timedelta(seconds=request.grace)
+    at = erased_by(since, spec.schedule, grace, beside.backups, beside.outside)
     return moment(at) if at else None
 
 
