@@ -14,7 +14,20 @@ from .features.monitoring.finding import Watch as Monitored
 from .features.pooler.scaling import Watch
 from .features.tiering import slice as tiering
 from .kernel import erasure
-from .kernel.action import Action, Apply, Delete, Emit, Manifest, Mark, Program, PublishPooler, Ref, Reload, Tell
+from .kernel.action import (
+    Action,
+    Apply,
+    Delete,
+    Emit,
+    Manifest,
+    Mark,
+    Program,
+    PublishGiven,
+    PublishPooler,
+    Ref,
+    Reload,
+    Tell,
+)
 from .kernel.command import Commands
 from .kernel.condition import (
     READY,
@@ -169,7 +182,7 @@ def _is_change(action: Action, observed: Observed, quiet: frozenset[str]) -> boo
     match action:
         case Emit() | Tell():
             return False
-        case Apply(manifest) | PublishPooler(manifest):
+        case Apply(manifest) | PublishPooler(manifest) | PublishGiven(manifest):
             return component_of(manifest) not in quiet
         case Reload(program=Program.PGBOUNCER):
             return "pooler" not in quiet

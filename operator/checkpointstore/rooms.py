@@ -173,8 +173,17 @@ def _outside(
     return blobs.contribute(spec, env, observed, database, _window(store), store.status, now, rests)
 
 
+def _stray(store: Store) -> bool:
+    """Whether there may be values outside that nobody removes: in another store's folder, or in this one's."""
+    spec, known = store.spec, store.status.get("blobs", {})
+    if spec.limits.externalize is None:
+        return "secret" in known
+    adopted = spec.bootstrap.adopt or "origin" in store.status.get("recovery", {})
+    return adopted or spec.limits.externalize.dry_run or bool(known.get("elsewhere"))
+
+
 def _collected(spec: Externalize, window: timedelta | None) -> Outside:
-    return Outside(spec.schedule, duration(spec.grace), window or timedelta())
+    return Outside(spec.schedule, duration(spec.grace), blobs.kept(spec, window))
 
 
 def _window(store: Store) -> timedelta | None:
@@ -195,7 +204,7 @@ def _tiered(
         window=_window(store),
         backups=_holds(backups, now),
         outside=_collected(outside, _window(store)) if outside else None,
-        foreign=outside is not None and bool(store.status.get("recovery", {}).get("origin")),
+        stray=_stray(store),
     )
     rests = commands.hibernate or commands.paused or not stands
     return tiering.contribute(

@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from checkpointstore.adapters.blobs import References
 from checkpointstore.client import BlobSerializer, BlobStore, open_saver
 from checkpointstore.features.blobs.request import Outcome
 from checkpointstore.features.blobs.tag import TIME
@@ -167,6 +168,61 @@ def test_what_rows_refer_to_and_is_not_there_is_told(store: Store) -> None:
     row(store, "c", f"blob:{put(store, 'of another', folder='shop/old/uid')}:msgpack")
     done = collect(store)
     assert (done.missing, done.example, done.elsewhere) == (1, lost, 1)
+
+
+def test_what_is_not_there_any_more_in_another_store_s_folder_is_told(store: Store) -> None:
+    """This one was recovered from its backup, and it lives on and collects."""
+    kept, lost = (put(store, text, folder="shop/old/uid") for text in ("kept", "lost"))
+    row(store, "a", f"blob:{kept}:msgpack")
+    row(store, "b", f"blob:{lost}:msgpack", "checkpoint_writes")
+    assert (collect(store).missing, collect(store).elsewhere) == (0, 2)
+    store.account().delete([f"{ROOT}/{lost}"])
+    done = collect(store)
+    assert (done.missing, done.example, done.elsewhere) == (1, lost, 2)
+    assert there(store) == {kept}
+
+
+def test_keys_that_tell_no_time_are_left(store: Store) -> None:
+    strange = f"{FOLDER}/20260230T000000Z/{'0' * 64}"
+    store.account().put(f"{ROOT}/{strange}", b"a value")
+    row(store, "a", f"blob:{strange.replace('0' * 64, '1' * 64)}:msgpack")
+    done = collect(store)
+    assert (done.removed, done.missing, there(store)) == (0, 0, {strange})
+
+
+def test_threads_that_change_places_while_they_are_looked_at_are_seen(store: Store) -> None:
+    """One is hot and the other cold, and they change places after the first answer."""
+    keys = {thread: put(store, f"value of {thread}") for thread in ("hot", "cold")}
+    with store.saver() as saver:
+        for thread, key in keys.items():
+            graphs.talk(graphs.remembering(saver), thread, 3)
+            with store.server.admin("app") as connection:
+                value = [f"blob:{key}:msgpack", thread]
+                connection.execute("UPDATE checkpoint_writes SET type = %s WHERE thread_id = %s", value)
+    store.tier(**WHOLE)
+    store.recall("hot")
+    with store.server.admin("app") as connection:
+        references = References(connection, "app_owner", "app")
+        assert references.prepare()
+        seen = references.referred()
+        found = {next(seen)}
+        with store.server.admin("app") as other:
+            other.execute("DELETE FROM checkpointstore.recalls")
+        store.tier(**WHOLE)
+        store.recall("cold")
+        assert found | set(seen) == set(keys.values())
+
+
+def test_a_catalog_of_somebody_else_s_is_refused(store: Store) -> None:
+    with store.server.admin("app") as connection:
+        connection.execute("CREATE SCHEMA IF NOT EXISTS checkpointstore")
+        connection.execute("DROP TABLE IF EXISTS checkpointstore.cold_threads CASCADE")
+        connection.execute("CREATE VIEW checkpointstore.cold_threads AS SELECT ARRAY[current_user::text] AS blobs")
+        connection.execute("GRANT USAGE ON SCHEMA checkpointstore TO PUBLIC")
+        connection.execute("GRANT SELECT ON checkpointstore.cold_threads TO PUBLIC")
+    outcome, code = blobs.conclude(asked(store))
+    assert (code, outcome.reason) == (64, "InsufficientPrivilege")
+    assert "checkpointstore.cold_threads" in outcome.message
 
 
 def test_a_value_that_comes_back_by_a_copy_is_seen(store: Store) -> None:

@@ -166,6 +166,23 @@ def test_a_damaged_object_is_told_and_stops_nothing_else(store: Store) -> None:
     assert store.cold() == {"kept", "another"}
 
 
+def test_what_is_sound_is_written_anew_beside_what_is_damaged(store: Store) -> None:
+    filled(store, "kept", "secret")
+    [file] = store.bucket.objects()
+    read = filled(store, "sound", "second")
+    for thread in ("secret", "second"):
+        delete(store, thread)
+    content = bytearray(file.read_bytes())
+    content[len(content) // 3] ^= 0xFF
+    file.write_bytes(content)
+    for _ in range(2):
+        outcome, _ = job.conclude(store.asked(**WHOLE))
+        assert f"{file.name} is not what was written" in outcome.message
+    file.unlink()
+    assert found(store, "second") == 0
+    came_back(store, {"sound": read["sound"]})
+
+
 def test_it_may_be_killed_anywhere(store: Store, tmp_path: Path, rounds: int) -> None:
     """Whatever was done when it was killed: all threads that were not deleted come back as they were."""
     chance = random.Random(7)

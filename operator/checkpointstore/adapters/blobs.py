@@ -45,6 +45,9 @@ class References(Session):
             found = "; ".join(f"public.{row['name']} {row['what']}" for row in strange)
             raise Refused("InsufficientPrivilege", f"{found}: somebody else's code might run as the Job; drop that")
         there = self._one(QUERIES.sql("there"))
+        if there["strange"]:
+            told = "checkpointstore.cold_threads is not what tiering makes: somebody else's code might run as the Job"
+            raise Refused("InsufficientPrivilege", f"{told}; drop that")
         if there["tables"] and not there["own"]:
             self._do(QUERIES.sql("table", group=self._group))
         self._tiered = there["tiered"]

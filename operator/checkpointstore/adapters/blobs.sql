@@ -2,7 +2,11 @@
 SELECT to_regclass('public.checkpoints') IS NOT NULL AND to_regclass('public.checkpoint_blobs') IS NOT NULL
        AND to_regclass('public.checkpoint_writes') IS NOT NULL AS tables,
        to_regclass('public.checkpointstore_unused_blobs') IS NOT NULL AS own,
-       to_regclass('checkpointstore.cold_threads') IS NOT NULL AS tiered
+       EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('checkpointstore.cold_threads') AND attname = 'blobs') AS tiered,
+       EXISTS (SELECT FROM pg_class AS c WHERE c.oid = to_regclass('checkpointstore.cold_threads')
+                  AND (c.relkind <> 'r' OR pg_get_userbyid(c.relowner) <> current_user
+                       OR EXISTS (SELECT FROM pg_rewrite WHERE ev_class = c.oid)
+                       OR EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid))) AS strange
 
 -- Values outside that nothing refers to, and since when.
 -- name: table

@@ -118,14 +118,12 @@ def _meaning(error: Exception, bucket: str) -> StoreError:
     found = [re.findall(pattern, text) for pattern in (r"<Code>(\w+)</Code>", r'message: "([^"]*)"', r"kind: (\w+)")]
     said = next((words[-1] for words in found if words), type(error).__name__)
     if said == "NoSuchBucket":
-        return Refused(
-            "BucketMissing", f"there is no bucket {bucket}: make it, or correct spec.tiering.objectStore.url"
-        )
+        return Refused("BucketMissing", f"there is no bucket {bucket}: make it, or correct objectStore.url")
     if said in DENIED or isinstance(error, exceptions.PermissionDeniedError | exceptions.UnauthenticatedError):
         return Refused("AccessDenied", f"the object store refuses the credentials for bucket {bucket}: {said}")
     if isinstance(error, FileNotFoundError):
         return Unavailable(f"an object that the catalog knows is not in bucket {bucket}: {said}")
     if "InvalidCertificate" in text:
         told = "the object store's certificate is not signed by an authority that is trusted, or is of another name"
-        return Refused("CertificateRefused", f"{told}: set spec.tiering.objectStore.ca")
+        return Refused("CertificateRefused", f"{told}: set objectStore.ca")
     return Unavailable(f"the object store does not answer as it should: {said}")

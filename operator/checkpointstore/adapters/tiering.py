@@ -46,7 +46,7 @@ WRITTEN = (
 CUTS = f"""
 SELECT t.id AS thread, t.floor, c.* FROM unnest(%(threads)s::text[], %(floors)s::text[]) AS t (id, floor)
  CROSS JOIN LATERAL ({_of_each(retention.QUERIES.sql("cuts"))}) AS c"""
-RECALL = "checkpointstore recall 6"
+RECALL = "checkpointstore recall 7"
 """Marks the functions; raised when one of their texts changes."""
 CHANNEL = "checkpointstore_recall"
 LOCK = int.from_bytes(b"tiering")

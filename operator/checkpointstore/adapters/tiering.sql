@@ -364,10 +364,18 @@ SELECT (SELECT count(DISTINCT thread_id) FROM checkpointstore.cold_threads) AS t
 
 -- No more of them than a Job's last words take.
 -- name: tiers
-SELECT o.tier AS name, o.storage_class, count(*) AS objects, sum(o.bytes)::bigint AS bytes,
-       (SELECT count(DISTINCT t.thread_id) FROM checkpointstore.cold_threads AS t
-         WHERE t.key = ANY (array_agg(o.key))) AS threads
-  FROM checkpointstore.cold_objects AS o GROUP BY o.tier, o.storage_class ORDER BY bytes DESC, name LIMIT 8
+WITH held AS (
+    SELECT o.tier, o.storage_class, count(*) AS objects, sum(o.bytes)::bigint AS bytes
+      FROM checkpointstore.cold_objects AS o GROUP BY o.tier, o.storage_class),
+     thread AS (
+    SELECT d.tier, d.storage_class, count(*) AS threads
+      FROM (SELECT DISTINCT o.tier, o.storage_class, t.thread_id
+              FROM checkpointstore.cold_threads AS t JOIN checkpointstore.cold_objects AS o ON o.key = t.key) AS d
+     GROUP BY d.tier, d.storage_class)
+SELECT h.tier AS name, h.storage_class, h.objects, h.bytes, coalesce(t.threads, 0) AS threads
+  FROM held AS h LEFT JOIN thread AS t
+    ON (t.tier, t.storage_class) IS NOT DISTINCT FROM (h.tier, h.storage_class)
+ ORDER BY h.bytes DESC, name LIMIT 8
 
 -- name: columns
 SELECT c.relname || '.' || a.attname AS name FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid

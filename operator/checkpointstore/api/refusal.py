@@ -341,6 +341,13 @@ CHANGED = (
         before={"postgres": {"storage": {"size": "2Gi"}}},
     ),
     Refused(
+        "another place for values that are outside",
+        {"limits": {"externalize": {"objectStore": {"url": "s3://elsewhere"}}}},
+        'spec.limits.externalize.objectStore.url: Invalid value: "object": objectStore.url cannot change, as rows '
+        "refer to what is there: copy it, then take externalize out and set it anew",
+        before={"limits": {"externalize": _OUTSIDE}},
+    ),
+    Refused(
         "another StorageClass",
         {"postgres": {"storage": {"storageClassName": "fast"}}},
         'spec.postgres.storage: Invalid value: "object": storageClassName is immutable',

@@ -159,6 +159,8 @@ def parse(body: Mapping[str, Any]) -> Store:
         raise Refused("InvalidSpec", f"metadata.name: at most {NAME_LIMIT} characters")
     if not re.fullmatch(NAME_PATTERN, meta["name"]):
         raise Refused("InvalidSpec", f"metadata.name: {NAME_RULE}")
+    if f"{meta['name']}-blobs" in spec.secrets():
+        raise Refused("InvalidSpec", f"spec: Secret {meta['name']}-blobs is the store's own: name another one")
     return Store(
         name=meta["name"],
         namespace=meta["namespace"],

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from ..adapters import postgres
@@ -54,7 +54,7 @@ def _alone(references: References) -> None:
 def _collected(references: References, bucket: Bucket, asked: Request) -> Outcome:
     """What is in the bucket is listed first: a value that is referred to then is there."""
     closed = references.now() - timedelta(seconds=asked.grace)
-    there = {key.removeprefix(f"{asked.root}/"): size for key, size in bucket.sizes(f"{asked.root}/{asked.folder}/")}
+    there = _there(bucket, asked.root, [asked.folder])
     old = {key for key in there if _closed(key, asked.folder, closed)}
     lost: set[str] = set()
     elsewhere: set[str] = set()
@@ -64,6 +64,7 @@ def _collected(references: References, bucket: Bucket, asked: Request) -> Outcom
             elsewhere.add(key)
         elif key not in there and _closed(key, asked.folder, closed):
             lost.add(key)
+    lost |= elsewhere - _there(bucket, asked.root, {key.rsplit("/", 2)[0] for key in elsewhere}).keys()
     gone = references.unused(sorted(old), asked.keep)
     gone_bytes = sum(there[key] for key in gone)
     if not asked.dry_run:
@@ -81,6 +82,12 @@ def _collected(references: References, bucket: Bucket, asked: Request) -> Outcom
         missing=len(lost),
         example=min(lost, default=""),
     )
+
+
+def _there(bucket: Bucket, root: str, folders: Iterable[str]) -> dict[str, int]:
+    """Bytes of each value in these folders, by its key."""
+    found = (item for folder in folders for item in bucket.sizes(f"{root}/{folder}/"))
+    return {key.removeprefix(f"{root}/"): size for key, size in found}
 
 
 def _closed(key: str, folder: str, before: datetime) -> bool:

@@ -11,6 +11,16 @@ from ..kernel.errors import Unavailable
 from . import journal
 
 
+def sound(key: str, objects: Objects, bucket: Bucket) -> bool:
+    """Whether an object can be read to its end."""
+    try:
+        for _ in of_threads(bucket.get(key), objects.object(key), objects.threads(key)):
+            pass
+    except Unavailable:
+        return False
+    return True
+
+
 def rewrite(
     group: Group,
     objects: Objects,

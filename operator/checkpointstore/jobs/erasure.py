@@ -2,10 +2,14 @@
 
 import os
 from collections.abc import Mapping
+from itertools import islice
 
 from ..adapters.bucket import Bucket
 from ..kernel.erasure import Erase, Erased
 from . import life, mounted
+
+PAGE = 1000
+"""Objects that one request removes."""
 
 
 def run(environ: Mapping[str, str] = os.environ) -> int:
@@ -24,6 +28,8 @@ def _worked(environ: Mapping[str, str]) -> Erased:
     request = life.asked(Erase, environ)
     bucket = Bucket(mounted.account(environ, request))
     # Begun again after a kill it finds less, or nothing, and that is fine.
-    keys = [key for key, _ in bucket.keys(f"{request.folder}/")]
-    bucket.delete(keys)
-    return Erased(removed=len(keys))
+    removed, keys = 0, (key for key, _ in bucket.keys(f"{request.folder}/"))
+    while page := list(islice(keys, PAGE)):
+        bucket.delete(page)
+        removed += len(page)
+    return Erased(removed=removed)

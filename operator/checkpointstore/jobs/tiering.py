@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from operator import itemgetter
@@ -21,11 +22,11 @@ from ..adapters.retention import Busy, Look
 from ..adapters.tiering import Archive
 from ..features.retention.identifier import lowest
 from ..features.retention.request import Request as Pruning
-from ..features.tiering.compaction import SIZE, groups, lowest_of
+from ..features.tiering.compaction import SIZE, Group, groups, lowest_of
 from ..features.tiering.request import Cold, Moved, Outcome, Request, Tier
 from ..kernel.errors import Unavailable
 from . import journal, ledger, life, mounted, retention
-from .compaction import rewrite
+from .compaction import rewrite, sound
 from .pace import Pace
 from .retention import PAGE, Late
 
@@ -277,12 +278,18 @@ class Work(retention.Work):
         due = groups(known, self.fresh, now, timedelta(seconds=self.asked_for.grace))
         with suppress(Late):
             for group in due[:GROUPS]:
-                given = group, self.tables.objects, self.bucket, self._new(group.tier), self.stored
                 try:
-                    self.rewritten += self._paced(rewrite, *given)
+                    self._rewrite(group)
                 except Unavailable as error:
-                    # Threads move all the same.
+                    # Threads move all the same, and what is sound is not kept by what is not.
                     self.damaged = error
+                    found = tuple(key for key in group.keys if sound(key, self.tables.objects, self.bucket))
+                    if 0 < len(found) < len(group.keys):
+                        self._rewrite(replace(group, keys=found))
+
+    def _rewrite(self, group: Group) -> None:
+        given = group, self.tables.objects, self.bucket, self._new(group.tier), self.stored
+        self.rewritten += self._paced(rewrite, *given)
 
     def _list(self, old: datetime) -> None:
         """Objects that the catalog does not know: a run was killed before it could tell."""

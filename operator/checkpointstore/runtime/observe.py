@@ -42,7 +42,8 @@ async def observe(kube: Kube, store: Store, suspects: Iterable[Ref], unreachable
     """Everything the core may know. `suspects` are names that an earlier pass found taken, looked at again."""
     kinds = (*OWNED, *FOLLOWING)
     selector = f"{STORE_LABEL}={store.name}"
-    secrets = _secret_names(Names(store.name))
+    names = Names(store.name)
+    secrets = (*_secret_names(names), *([names.blobs] if store.spec.limits.externalize else []))
     lists, values, taken, backups = await asyncio.gather(
         asyncio.gather(*(kube.all(kind, store.namespace, selector) for kind in kinds)),
         asyncio.gather(*(kube.get("Secret", store.namespace, name) for name in secrets)),
@@ -175,7 +176,6 @@ def _secret_names(names: Names) -> tuple[str, ...]:
         names.backup_tls,
         names.repository,
         names.source,
-        names.blobs,
     )
 
 

@@ -37,6 +37,7 @@ def test_keys_of_a_type(type_: str | None, found: list[str]) -> None:
         (f"{FOLDER}/deeper/20260108T000000Z/{'a' * 64}", None),
         (KEY[:-1], None),
         (f"{FOLDER}/readme", None),
+        (KEY.replace("20260108", "20260230"), None),
     ],
 )
 def test_until_when_rows_refer_to_it_newly(key: str, moment: datetime | None) -> None:

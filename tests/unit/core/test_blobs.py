@@ -85,7 +85,7 @@ def test_the_job_comes_by_the_schedule_and_goes(world: World, spec: dict[str, An
     stopped(later(world, hours=1)).settle_until(lambda: jobs(world, "blobs") != [])
     [job] = jobs(world, "blobs")
     assert request(job)["folder"] == f"shop/agents/{world.body['metadata']['uid']}"
-    assert "keep" not in request(job)
+    assert request(job)["keep"] == request(job)["grace"] == timedelta(days=7).total_seconds()
     assert level(world) == sound, "a store is Ready and at rest whatever its Job does"
 
 
@@ -150,15 +150,57 @@ def test_when_a_deleted_thread_is_gone_everywhere_counts_its_values(world: World
     before = world.status["tiering"]["erasedBy"]
     world.change(limits=OUTSIDE["limits"]).settle()
     later(world, hours=1).settle()
-    assert world.status["tiering"]["erasedBy"] == "2026-01-18T13:00:00Z" > before
+    assert world.status["tiering"]["erasedBy"] == "2026-01-25T14:00:00Z" > before
 
 
 def test_without_it_the_secret_stays_as_rows_need_what_is_there(world: World) -> None:
     world.buckets().make(OUTSIDE).settle()
     world.change(limits=None).settle()
     assert world.secret(SECRET)
-    assert "blobs" not in world.status
+    assert world.status["blobs"] == {"secret": SECRET}
     assert "BlobCollectionSucceeded" not in world.states
+    assert world.look() == 0
+
+
+@pytest.mark.parametrize("change", [{"dryRun": True}, None])
+def test_no_day_is_named_while_nobody_collects(world: World, change: dict[str, Any] | None) -> None:
+    world.buckets().make({**OUTSIDE, **TIERED}).settle()
+    later(world, hours=1).settle()
+    assert "erasedBy" in world.status["tiering"]
+    world.change(limits=outside(**change)["limits"] if change else {"externalize": None}).settle()
+    later(world, hours=1).settle()
+    assert "erasedBy" not in world.status["tiering"]
+
+
+def test_somebody_s_secret_is_in_nobody_s_way_without_it(world: World) -> None:
+    world.buckets().give(SECRET, {"mine": "all mine"}).make().settle()
+    assert world.states["Ready"] == ("True", "Serving")
+    world.change(limits=OUTSIDE["limits"]).settle()
+    assert world.states["Stalled"] == ("True", "NameTaken")
+    assert world.secret(SECRET) == {"mine": "all mine"}
+
+
+def test_it_is_not_made_of_itself(world: World) -> None:
+    world.buckets().make(outside(applicationCredentials={"name": SECRET})).look()
+    assert world.states["Stalled"] == ("True", "InvalidSpec")
+    assert "Secret agents-blobs is the store's own" in world.condition("Stalled")["message"]
+
+
+def test_other_credentials_are_no_change_of_the_store(world: World) -> None:
+    world.buckets().make(OUTSIDE).settle()
+    sound = level(world)
+    world.edit("Secret", "agents-s3", {"data": {"AWS_SECRET_ACCESS_KEY": "bmV3"}}).look()
+    assert world.secret(SECRET)["AWS_SECRET_ACCESS_KEY"] == "new"
+    assert level(world) == sound
+
+
+def test_both_go_with_a_store(world: World) -> None:
+    world.buckets().make(DELETE).settle()
+    deleted(world)
+    world.settle_until(lambda: len(jobs(world, "erasure")) == 2)
+    assert names(world, "erasure") == ["agents-blobs-erase", "agents-tiering-erase"]
+    world.settle_until(lambda: finalizers(world) == [])
+    assert events(world).count("ColdDataDeleted") == 2
 
 
 def test_values_go_with_a_store_whose_cold_data_does(world: World) -> None:

@@ -345,11 +345,11 @@ def test_what_was_moved_adds_up() -> None:
     assert one + one == Moved(threads=2, checkpoints=4, writes=6, blobs=8, bytes=10)
 
 
-@pytest.mark.parametrize(("elsewhere", "foreign", "told"), [(0, False, True), (1, False, False), (0, True, False)])
+@pytest.mark.parametrize(("elsewhere", "stray", "told"), [(0, False, True), (1, False, False), (0, True, False)])
 def test_no_day_is_named_while_another_store_s_folder_may_have_what_was_deleted(
-    elsewhere: int, foreign: bool, told: bool
+    elsewhere: int, stray: bool, told: bool
 ) -> None:
-    story = Story(beside=replace(ALONE, foreign=foreign))
+    story = Story(beside=replace(ALONE, stray=stray))
     story.look()
     cold = Cold(threads=8, deleted=2, deleted_elsewhere=elsewhere, last_deletion=NOW)
     found = story.ends(begun(story), "Complete", Outcome(threads=9, cold=cold, complete=True).text()).look()

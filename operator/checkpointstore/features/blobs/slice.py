@@ -73,14 +73,22 @@ def contribute(
 
 
 def without(previous: Mapping[str, Any]) -> Contribution:
-    """It is not configured: what was told is taken back. The Secret stays, as rows refer to what is there."""
-    return Contribution(status={"blobs": None}) if previous.get("blobs") else Contribution()
+    """It is not configured: what runs told is taken back. The Secret stays, as rows refer to what is there."""
+    known = previous.get("blobs") or {}
+    if not known.get("secret"):
+        return Contribution(status={"blobs": None}) if known else Contribution()
+    return Contribution(status={"blobs": {**dict.fromkeys(known), "secret": known["secret"]}})
 
 
 def doomed(spec: Externalize, env: Env) -> Doomed:
     """What goes with a store whose cold data does."""
     name = f"{env.names.blobs}-erase"
     return Doomed("values outside", spec.object_store, f"{_root(spec)}/{_folder(env)}", name, COMPONENT)
+
+
+def kept(spec: Externalize, window: timedelta | None) -> timedelta:
+    """How long a run that sees nothing refer to a value leaves it."""
+    return max(duration(spec.grace), window or timedelta())
 
 
 def _published(spec: Externalize, env: Env, observed: Observed) -> tuple[Action, ...]:
@@ -126,7 +134,7 @@ def _request(spec: Externalize, env: Env, database: Database, window: timedelta 
         root=_root(spec),
         folder=_folder(env),
         grace=duration(spec.grace).total_seconds(),
-        keep=(window or timedelta()).total_seconds(),
+        keep=kept(spec, window).total_seconds(),
         dry_run=spec.dry_run,
     )
 

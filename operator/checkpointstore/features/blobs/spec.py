@@ -11,12 +11,20 @@ from ...kernel.values import quantity
 
 LEAST, MOST = "1Ki", "500Mi"
 RANGE = f"above must be from {LEAST} to {MOST}"
+MOVED = (
+    "objectStore.url cannot change, as rows refer to what is there: copy it, then take externalize out and set it anew"
+)
 _ABOVE = "quantity(string(self.above))"
 RULES = (
     {
         "rule": f"{_ABOVE}.compareTo(quantity('{LEAST}')) >= 0 && {_ABOVE}.compareTo(quantity('{MOST}')) <= 0",
         "message": RANGE,
         "fieldPath": ".above",
+    },
+    {
+        "rule": "self.objectStore.url == oldSelf.objectStore.url",
+        "message": MOVED,
+        "fieldPath": ".objectStore.url",
     },
 )
 

@@ -24,4 +24,7 @@ def until(key: str, folder: str) -> datetime | None:
     found = _KEY.fullmatch(key)
     if not found or found["folder"] != folder:
         return None
-    return datetime.strptime(found["until"], TIME).replace(tzinfo=UTC)
+    try:
+        return datetime.strptime(found["until"], TIME).replace(tzinfo=UTC)
+    except ValueError:
+        return None

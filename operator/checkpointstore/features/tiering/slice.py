@@ -47,8 +47,8 @@ class Beside:
     """How long a backup may hold what is deleted now; None where nobody knows."""
     outside: Outside | None = None
     """How large values are collected that nothing refers to; None where none are outside."""
-    foreign: bool = False
-    """Such values may be in the folder of the store that this one was recovered from, where nobody removes them."""
+    stray: bool = False
+    """Such values may be where nobody removes them."""
 
 
 def contribute(
@@ -110,7 +110,7 @@ def doomed(spec: Tiering, env: Env) -> Doomed:
 def _erased_by(spec: Tiering, request: Request, beside: Beside, known: Mapping[str, Any]) -> str | None:
     last, cold = known.get("lastDeletion"), known.get("cold") or {}
     # Nobody removes what is in another store's folder.
-    if not last or cold.get("deletedElsewhere") or beside.foreign:
+    if not last or cold.get("deletedElsewhere") or beside.stray:
         return None
     since, grace = datetime.fromisoformat(last), timedelta(seconds=request.grace)
     at = erased_by(since, spec.schedule, grace, beside.backups, beside.outside)
