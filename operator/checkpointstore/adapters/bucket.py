@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import obstore
 from obstore import exceptions
@@ -47,8 +48,8 @@ class Bucket:
             "access_key_id": account.access_key,
             "secret_access_key": account.secret_key,
         }
-        if account.endpoint:
-            config["endpoint"] = account.endpoint
+        if at := endpoint(account):
+            config["endpoint"] = at
         if account.token:
             config["session_token"] = account.token
         client: ClientConfig = {"timeout": timedelta(minutes=5), "connect_timeout": timedelta(seconds=5)}
@@ -102,6 +103,14 @@ class Bucket:
         """Those that are not there are no error."""
         with _translated(self._name):
             obstore.delete(self._store, list(keys))
+
+
+def endpoint(account: Account) -> str | None:
+    """Where requests go; None for Amazon's. The library takes the host of the bucket where the path has none."""
+    if not account.endpoint or account.path_style:
+        return account.endpoint
+    there = urlsplit(account.endpoint)
+    return f"{there.scheme}://{account.bucket}.{there.netloc}"
 
 
 @contextmanager
