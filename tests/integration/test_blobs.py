@@ -39,6 +39,7 @@ from checkpointstore.client import (
     open_saver,
     place,
 )
+from checkpointstore.client import blobs as inner
 from checkpointstore.client.tag import read_one
 from tests.integration import graphs, objectstore
 from tests.integration.frost import frost
@@ -418,6 +419,57 @@ def test_neither_is_one_where_it_is_awaited(
     assert len(objects(store.bucket)) == 1
 
 
+async def _got(saver: AsyncPostgresSaver, head: Any) -> Any:
+    found = await saver.aget_tuple(head)
+    assert found
+    return found.checkpoint["channel_values"]["pages"]
+
+
+async def _listed(saver: AsyncPostgresSaver, head: Any) -> Any:
+    (found,) = [item async for item in saver.alist(head)]
+    return found.checkpoint["channel_values"]["pages"]
+
+
+async def _seed(saver: AsyncPostgresSaver, head: Any) -> Any:
+    return (await saver.aget_delta_channel_history(config=head, channels=["delta"]))["delta"]["seed"].value
+
+
+async def _writes(saver: AsyncPostgresSaver, head: Any) -> Any:
+    ((_, _, value),) = (await saver.aget_delta_channel_history(config=head, channels=["pages"]))["pages"]["writes"]
+    return value
+
+
+@pytest.mark.parametrize("read", [_got, _listed, _seed, _writes])
+def test_the_event_loop_goes_on_while_a_value_is_fetched(
+    store: Store, uri: str, blobs: Path, read: Callable[..., Any]
+) -> None:
+    asked, goes, held = threading.Event(), threading.Event(), []
+
+    def fault(method: str, path: str) -> str:
+        asked.set()
+        held.append(goes.wait(5))
+        return ""
+
+    async def both() -> None:
+        async with open_async_saver(uri, serde=serializer(blobs)) as made:
+            first = await made.aput(config("one"), _checkpoint(delta=_DeltaSnapshot(PAGES)), {}, {"delta": "1"})
+            await made.aput_writes(first, [("pages", PAGES)], "task")
+            head = await made.aput(first, _checkpoint(pages=PAGES), {}, {"pages": "1"})
+        async with open_async_saver(uri, serde=serializer(blobs)) as made:
+            store.bucket.fault = fault
+            reading = asyncio.create_task(read(made, head))
+            while not asked.is_set():
+                await asyncio.sleep(0.01)
+            for _ in range(5):
+                await asyncio.sleep(0.01)
+            goes.set()
+            assert await reading == PAGES
+
+    asyncio.run(both())
+    assert held
+    assert all(held), "the loop let the bucket go on"
+
+
 def _holding(asked: threading.Event, goes: threading.Event) -> Callable[[str, str], str]:
     """The bucket answers nothing until it may."""
 
@@ -517,9 +569,12 @@ def test_credentials_that_change_while_they_are_read(blobs: Path, monkeypatch: p
         next(read)
 
 
-def test_where_credentials_may_not_list_what_is_not_there_is_forbidden(bucket: objectstore.Bucket, blobs: Path) -> None:
-    """Amazon's answer."""
-    bucket.fault = lambda method, path: "403" if method == "HEAD" else ""
+@pytest.mark.parametrize("status", ["403", "400"])
+def test_where_credentials_may_not_list_what_is_not_there_is_forbidden(
+    bucket: objectstore.Bucket, blobs: Path, status: str
+) -> None:
+    """Amazon's answer; 400 is that to a token that has ended, and tells nothing more to HEAD."""
+    bucket.fault = lambda method, path: status if method == "HEAD" else ""
     serde = serializer(blobs)
     assert serde.loads_typed(serde.dumps_typed(PAGES)) == PAGES
     assert len(objects(bucket)) == 1
@@ -529,6 +584,77 @@ def test_a_bucket_that_is_not_there_is_told(bucket: objectstore.Bucket, blobs: P
     (blobs / "bucket").write_text("elsewhere")
     with pytest.raises(BlobStoreUnavailable, match="there is no bucket elsewhere"):
         serializer(blobs).dumps_typed(PAGES)
+
+
+def test_the_environment_changes_no_request(
+    bucket: objectstore.Bucket, blobs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be about another bucket, of the application's own."""
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "other",
+        "AWS_SECRET_ACCESS_KEY": "other",
+        "AWS_SESSION_TOKEN": "other",
+        "AWS_TOKEN": "other",
+        "AWS_SKIP_SIGNATURE": "true",
+        "AWS_UNSIGNED_PAYLOAD": "true",
+        "AWS_REQUEST_PAYER": "true",
+        "AWS_S3_EXPRESS": "true",
+        "AWS_CONDITIONAL_PUT": "other",
+        "AWS_VIRTUAL_HOSTED_STYLE_REQUEST": "true",
+        "AWS_REGION": "other",
+        "AWS_ENDPOINT_URL": "https://localhost:1",
+        "AWS_ENDPOINT_URL_S3": "https://localhost:1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    typed = serializer(blobs).dumps_typed(PAGES)
+    assert serializer(blobs).loads_typed(typed) == PAGES
+    assert [method for method, *_ in bucket.seen] == ["HEAD", "PUT", "GET"]
+    for _, _, headers in bucket.seen:
+        assert f"Credential={place.read(blobs).access_key}/" in headers["authorization"]
+        assert not headers.keys() & {"x-amz-security-token", "x-amz-request-payer"}
+        assert headers["x-amz-content-sha256"] != "UNSIGNED-PAYLOAD"
+
+
+def test_a_put_stays_where_it_began(bucket: objectstore.Bucket, blobs: Path) -> None:
+    """While another thread's request finds that the Secret leads elsewhere."""
+    store, content = BlobStore(blobs, patience=1), b"x" * 100_000
+    moved: list[str] = []
+
+    def fault(method: str, path: str) -> str:
+        if not moved:
+            moved.append(path)
+            (blobs / "root").write_text("elsewhere")
+            store.put(b"other content")
+        return ""
+
+    bucket.fault = fault
+    key = store.put(content)
+    assert objects(bucket) == {key: content}
+    bucket.fault = lambda method, path: ""
+    assert store.put(content) == key
+    assert (bucket.data / "elsewhere" / key).read_bytes() == content, "what is there was asked of the other place"
+
+
+def test_what_hangs_is_told_but_for_long_uploads(
+    bucket: objectstore.Bucket, blobs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inner, "IDLE", 1.0)
+    monkeypatch.setattr(inner, "LONG", 1_000_000)
+    goes = threading.Event()
+
+    def fault(method: str, path: str) -> str:
+        if method != "HEAD":
+            goes.wait(3)
+        return ""
+
+    bucket.fault = fault
+    with pytest.raises(BlobStoreUnavailable):
+        BlobStore(blobs, patience=0.1).put(b"x" * 1_000_000)
+    key = BlobStore(blobs, patience=0.1).put(b"x" * 1_000_001)
+    with pytest.raises(BlobStoreUnavailable):
+        BlobStore(blobs, patience=0.1).get(key)
+    goes.set()
+    assert len(BlobStore(blobs).get(key)) == 1_000_001
 
 
 def test_an_authority_that_is_none_is_told(blobs: Path) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext
+from functools import partial
 from typing import Any, TypeVar
 
 import psycopg
@@ -80,7 +81,22 @@ class AsyncCheckpointStoreSaver(AsyncPostgresSaver):
     ) -> Mapping[str, DeltaChannelHistory]:
         if channels:
             await self._brought_back(config)
-        return await super().aget_delta_channel_history(config=config, channels=channels)
+        found = await super().aget_delta_channel_history(config=config, channels=channels)
+        return await asyncio.to_thread(found) if isinstance(found, partial) else found
+
+    def _build_delta_channels_writes_history(self, **rows: Any) -> Any:
+        """Left for a thread, as the stock saver calls it in the event loop."""
+        build = super()._build_delta_channels_writes_history
+        return partial(build, **rows) if serializer.within(self.serde) else build(**rows)
+
+    async def _load_checkpoint_tuple(self, value: DictRow) -> CheckpointTuple:
+        """The stock saver decodes channels in the event loop, which must not wait for the object store."""
+        if not serializer.within(self.serde):
+            return await super()._load_checkpoint_tuple(value)
+        values = await asyncio.to_thread(self._load_blobs, value["channel_values"])
+        found = await super()._load_checkpoint_tuple({**value, "channel_values": None})
+        found.checkpoint["channel_values"].update(values)
+        return found
 
     async def aput(
         self,

@@ -26,6 +26,14 @@ class Place:
     authority: str = ""
 
 
+def address(at: Place) -> str:
+    """What requests go to: with the bucket in the host's name, unless that is in the path. Amazon's without an
+    endpoint.
+    """
+    server = at.endpoint.rstrip("/") or f"https://s3.{at.region}.amazonaws.com"
+    return server if at.path_style else server.replace("://", f"://{at.bucket}.", 1)
+
+
 def read(folder: Path) -> Place:
     """Raises BindingNotFound."""
     return Place(

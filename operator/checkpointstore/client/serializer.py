@@ -61,6 +61,8 @@ class BlobSerializer(JsonPlusSerializer):
     def dumps_typed(self, obj: Any) -> Typed:
         if isinstance(obj, Dumped):
             return obj.typed
+        if isinstance(obj, _DeltaSnapshot) and isinstance(obj.value, Dumped):
+            return obj.value.typed
         return self._checkpoint(obj) if tag.is_checkpoint(obj) else self._value(obj)
 
     def loads_typed(self, data: Typed) -> Any:
@@ -97,8 +99,8 @@ class BlobSerializer(JsonPlusSerializer):
                     values[channel], written[channel] = Dumped(typed), checkpoint["channel_versions"][channel]
             elif channel in versions and not isinstance(value, INLINE):
                 dumped = Dumped(self.dumps_typed(value))
-                # Savers tell a snapshot by its class, so it is serialized again; its object is there then.
-                values[channel] = value if isinstance(value, _DeltaSnapshot) else dumped
+                # Savers tell a snapshot by its class.
+                values[channel] = _DeltaSnapshot(dumped) if isinstance(value, _DeltaSnapshot) else dumped
         return {**checkpoint, "channel_values": values}, written
 
     def writes_ahead(self, writes: Sequence[tuple[str, Any]]) -> list[tuple[str, Any]]:

@@ -51,6 +51,22 @@ def test_what_may_be_left_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("endpoint", "style", "address"),
+    [
+        ("", "Path", "https://s3.eu-central-1.amazonaws.com"),
+        ("", "Host", "https://things.s3.eu-central-1.amazonaws.com"),
+        ("https://s3.example:9000", "Path", "https://s3.example:9000"),
+        ("https://s3.example:9000", "Host", "https://things.s3.example:9000"),
+        ("https://s3.example/", "Host", "https://things.s3.example"),
+    ],
+)
+def test_the_bucket_is_in_the_path_or_in_the_host_s_name(
+    tmp_path: Path, endpoint: str, style: str, address: str
+) -> None:
+    assert place.address(place.read(mounted(tmp_path / "blobs", endpoint=endpoint, uri_style=style))) == address
+
+
+@pytest.mark.parametrize(
     ("keys", "told"),
     [
         ({"bucket": None}, "is not a mounted Secret of a store's blobs: No such file or directory reading bucket"),

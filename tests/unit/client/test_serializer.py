@@ -219,14 +219,38 @@ def test_what_a_postgres_saver_is_given_is_serialized_and_long_texts_are_blobs()
     values = given["channel_values"]
     assert versions == {"new": "2", "small": "2", "delta": "2", "short": "2", "text": "1"}
     assert {name for name, value in values.items() if isinstance(value, Dumped)} == {"text", "new", "small"}
+    assert isinstance(values["delta"], _DeltaSnapshot)
     assert (values["short"], values["old"], values["number"]) == ("s", [TEXT], 1)
-    assert values["delta"] is delta
     assert kept.puts == 3
+    dumped_so_far = len(count.dumped)
+    assert serde.loads_typed(serde.dumps_typed(values["delta"])) == delta
+    assert (kept.puts, len(count.dumped)) == (3, dumped_so_far), "it is not serialized again"
     assert serde.loads_typed(serde.dumps_typed(values["text"])) == TEXT
     assert serde.loads_typed(serde.dumps_typed(values["small"])) == [1]
     assert checkpoint["channel_values"]["text"] is TEXT
     [(channel, dumped)] = serde.writes_ahead([("text", TEXT)])
     assert (channel, serde.loads_typed(serde.dumps_typed(dumped))) == ("text", TEXT)
+
+
+def test_a_snapshot_that_is_another_object_each_time_is_put_once() -> None:
+    """As with a cipher's nonce."""
+
+    class Salted(Reversing):
+        salt = 0
+
+        def encrypt(self, plaintext: bytes) -> tuple[str, bytes]:
+            self.salt += 1
+            return "reversed", plaintext[::-1] + bytes([self.salt])
+
+        def decrypt(self, ciphername: str, ciphertext: bytes) -> bytes:
+            return super().decrypt(ciphername, ciphertext[:-1])
+
+    kept, delta = Kept(), _DeltaSnapshot([TEXT])
+    serde = BlobSerializer(kept, EncryptedSerializer(Salted()))
+    given, _ = serde.ahead(whole(delta=delta), {"delta": "1"})
+    typed = serde.dumps_typed(given["channel_values"]["delta"])
+    assert len(kept.objects) == 1
+    assert serde.loads_typed(typed) == delta
 
 
 @pytest.mark.parametrize("text", ["x" * 62, "ä" * 20])
