@@ -342,7 +342,7 @@ CHANGED = (
     ),
     Refused(
         "another place for values that are outside",
-        {"limits": {"externalize": {"objectStore": {"url": "s3://elsewhere"}}}},
+        {"limits": {"externalize": {**_OUTSIDE, "objectStore": {**_BUCKET["objectStore"], "url": "s3://elsewhere"}}}},
         'spec.limits.externalize.objectStore.url: Invalid value: "object": objectStore.url cannot change, as rows '
         "refer to what is there: copy it, then take externalize out and set it anew",
         before={"limits": {"externalize": _OUTSIDE}},
