@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from checkpointstore.api.refusal import CHANGED, CHANGED_BACKUP, CHANGED_LATER, CREATED, TOLD, Refused
+from checkpointstore.api.refusal import CHANGED, CHANGED_BACKUP, CHANGED_LATER, CREATED, TOLD
+from checkpointstore.api.refused import Refused
 from demo import store
 from demo.installation import Installation
 from demo.kubectl import ROOT, CommandFailed, Kubectl, wait_for

@@ -8,7 +8,8 @@ from ..kernel.command import HIBERNATE, PAUSED, RESTART, ROTATE, ROTATE_AUTHORIT
 from ..kernel.naming import NAME_LIMIT, NAME_RULE, Names, labels
 from ..providers.patroni.parameter import OWNED
 from .reason import CONDITIONS, EVENTS, OF_BACKUPS
-from .refusal import CHANGED, CHANGED_BACKUP, CHANGED_LATER, CREATED, TOLD, Refused
+from .refusal import CHANGED, CHANGED_BACKUP, CHANGED_LATER, CREATED, TOLD
+from .refused import Refused
 from .store import GROUP, KIND, VERSION
 from .subject import Subject
 

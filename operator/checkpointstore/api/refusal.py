@@ -1,36 +1,11 @@
 """Specs that are refused, each with the words a person reads: the rows of docs/api.md, tried on a real API server."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """A spec that the API server does not take; `answer` is what kubectl prints, from the field path on."""
-
-    what: str
-    spec: Mapping[str, Any]
-    answer: str
-    before: Mapping[str, Any] | None = None
-    """The spec it would replace, where only the change is refused."""
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """A spec that the API server takes and the operator does not: a condition gives reason and message."""
-
-    what: str
-    condition: str
-    reason: str
-    message: str
-
+from . import refusal_of_backups as backups
+from . import refusal_of_threads as threads
+from .refused import Refused, Told
 
 _EXTERNAL = {"external": {"secretRef": {"name": "rds"}}}
-_BUCKET = {"objectStore": {"url": "s3://backups", "credentials": {"name": "bucket"}}}
-_OUTSIDE = {**_BUCKET, "applicationCredentials": {"name": "agents"}}
 _RECOVERY = {"backup": {"name": "agents-full-202611240300"}}
-_FIELD = "[0-9A-Za-z*,/#-]+"
 
 CREATED = (
     Refused(
@@ -77,33 +52,6 @@ CREATED = (
         'spec.pooler.autoscaling.prometheus.url: Invalid value: "prometheus:9090": '
         "spec.pooler.autoscaling.prometheus.url in body should match "
         "'^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*/?$'",
-    ),
-    Refused(
-        "a limit that PostgreSQL could not keep",
-        {"limits": {"checkpointSize": "1Gi"}},
-        'spec.limits.checkpointSize: Invalid value: "object": checkpointSize must be from 1Ki to 500Mi: PostgreSQL '
-        "cannot read what is larger in one piece",
-    ),
-    Refused(
-        "a limit without a unit that is one",
-        {"limits": {"checkpointSize": "64MB"}},
-        'spec.limits.checkpointSize: Invalid value: "64MB": spec.limits.checkpointSize in body should match '
-        "'^([0-9]+([.][0-9]+)?)(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$'",
-    ),
-    Refused(
-        "values outside without a place",
-        {"limits": {"externalize": {"applicationCredentials": {"name": "agents"}}}},
-        "spec.limits.externalize.objectStore: Required value",
-    ),
-    Refused(
-        "values outside that applications cannot reach",
-        {"limits": {"externalize": _BUCKET}},
-        "spec.limits.externalize.applicationCredentials: Required value",
-    ),
-    Refused(
-        "values outside above a size that is none",
-        {"limits": {"externalize": {**_OUTSIDE, "above": "100"}}},
-        'spec.limits.externalize.above: Invalid value: "object": above must be from 1Ki to 500Mi',
     ),
     Refused(
         "thresholds without one",
@@ -210,142 +158,17 @@ CREATED = (
         {"postgres": {"parameters": {"fsync": "off"}}},
         'spec.postgres.parameters: Invalid value: "object": the operator owns fsync; remove it',
     ),
-    Refused(
-        "retention that keeps everything",
-        {"retention": {}},
-        'spec.retention: Invalid value: "object": set at least one of history and deleteAfter',
-    ),
-    Refused(
-        "a history without a measure",
-        {"retention": {"history": {}}},
-        'spec.retention.history: Invalid value: "object": set at least one of keepLast and keepFor',
-    ),
-    Refused(
-        "threads that go before their history",
-        {"retention": {"history": {"keepFor": "30d"}, "deleteAfter": "4w"}},
-        'spec.retention.deleteAfter: Invalid value: "object": deleteAfter must not be shorter than history.keepFor',
-    ),
-    Refused(
-        "minutes, or months, as m",
-        {"retention": {"deleteAfter": "12m"}},
-        'spec.retention.deleteAfter: Invalid value: "12m": spec.retention.deleteAfter in body should match '
-        "'^[1-9][0-9]{0,3}[hdw]$'",
-    ),
-    Refused(
-        "a thread that goes before it becomes cold",
-        {"tiering": {**_BUCKET, "tiers": [{"name": "cold", "after": "90d"}]}, "retention": {"deleteAfter": "90d"}},
-        'spec.retention.deleteAfter: Invalid value: "object": retention.deleteAfter must be longer than each '
-        "tiering.tiers[].after: a thread would go before it gets there",
-    ),
-    Refused(
-        "a thread that goes before it comes to the last tier",
-        {
-            "tiering": {**_BUCKET, "tiers": [{"name": "cold", "after": "90d"}, {"name": "frozen", "after": "400d"}]},
-            "retention": {"deleteAfter": "52w"},
-        },
-        'spec.retention.deleteAfter: Invalid value: "object": retention.deleteAfter must be longer than each '
-        "tiering.tiers[].after: a thread would go before it gets there",
-    ),
-    Refused(
-        "more tiers than four",
-        {"tiering": {**_BUCKET, "tiers": [{"name": f"tier-{day}", "after": f"{day}d"} for day in range(1, 6)]}},
-        "spec.tiering.tiers: Too many: 5: must have at most 4 items",
-    ),
-    Refused(
-        "tiers in another order than their times",
-        {"tiering": {**_BUCKET, "tiers": [{"name": "frozen", "after": "400d"}, {"name": "cold", "after": "90d"}]}},
-        'spec.tiering.tiers: Invalid value: "array": each tier needs a longer after than the one before it',
-    ),
-    Refused(
-        "tiers that overlap",
-        {"tiering": {**_BUCKET, "tiers": [{"name": "cold", "after": "14d"}, {"name": "frozen", "after": "2w"}]}},
-        'spec.tiering.tiers: Invalid value: "array": each tier needs a longer after than the one before it',
-    ),
-    Refused(
-        "two tiers of one name",
-        {"tiering": {**_BUCKET, "tiers": [{"name": "cold", "after": "90d"}, {"name": "cold", "after": "400d"}]}},
-        'spec.tiering.tiers: Invalid value: "array": each tier needs a name of its own',
-    ),
-    Refused(
-        "a tier after a time that is negative",
-        {"tiering": {**_BUCKET, "tiers": [{"name": "cold", "after": "-7d"}]}},
-        'spec.tiering.tiers[0].after: Invalid value: "-7d": spec.tiering.tiers[0].after in body should match '
-        "'^[1-9][0-9]{0,3}[hdw]$'",
-    ),
-    Refused(
-        "tiering without a place",
-        {"tiering": {"tiers": [{"name": "cold", "after": "7d"}]}},
-        "spec.tiering.objectStore: Required value",
-    ),
-    Refused(
-        "backups without a place",
-        {"backup": {"retentionPolicy": "30d"}},
-        "spec.backup.objectStore: Required value",
-    ),
-    Refused(
-        "a bucket that is no S3 URL",
-        {"backup": {"objectStore": {**_BUCKET["objectStore"], "url": "gs://backups"}}},
-        'spec.backup.objectStore.url: Invalid value: "gs://backups": spec.backup.objectStore.url in body should match '
-        "'^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._-]+)*/?$'",
-    ),
-    Refused(
-        "a cron line with seconds",
-        {"backup": {**_BUCKET, "schedules": {"full": "0 0 3 * * 0"}}},
-        'spec.backup.schedules.full: Invalid value: "0 0 3 * * 0": spec.backup.schedules.full in body should match '
-        f"'^{_FIELD}( {_FIELD}){{4}}$'",
-    ),
-    Refused(
-        "a recovery window of minutes",
-        {"backup": {**_BUCKET, "retentionPolicy": "30m"}},
-        'spec.backup.retentionPolicy: Invalid value: "30m": spec.backup.retentionPolicy in body should match '
-        "'^[1-9][0-9]{0,3}[dw]$'",
-    ),
-    Refused(
-        "backups of a server that is somebody else's",
-        {"postgres": {"provider": "External", **_EXTERNAL}, "backup": _BUCKET},
-        'spec.backup: Invalid value: "object": backup and bootstrap.recovery are for the operator\'s own servers: use '
-        "the backups of who runs the external one",
-    ),
-    Refused(
-        "adopt and recovery",
-        {"bootstrap": {"adopt": True, "recovery": _RECOVERY}},
-        'spec.bootstrap.recovery: Invalid value: "object": set at most one of adopt and recovery',
-    ),
-    Refused(
-        "a recovery from two places",
-        {"bootstrap": {"recovery": {**_RECOVERY, "source": _BUCKET}}},
-        'spec.bootstrap.recovery: Invalid value: "object": set exactly one of source and backup',
-    ),
-    Refused(
-        "a recovery from nowhere",
-        {"bootstrap": {"recovery": {"recoveryTarget": {"targetImmediate": True}}}},
-        'spec.bootstrap.recovery: Invalid value: "object": set exactly one of source and backup',
-    ),
-    Refused(
-        "two recovery targets",
-        {
-            "bootstrap": {
-                "recovery": {**_RECOVERY, "recoveryTarget": {"targetImmediate": True, "targetLSN": "0/3000000"}}
-            }
-        },
-        'spec.bootstrap.recovery.recoveryTarget: Invalid value: "object": set at most one of targetTime, targetLSN, '
-        "targetImmediate, backupID",
-    ),
+    *threads.CREATED,
+    *backups.CREATED,
 )
 
 CHANGED = (
+    *threads.CHANGED,
     Refused(
         "less storage",
         {"postgres": {"storage": {"size": "1Gi"}}},
         'spec.postgres.storage.size: Invalid value: "object": storage cannot shrink',
         before={"postgres": {"storage": {"size": "2Gi"}}},
-    ),
-    Refused(
-        "another place for values that are outside",
-        {"limits": {"externalize": {**_OUTSIDE, "objectStore": {**_BUCKET["objectStore"], "url": "s3://elsewhere"}}}},
-        'spec.limits.externalize.objectStore.url: Invalid value: "object": objectStore.url cannot change, as rows '
-        "refer to what is there: copy it, then take externalize out and set it anew",
-        before={"limits": {"externalize": _OUTSIDE}},
     ),
     Refused(
         "another StorageClass",

@@ -10,7 +10,15 @@ from checkpointstore.kernel import condition
 
 PACKAGE = Path(next(iter(checkpointstore.__path__)))
 STATUS = {"true": "True", "changing": "True", "waiting": "False", "broken": "False"}
-LISTS = ("api/reason.py", "api/reason_of_backups.py", "api/reason_of_threads.py", "api/refusal.py", "api/reference.py")
+LISTS = (
+    "api/reason.py",
+    "api/reason_of_backups.py",
+    "api/reason_of_threads.py",
+    "api/refusal.py",
+    "api/refusal_of_backups.py",
+    "api/refusal_of_threads.py",
+    "api/reference.py",
+)
 """The lists themselves, which are compared with the rest."""
 SPOKEN = ("report/", "runtime/settings.py")
 """Commands' own words to whoever calls them: no store has a condition for them."""

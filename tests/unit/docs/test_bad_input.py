@@ -8,7 +8,8 @@ import pytest
 
 from checkpointstore import reconcile
 from checkpointstore.api import backup, store
-from checkpointstore.api.refusal import CHANGED, CHANGED_BACKUP, CHANGED_LATER, CREATED, TOLD, Refused, Told
+from checkpointstore.api.refusal import CHANGED, CHANGED_BACKUP, CHANGED_LATER, CREATED, TOLD
+from checkpointstore.api.refused import Refused, Told
 from checkpointstore.features.schema import planner
 from checkpointstore.features.schema.catalog import Catalog, Server
 from checkpointstore.kernel import errors
