@@ -8,9 +8,11 @@ import pytest
 
 from tests.integration import catalog, objectstore, roomy, stock, trixie
 from tests.integration import server as servers
-from tests.integration.job import EXTERNAL_PASSWORD, Job
+from tests.integration.job import EXTERNAL_PASSWORD, PASSWORDS, Job
+from tests.integration.outside import mount
 from tests.integration.pruning import Store
 from tests.integration.server import Server
+from tests.integration.tiering import Store as Tiered
 
 
 @pytest.fixture(scope="session")
@@ -42,6 +44,28 @@ def patroni(server: Server) -> Iterator[Job]:
         server.secrets,
     )
     server.reset()
+
+
+@pytest.fixture
+def store(patroni: Job, server: Server, bucket: objectstore.Bucket) -> Tiered:
+    """Its tables stand, and the bucket is empty."""
+    assert patroni.run().code == 0
+    bucket.empty()
+    return Tiered(server, bucket)
+
+
+@pytest.fixture
+def uri(store: Tiered) -> str:
+    """As the application connects."""
+    return store.server.uri("app_a", PASSWORDS["app_a"])
+
+
+@pytest.fixture
+def blobs(bucket: objectstore.Bucket, tmp_path: Path) -> Iterator[Path]:
+    """A mounted Secret about values outside, and an empty bucket."""
+    bucket.empty()
+    yield mount(bucket, tmp_path / "agents-blobs")
+    bucket.empty()
 
 
 @pytest.fixture(scope="session")

@@ -28,7 +28,6 @@ def mount(bucket: Bucket, folder: Path, **keys: object) -> Path:
     said = {
         "type": "s3",
         "provider": "checkpointstore",
-        "store": "agents",
         "bucket": BUCKET,
         "root": ROOT,
         "folder": FOLDER,

@@ -23,21 +23,13 @@ from checkpointstore.client import (
 from tests.integration import graphs, objectstore
 from tests.integration.frost import Frost, frost
 from tests.integration.graphs import config
-from tests.integration.job import PASSWORDS, Job
+from tests.integration.job import PASSWORDS
 from tests.integration.pruning import shifted
-from tests.integration.server import Server
 from tests.integration.tiering import WHOLE, Store
 
 CAPABILITIES = {
     "put", "put_writes", "get_tuple", "list", "delete_thread", "delete_for_runs", "copy_thread", "prune",
 }  # fmt: skip
-
-
-@pytest.fixture
-def store(patroni: Job, server: Server, bucket: objectstore.Bucket) -> Store:
-    assert patroni.run().code == 0
-    bucket.empty()
-    return Store(server, bucket)
 
 
 @pytest.fixture

@@ -15,17 +15,9 @@ from checkpointstore.jobs import erasure
 from checkpointstore.kernel.erasure import Erased
 from tests.integration import graphs, objectstore
 from tests.integration.graphs import config
-from tests.integration.job import PASSWORDS, Job
+from tests.integration.job import PASSWORDS
 from tests.integration.pruning import head, ids, shifted
-from tests.integration.server import Server
 from tests.integration.tiering import PREFIX, WHOLE, Store
-
-
-@pytest.fixture
-def store(patroni: Job, server: Server, bucket: objectstore.Bucket) -> Store:
-    assert patroni.run().code == 0
-    bucket.empty()
-    return Store(server, bucket)
 
 
 def test_whole_threads_go_and_come_back_field_by_field_the_same(store: Store) -> None:

@@ -10,18 +10,9 @@ import pytest
 
 from checkpointstore.features.tiering import compaction
 from checkpointstore.jobs import tiering as job
-from tests.integration import graphs, objectstore
-from tests.integration.job import Job
+from tests.integration import graphs
 from tests.integration.pruning import Read
-from tests.integration.server import Server
 from tests.integration.tiering import SMALL, WHOLE, Store
-
-
-@pytest.fixture
-def store(patroni: Job, server: Server, bucket: objectstore.Bucket) -> Store:
-    assert patroni.run().code == 0
-    bucket.empty()
-    return Store(server, bucket)
 
 
 def filled(store: Store, *threads: str) -> dict[str, Read]:

@@ -11,19 +11,10 @@ import pytest
 from checkpointstore.features.tiering.request import Repeated
 from checkpointstore.jobs import deletions, ledger
 from tests.integration import graphs, objectstore
-from tests.integration.job import Job
 from tests.integration.pruning import TABLES
-from tests.integration.server import Server
 from tests.integration.tiering import PREFIX, WHOLE, Store
 
 CATALOG = ("cold_threads", "cold_objects", "cold_traces", "deletions", "recalls")
-
-
-@pytest.fixture
-def store(patroni: Job, server: Server, bucket: objectstore.Bucket) -> Store:
-    assert patroni.run().code == 0
-    bucket.empty()
-    return Store(server, bucket)
 
 
 def delete(store: Store, *threads: str) -> None:

@@ -13,13 +13,6 @@ from tests.integration.server import Server
 from tests.integration.tiering import PREFIX, WHOLE, Store
 
 
-@pytest.fixture
-def store(patroni: Job, server: Server, bucket: objectstore.Bucket) -> Store:
-    assert patroni.run().code == 0
-    bucket.empty()
-    return Store(server, bucket)
-
-
 def test_a_dry_run_says_what_would_move_and_makes_nothing(store: Store) -> None:
     with store.saver() as saver:
         graphs.talk(graphs.remembering(saver), "one", 4)

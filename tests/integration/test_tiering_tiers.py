@@ -12,23 +12,14 @@ from checkpointstore.adapters.compaction import Objects
 from checkpointstore.features.tiering import compaction
 from checkpointstore.features.tiering.request import Holding
 from checkpointstore.jobs import tiering
-from tests.integration import graphs, objectstore
-from tests.integration.job import Job
+from tests.integration import graphs
 from tests.integration.pruning import Read, shifted
-from tests.integration.server import Server
 from tests.integration.tiering import SMALL, WHOLE, Store, all_back
 
 AFTER = {"cold": 1000, "colder": 1300, "coldest": 1800}
 """Hours."""
 CLASSES = {"cold": "STANDARD_IA", "colder": "GLACIER_IR", "coldest": None}
 AGES = {"young": 1050, "old": 1350, "older": 1850}
-
-
-@pytest.fixture
-def store(patroni: Job, server: Server, bucket: objectstore.Bucket) -> Store:
-    assert patroni.run().code == 0
-    bucket.empty()
-    return Store(server, bucket)
 
 
 def tiers(*names: str, passed: int = 0) -> dict[str, Any]:

@@ -1,20 +1,8 @@
 """What runs tell, added up as the operator does, is what the tables had and what the bucket has."""
 
-import pytest
-
 from checkpointstore.features.tiering.totals import totals
-from tests.integration import graphs, objectstore
-from tests.integration.job import Job
-from tests.integration.server import Server
+from tests.integration import graphs
 from tests.integration.tiering import WHOLE, Store
-
-
-@pytest.fixture
-def store(patroni: Job, server: Server, bucket: objectstore.Bucket) -> Store:
-    assert patroni.run().code == 0
-    bucket.empty()
-    return Store(server, bucket)
-
 
 COLUMNS = {
     "checkpoints": "thread_id checkpoint_ns checkpoint_id parent_checkpoint_id type checkpoint metadata",

@@ -10,7 +10,6 @@ from checkpointstore.client.binding import blobs_folder, connection_string
 KEYS = {
     "type": "s3",
     "provider": "checkpointstore",
-    "store": "agents",
     "bucket": "things",
     "root": "blobs",
     "folder": "shop/agents/uid",
