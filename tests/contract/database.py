@@ -39,9 +39,7 @@ TIERED = Tiered(
     complete=True,
     seconds=1,
 ).text()
-COLLECTED = Collected(
-    objects=12, bytes=40 * 1024**2, waiting=1, removed=3, removed_bytes=9 * 1024**2, complete=True, seconds=2
-).text()
+COLLECTED = Collected(objects=12, bytes=40 * 1024**2, unused=1, removed=3, removed_bytes=9 * 1024**2, seconds=2).text()
 REPEATED = Repeated(entries=5, deleted=3, unclear=1).model_dump_json(by_alias=True)
 RETAINED = Retained(threads=3, removed=Removed(checkpoints=20, bytes=4096), complete=True, seconds=1).text()
 

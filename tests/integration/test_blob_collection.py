@@ -18,23 +18,15 @@ from checkpointstore.adapters.blobs import References
 from checkpointstore.client import BlobSerializer, BlobStore, open_saver
 from checkpointstore.features.blobs.request import Outcome
 from checkpointstore.features.blobs.tag import TIME
-from checkpointstore.jobs import blobs
-from tests.integration import graphs, objectstore, outside
-from tests.integration.job import PASSWORDS, Job
-from tests.integration.server import Server
+from checkpointstore.jobs import blobs, life
+from tests.integration import graphs, outside
+from tests.integration.job import PASSWORDS
 from tests.integration.tiering import WHOLE, Store
 
 ROOT, FOLDER = "blobs", "shop/agents/uid"
 DAY = 86400
 OLD, YOUNG = timedelta(days=-3), timedelta(hours=1)
 PROGRAM = "from checkpointstore.jobs.blobs import run; raise SystemExit(run())"
-
-
-@pytest.fixture
-def store(patroni: Job, server: Server, bucket: objectstore.Bucket) -> Store:
-    assert patroni.run().code == 0
-    bucket.empty()
-    return Store(server, bucket)
 
 
 def asked(store: Store, **more: Any) -> dict[str, str]:
@@ -45,7 +37,7 @@ def asked(store: Store, **more: Any) -> dict[str, str]:
 
 def collect(store: Store, **more: Any) -> Outcome:
     outcome, code = blobs.conclude(asked(store, **more))
-    assert (code, outcome.reason, outcome.complete) == (0, "", True), outcome
+    assert (code, outcome.reason) == (0, ""), outcome
     return outcome
 
 
@@ -89,7 +81,7 @@ def test_what_no_row_refers_to_goes(store: Store) -> None:
     assert there(store) == {*used, other, *gone, young, elsewhere, strange}
     done = collect(store)
     assert there(store) == {*used, other, young, elsewhere, strange}
-    assert (done.objects, done.removed, done.waiting, done.missing, done.elsewhere) == (7, 2, 0, 0, 0)
+    assert (done.objects, done.removed, done.unused, done.missing, done.elsewhere) == (7, 2, 0, 0, 0)
     assert collect(store).removed == 0
 
 
@@ -103,20 +95,20 @@ def test_without_tables_nothing_goes(store: Store) -> None:
 
 def test_what_a_recovery_may_need_stays_for_its_window(store: Store) -> None:
     key = put(store, "a value")
-    assert (collect(store, keep=7 * DAY).waiting, there(store)) == (1, {key})
+    assert (collect(store, keep=7 * DAY).unused, there(store)) == (1, {key})
     with store.server.admin("app") as connection:
         connection.execute("UPDATE checkpointstore_unused_blobs SET since = now() - interval '6 days'")
-    assert collect(store, keep=7 * DAY).waiting == 1
+    assert collect(store, keep=7 * DAY).unused == 1
     # A row refers to it again, as a recovery would have it: the time begins anew.
     row(store, "a", f"blob:{key}:msgpack")
-    assert collect(store, keep=7 * DAY).waiting == 0
+    assert collect(store, keep=7 * DAY).unused == 0
     with store.server.admin("app") as connection:
         connection.execute("DELETE FROM checkpoint_blobs")
-    assert collect(store, keep=7 * DAY).waiting == 1
+    assert collect(store, keep=7 * DAY).unused == 1
     with store.server.admin("app") as connection:
         connection.execute("UPDATE checkpointstore_unused_blobs SET since = now() - interval '8 days'")
     assert (collect(store, keep=7 * DAY).removed, there(store)) == (1, set())
-    assert collect(store, keep=7 * DAY).waiting == 0
+    assert collect(store, keep=7 * DAY).unused == 0
 
 
 @pytest.mark.parametrize("how", [{}, WHOLE], ids=["latest stays", "whole"])
@@ -294,7 +286,7 @@ def test_an_object_store_that_fails_is_told_and_nothing_is_lost(store: Store, me
 
 
 def test_another_run_at_work_is_waited_for_and_told(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blobs, "PATIENCE", 0.3)
+    monkeypatch.setattr(life, "PATIENCE", 0.3)
     with store.server.admin("app") as connection:
         connection.execute(f"SELECT pg_advisory_lock({int.from_bytes(b'blobs')})")
         outcome, code = blobs.conclude(asked(store))

@@ -1,7 +1,7 @@
 """Which values outside the rows of one database refer to, and since when they refer to others no more."""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from psycopg import sql
 
@@ -10,7 +10,7 @@ from ..features.schema.script import load
 from ..kernel.errors import Refused
 from .postgres import Connection
 from .retention import QUERIES as TABLES
-from .retention import SIZES
+from .retention import SIZES, refuse
 from .session import Session
 
 QUERIES = load(__package__, "blobs.sql")
@@ -41,9 +41,7 @@ class References(Session):
 
     def prepare(self) -> bool:
         """Whether there are checkpoint tables; the table of ours is made where it lacks."""
-        if strange := self._all(TABLES.sql("strange"), names=[*SIZES, OWN]):
-            found = "; ".join(f"public.{row['name']} {row['what']}" for row in strange)
-            raise Refused("InsufficientPrivilege", f"{found}: somebody else's code might run as the Job; drop that")
+        refuse(self._all(TABLES.sql("strange"), names=[*SIZES, OWN]))
         there = self._one(QUERIES.sql("there"))
         if there["strange"]:
             told = "checkpointstore.cold_threads is not what tiering makes: somebody else's code might run as the Job"
@@ -52,11 +50,6 @@ class References(Session):
             self._do(QUERIES.sql("table", group=self._group))
         self._tiered = there["tiered"]
         return bool(there["tables"])
-
-    def now(self) -> datetime:
-        at = self._one("SELECT clock_timestamp() AS at")["at"]
-        assert isinstance(at, datetime)
-        return at
 
     def referred(self) -> Iterator[str]:
         """Every value that a row refers to, hot or cold, one more than once."""

@@ -16,6 +16,7 @@ from obstore.store import S3Store
 from ..kernel.errors import Refused, StoreError, Unavailable
 
 if TYPE_CHECKING:
+    from obstore import ObjectMeta
     from obstore.store import ClientConfig, S3Config
 
 PATIENCE = timedelta(seconds=20)
@@ -87,17 +88,16 @@ class Bucket:
 
     def keys(self, prefix: str) -> Iterator[tuple[str, datetime]]:
         """Every key below the prefix, with the time of its last write."""
-        with _translated(self._name):
-            for page in obstore.list(self._store, prefix, chunk_size=1000):
-                for item in page:
-                    yield item["path"], item["last_modified"]
+        return ((item["path"], item["last_modified"]) for item in self._below(prefix))
 
     def sizes(self, prefix: str) -> Iterator[tuple[str, int]]:
         """Every key below the prefix, with how many bytes it has."""
+        return ((item["path"], item["size"]) for item in self._below(prefix))
+
+    def _below(self, prefix: str) -> Iterator["ObjectMeta"]:
         with _translated(self._name):
             for page in obstore.list(self._store, prefix, chunk_size=1000):
-                for item in page:
-                    yield item["path"], item["size"]
+                yield from page
 
     def delete(self, keys: Sequence[str]) -> None:
         """Those that are not there are no error."""

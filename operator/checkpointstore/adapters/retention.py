@@ -15,7 +15,7 @@ reads and writes no table that would run somebody else's code.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, TypeAlias
 
 import psycopg
@@ -100,6 +100,12 @@ def shaped(rows: Sequence[Mapping[str, Any]]) -> list[Cut]:
     return [*calls, *sorted(others, key=lambda cut: cut.root)]
 
 
+def refuse(strange: Sequence[Mapping[str, Any]]) -> None:
+    """Raises Refused where tables are not what may be touched."""
+    if found := "; ".join(f"public.{row['name']} {row['what']}" for row in strange):
+        raise Refused("InsufficientPrivilege", f"{found}: somebody else's code might run as the Job; drop that")
+
+
 class Busy(StoreError):
     """A thread that cannot be pruned now: the server refused a statement, and is there."""
 
@@ -122,19 +128,11 @@ class Tables(Session):
 
     def prepare(self) -> bool:
         """Whether there are checkpoint tables; beside them stand two small ones, of what the next run goes on with."""
-        strange = self._all(QUERIES.sql("strange"), names=[*SIZES, *OWN])
-        if strange:
-            found = "; ".join(f"public.{row['name']} {row['what']}" for row in strange)
-            raise Refused("InsufficientPrivilege", f"{found}: somebody else's code might run as the Job; drop that")
+        refuse(self._all(QUERIES.sql("strange"), names=[*SIZES, *OWN]))
         there = self._one(QUERIES.sql("there"))
         if there["tables"] and not there["own"] and not self._dry:
             self._do(QUERIES.sql("table", group=self._group))
         return bool(there["tables"])
-
-    def now(self) -> datetime:
-        at = self._one("SELECT clock_timestamp() AS at")["at"]
-        assert isinstance(at, datetime)
-        return at
 
     def lag(self) -> int:
         """How many bytes the slowest standby is behind; 0 where this login may not see it."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 import psycopg
@@ -26,6 +27,12 @@ class Session:
     def _all(self, query: str, **values: Any) -> list[dict[str, Any]]:
         with self._translated():
             return self._connection.execute(query, values or None).fetchall()
+
+    def now(self) -> datetime:
+        """By the server's clock."""
+        at = self._one("SELECT clock_timestamp() AS at")["at"]
+        assert isinstance(at, datetime)
+        return at
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

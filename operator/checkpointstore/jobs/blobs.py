@@ -1,6 +1,5 @@
 """The collection Job: values outside go that no row refers to, hot or cold, and that no recovery can bring back."""
 
-import os
 import time
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
@@ -10,24 +9,10 @@ from ..adapters.blobs import References
 from ..adapters.bucket import Bucket
 from ..features.blobs.request import Outcome, Request
 from ..features.blobs.tag import until
-from ..kernel.errors import Unavailable
 from . import journal, life, mounted
 
 MOST = 1000
 """Objects that one request removes."""
-PATIENCE = 3.0
-
-
-def run(environ: Mapping[str, str] = os.environ) -> int:
-    """Do the work, write the outcome where Kubernetes picks it up, and return the exit code."""
-    life.begin()
-    outcome, code = conclude(environ)
-    return life.end(environ, outcome.text(), code)
-
-
-def conclude(environ: Mapping[str, str]) -> tuple[Outcome, int]:
-    """The outcome and the exit code."""
-    return life.concluded(Outcome, lambda: _worked(environ))
 
 
 def _worked(environ: Mapping[str, str]) -> Outcome:
@@ -36,19 +21,14 @@ def _worked(environ: Mapping[str, str]) -> Outcome:
     bucket = Bucket(mounted.account(environ, request))
     with postgres.connect(mounted.tables(environ, request), f"checkpointstore blobs {request.store}") as connection:
         references = References(connection, request.owner, request.group)
-        _alone(references)
+        life.alone("blobs", references.lock)
         outcome = _collected(references, bucket, request) if references.prepare() else Outcome()
     seconds = round(time.monotonic() - begun, 1)
-    return outcome.model_copy(update={"complete": True, "dry_run": request.dry_run, "seconds": seconds})
+    return outcome.model_copy(update={"dry_run": request.dry_run, "seconds": seconds})
 
 
-def _alone(references: References) -> None:
-    begun = time.monotonic()
-    while not references.lock():
-        # The server may not have noticed yet that the one before is gone.
-        if time.monotonic() - begun > PATIENCE:
-            raise Unavailable("another blobs Job is at work")
-        time.sleep(0.1)
+_PROGRAM = life.Program(Outcome, _worked)
+run, conclude = _PROGRAM.run, _PROGRAM.conclude
 
 
 def _collected(references: References, bucket: Bucket, asked: Request) -> Outcome:
@@ -75,7 +55,7 @@ def _collected(references: References, bucket: Bucket, asked: Request) -> Outcom
     return Outcome(
         objects=len(there) - left,
         bytes=sum(there.values()) - (gone_bytes if left else 0),
-        waiting=len(old) - len(gone),
+        unused=len(old) - len(gone),
         removed=len(gone),
         removed_bytes=gone_bytes,
         elsewhere=len(elsewhere),

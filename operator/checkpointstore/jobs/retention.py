@@ -1,6 +1,5 @@
 """The retention Job: removes what is beyond a store's policy, in small batches at a measured pace, from any state."""
 
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,28 +11,15 @@ from ..adapters.retention import Busy, Look, Place, Tables
 from ..adapters.space import Space
 from ..features.retention.identifier import lowest
 from ..features.retention.request import Outcome, Removed, Request
-from ..kernel.errors import Refused, Unavailable
+from ..kernel.errors import Refused
 from . import journal, life, mounted
 from .pace import FAR_BEHIND, WAIT, WAITS, Pace
 from .space import Rewrites
 
 PAGE = 500
 """Threads that are looked at in one round-trip."""
-PATIENCE = 3.0
 Given = ParamSpec("Given")
 Answer = TypeVar("Answer")
-
-
-def run(environ: Mapping[str, str] = os.environ) -> int:
-    """Do the work, write the outcome where Kubernetes picks it up, and return the exit code."""
-    life.begin()
-    outcome, code = conclude(environ)
-    return life.end(environ, outcome.text(), code)
-
-
-def conclude(environ: Mapping[str, str]) -> tuple[Outcome, int]:
-    """The outcome and the exit code."""
-    return life.concluded(Outcome, lambda: _worked(environ))
 
 
 def _worked(environ: Mapping[str, str]) -> Outcome:
@@ -44,6 +30,10 @@ def _worked(environ: Mapping[str, str]) -> Outcome:
         rewrites = Rewrites(Space(other, request.owner, request.dry_run), tables, request)
         outcome = Work(tables, request).do()
         return rewrites.after(outcome) if outcome.complete else outcome
+
+
+_PROGRAM = life.Program(Outcome, _worked)
+run, conclude = _PROGRAM.run, _PROGRAM.conclude
 
 
 class Late(Exception):
@@ -65,7 +55,7 @@ class Work:
         """The last thread that was done; the first one also while it is not, so that a giant keeps no other waiting."""
 
     def do(self) -> Outcome:
-        self._alone("retention")
+        life.alone("retention", self.tables.lock)
         complete = True
         if self.tables.prepare():
             try:
@@ -84,13 +74,6 @@ class Work:
             dry_run=self.request.dry_run,
             seconds=round(time.monotonic() - self.begun, 1),
         )
-
-    def _alone(self, kind: str) -> None:
-        while not self.tables.lock():
-            # The server may not have noticed yet that the one before is gone.
-            if time.monotonic() - self.begun > PATIENCE:
-                raise Unavailable(f"another {kind} Job is at work")
-            time.sleep(0.1)
 
     def _all(self, now: datetime) -> None:
         """Every thread once, beginning where the last run ended; between pages, the blobs whose time has come."""

@@ -1,6 +1,5 @@
 """The schema Job: from any state to a store's roles, database and tables; then it lets the application in."""
 
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -32,13 +31,6 @@ class Order:
     @property
     def database(self) -> str:
         return self.target.options.get("dbname", self.request.database)
-
-
-def run(environ: Mapping[str, str] = os.environ) -> int:
-    """Do the work, write the outcome where Kubernetes picks it up, and return the exit code."""
-    life.begin()
-    outcome, code = life.concluded(Outcome, lambda: _persist(_order(environ)))
-    return life.end(environ, outcome.text(), code)
 
 
 def _order(environ: Mapping[str, str]) -> Order:
@@ -153,3 +145,6 @@ def _versions(session: postgres.Connection, admin: Admin, tables: Mapping[str, T
     except Refused as error:
         needs = f'GRANT "{table.owner}" TO "{admin.name}"'
         raise Refused(error.reason, f"{error.message}; {needs}") from None
+
+
+run = life.Program(Outcome, lambda environ: _persist(_order(environ))).run

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import secrets
 import time
 from collections import Counter
@@ -37,24 +36,16 @@ GROUPS = 10
 DATA, MANIFEST = ".parquet", ".json"
 
 
-def run(environ: Mapping[str, str] = os.environ) -> int:
-    """Do the work, write the outcome where Kubernetes picks it up, and return the exit code."""
-    life.begin()
-    outcome, code = conclude(environ)
-    return life.end(environ, outcome.text(), code)
-
-
-def conclude(environ: Mapping[str, str]) -> tuple[Outcome, int]:
-    """The outcome and the exit code."""
-    return life.concluded(Outcome, lambda: _worked(environ))
-
-
 def _worked(environ: Mapping[str, str]) -> Outcome:
     request = life.asked(Request, environ)
     bucket = Bucket(mounted.account(environ, request))
     with postgres.connect(mounted.tables(environ, request), f"checkpointstore tiering {request.store}") as connection:
         archive = Archive(connection, request.owner, request.group, request.dry_run)
         return Work(archive, bucket, request).tier()
+
+
+_PROGRAM = life.Program(Outcome, _worked)
+run, conclude = _PROGRAM.run, _PROGRAM.conclude
 
 
 class Work(retention.Work):
@@ -89,7 +80,7 @@ class Work(retention.Work):
         """How many rows go together."""
 
     def tier(self) -> Outcome:
-        self._alone("tiering")
+        life.alone("tiering", self.tables.lock)
         complete, total = True, Cold()
         if self.tables.prepare():
             now = self.tables.now()

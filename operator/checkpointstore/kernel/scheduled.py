@@ -62,7 +62,26 @@ class Ending(Fragment):
         return cls(reason=reason, message=message[:1000])
 
 
-class Report(Ending):
+class Done(Ending):
+    """What a run that comes by a schedule says."""
+
+    dry_run: bool = False
+    seconds: float = 0
+
+    @classmethod
+    def read(cls, said: Mapping[str, Any]) -> Self | None:
+        """What a run says that did its work; None where it says something else."""
+        try:
+            return cls.model_validate(said) if "seconds" in said and not said.get("reason") else None
+        except ValidationError:
+            return None
+
+    def figures(self) -> dict[str, Any]:
+        """What the status tells of every run."""
+        return {"dryRun": self.dry_run, "duration": f"{round(self.seconds)}s"}
+
+
+class Report(Done):
     """What a run over a store's threads says."""
 
     threads: int = 0
@@ -73,30 +92,18 @@ class Report(Ending):
     """What was in the way of the last of them."""
     complete: bool = False
     """Whether all threads were looked at."""
-    dry_run: bool = False
-    seconds: float = 0
-
-    @classmethod
-    def read(cls, said: Mapping[str, Any]) -> Self | None:
-        """What a run says that did its work; None where it says something else."""
-        try:
-            return cls.model_validate(said) if "complete" in said and not said.get("reason") else None
-        except ValidationError:
-            return None
 
     def figures(self) -> dict[str, Any]:
-        """What the status tells of every run."""
         return {
             "threads": rounded(self.threads),
             "busyThreads": rounded(self.busy),
             "busyReason": self.busy_reason or None,
             "complete": self.complete,
-            "dryRun": self.dry_run,
-            "duration": f"{round(self.seconds)}s",
+            **super().figures(),
         }
 
 
-Told = TypeVar("Told", bound=Report)
+Told = TypeVar("Told", bound=Done)
 
 
 def whose(env: Env, database: Database) -> dict[str, Any]:
@@ -160,7 +167,7 @@ def without_figures(type_: str, known: Mapping[str, Any]) -> Condition | None:
         return Condition(type_, Status.UNKNOWN if reason in UNKNOWN else Status.FALSE, reason, str(known["message"]))
     if not known.get("lastSuccessful"):
         return Condition(type_, Status.UNKNOWN, "Pending", "No run has ended yet")
-    if known.get("complete") is None:
+    if known.get("duration") is None:
         reason = "DryRun" if known["dryRun"] else "Succeeded"
         return true(type_, reason, "The Job succeeded, but its pod was gone before its figures were read")
     return None

@@ -95,15 +95,12 @@ def test_what_it_did_is_in_the_status(world: World) -> None:
     assert jobs(world, "blobs") == []
     assert world.states["BlobCollectionSucceeded"] == ("True", "Succeeded")
     told = world.condition("BlobCollectionSucceeded")["message"]
-    assert told == (
-        "12 values (40Mi) are outside; removed 3 (9.0Mi) that nothing refers to; "
-        "1 more go when no recovery may need them"
-    )
+    assert told == ("12 values (40Mi) are outside, 1 of them unused; removed 3 (9.0Mi) that nothing refers to")
     assert "BlobsMissing" not in events(world)
 
 
 def test_a_dry_run_says_what_would_go(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    said = Outcome(objects=12, removed=3, removed_bytes=9 * 1024**2, complete=True, dry_run=True)
+    said = Outcome(objects=12, removed=3, removed_bytes=9 * 1024**2, dry_run=True)
     monkeypatch.setattr(database, "COLLECTED", said.text())
     world.buckets().make(outside(dryRun=True)).settle()
     later(world, hours=1).settle()
@@ -112,7 +109,7 @@ def test_a_dry_run_says_what_would_go(world: World, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_value_that_is_lost_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    said = Outcome(objects=12, missing=2, example="shop/agents/u/t/abc", complete=True)
+    said = Outcome(objects=12, missing=2, example="shop/agents/u/t/abc")
     monkeypatch.setattr(database, "COLLECTED", said.text())
     world.buckets().make(OUTSIDE).settle()
     later(world, hours=1).settle()

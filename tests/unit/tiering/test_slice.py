@@ -295,7 +295,7 @@ def test_a_run_that_failed(type_: str, said: str, why: str, status: Status, reas
     assert (story.look().actions, only(story.look()).reason) == ((), reason), "told once, true until a run succeeds"
 
 
-@pytest.mark.parametrize("said", ["", '{"complete": true, "threads": "many"}', '{"reason": "Unavailable"}'])
+@pytest.mark.parametrize("said", ["", '{"seconds": 1, "threads": "many"}', '{"reason": "Unavailable"}'])
 @pytest.mark.parametrize(("dry", "reason"), [(False, "Succeeded"), (True, "DryRun")])
 def test_a_success_without_figures_is_one(said: str, dry: bool, reason: str) -> None:
     story = Story(SPEC.model_copy(update={"dry_run": dry}))

@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import Field
 
 from ...kernel.object_store import Where
-from ...kernel.scheduled import Report, Whose, rounded
+from ...kernel.scheduled import Done, Whose, rounded
 
 
 class Request(Whose, Where):
@@ -22,13 +22,13 @@ class Request(Whose, Where):
     dry_run: bool = False
 
 
-class Outcome(Report):
+class Outcome(Done):
     objects: int = 0
     """That are left in the store's folder."""
     bytes: int = 0
     """Of these."""
-    waiting: int = 0
-    """Those that nothing refers to, and that a recovery may need."""
+    unused: int = 0
+    """Those that nothing refers to, and that wait for their grace, or as a recovery may need them."""
     removed: int = 0
     removed_bytes: int = 0
     elsewhere: int = 0
@@ -39,17 +39,14 @@ class Outcome(Report):
     """The first of them."""
 
     def figures(self) -> dict[str, Any]:
-        """As the status tells them."""
         return {
             "objects": rounded(self.objects),
             "bytes": self.bytes,
-            "unused": rounded(self.waiting),
+            "unused": rounded(self.unused),
             "removed": rounded(self.removed),
             "removedBytes": rounded(self.removed_bytes),
             "elsewhere": rounded(self.elsewhere),
             "missing": rounded(self.missing),
             "example": self.example or None,
-            "complete": self.complete,
-            "dryRun": self.dry_run,
-            "duration": f"{round(self.seconds)}s",
+            **super().figures(),
         }

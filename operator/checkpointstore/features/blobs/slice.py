@@ -1,6 +1,5 @@
 """`spec.limits.externalize`: the Secret that applications read, and a Job that removes what nothing refers to."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -110,7 +109,7 @@ def _published(spec: Externalize, env: Env, observed: Observed) -> tuple[Action,
         "grace": str(int(duration(spec.grace).total_seconds())),
     }
     versions = sorted({(secret, observed.given[secret].version) for secret, _ in given.values()})
-    source = hashlib.sha256(json.dumps([files, versions], sort_keys=True).encode()).hexdigest()[:16]
+    source = digest(json.dumps([files, versions], sort_keys=True))[:16]
     live = observed.secrets.get(env.names.blobs)
     if live is not None and live.intact and live.source == source:
         return ()
@@ -155,13 +154,12 @@ def _condition(known: Mapping[str, Any]) -> Condition:
         return said
     if known["missing"]:
         return Condition(BLOB_COLLECTION_SUCCEEDED, Status.FALSE, "BlobsMissing", _lost(known))
-    there = f"{known['objects']} values ({bytes_text(known['bytes'])}) are outside"
-    stay = f"; {unused} more go when no recovery may need them" if (unused := known["unused"]) else ""
+    there = f"{known['objects']} values ({bytes_text(known['bytes'])}) are outside, {known['unused']} of them unused"
     gone = f"{known['removed']} ({bytes_text(known['removedBytes'])}) that nothing refers to"
     if known["dryRun"]:
-        told = f"{there}; would remove {gone}: spec.limits.externalize.dryRun is set{stay}"
+        told = f"{there}; would remove {gone}: spec.limits.externalize.dryRun is set"
         return true(BLOB_COLLECTION_SUCCEEDED, "DryRun", told)
-    return true(BLOB_COLLECTION_SUCCEEDED, "Succeeded", f"{there}; removed {gone}{stay}")
+    return true(BLOB_COLLECTION_SUCCEEDED, "Succeeded", f"{there}; removed {gone}")
 
 
 def _name(env: Env, request: Request, begun: str) -> str:
