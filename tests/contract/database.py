@@ -42,6 +42,7 @@ TIERED = Tiered(
 COLLECTED = Collected(objects=12, bytes=40 * 1024**2, unused=1, removed=3, removed_bytes=9 * 1024**2, seconds=2).text()
 REPEATED = Repeated(entries=5, deleted=3, unclear=1).model_dump_json(by_alias=True)
 RETAINED = Retained(threads=3, removed=Removed(checkpoints=20, bytes=4096), complete=True, seconds=1).text()
+OVER_THREADS = {"retention": RETAINED, "tiering": TIERED, "blobs": COLLECTED}
 
 
 def step(server: ApiServer, repository: Repository, refusal: Outcome | None = None) -> None:
@@ -161,12 +162,8 @@ def _end(server: ApiServer, job: Manifest, repository: Repository, refusal: Outc
         if refusal:
             return 64, refusal.text()
         return (0, SUCCESS) if _reachable(server, job) else None
-    if job["metadata"]["labels"]["app.kubernetes.io/component"] == "retention":
-        return (0, RETAINED) if _reachable(server, job) else None
-    if job["metadata"]["labels"]["app.kubernetes.io/component"] == "tiering":
-        return (0, TIERED) if _reachable(server, job) else None
-    if job["metadata"]["labels"]["app.kubernetes.io/component"] == "blobs":
-        return (0, COLLECTED) if _reachable(server, job) else None
+    if said := OVER_THREADS.get(job["metadata"]["labels"]["app.kubernetes.io/component"]):
+        return (0, said) if _reachable(server, job) and repository.works else None
     if job["metadata"]["labels"]["app.kubernetes.io/component"] == "erasure":
         failed = repository.failures.get("erasure")
         return (failed[0], json.dumps(failed[1])) if failed else (0, Erased(removed=7).model_dump_json())

@@ -21,6 +21,8 @@ class Repository:
     """How the Jobs of a program end while that is not well: the exit code and the outcome."""
     archiver: Archiver = field(default_factory=Archiver)
     progress: Progress | None = None
+    far: dict[str, int] = field(default_factory=dict)
+    """What each Job that runs tells of how far it is."""
     works: bool = True
     """Whether Jobs come to an end."""
     timeline: int = 1
@@ -90,6 +92,9 @@ class Repository:
         return {"erased": f"{request['base']}/{request['uid']}"}
 
     # In the places of `adapters.archiver` and `adapters.progress`
+
+    async def run(self, address: str) -> dict[str, int]:
+        return self.far
 
     async def look(self, address: str) -> Archiver | Progress | None:
         """Whoever runs at the address tells what it is there for."""

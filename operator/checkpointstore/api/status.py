@@ -156,6 +156,11 @@ STATUS: dict[str, Any] = _object(
         begun=_text("The due time of the run that is under way."),
         lastRun=_moment("The due time of the newest run."),
         spareBytes=_count("Bytes that the volumes could take when the run under way was begun."),
+        progress=_object(
+            "How far the run under way is, as its pod last told; asked twice a minute.",
+            threads=_count("Threads that it has looked at."),
+            bytes=_count("What it has removed took in its tables, or would have."),
+        ),
         lastSuccessful=_moment("When a run last ended well; the figures are its."),
         threads=_count("Threads that it looked at."),
         deleted=_object(
@@ -183,6 +188,12 @@ STATUS: dict[str, Any] = _object(
         since=_moment("When tiering was switched on."),
         begun=_text("The due time of the run that is under way."),
         lastRun=_moment("The due time of the newest run."),
+        progress=_object(
+            "How far the run under way is, as its pod last told; asked twice a minute.",
+            threads=_count("Threads that it has looked at."),
+            moved=_count("Threads that it has moved, or would have."),
+            bytes=_count("What these took in their tables."),
+        ),
         lastSuccessful=_moment("When a run last ended well; the figures are its."),
         threads=_count("Threads that it looked at."),
         moved=_object(
@@ -239,6 +250,11 @@ STATUS: dict[str, Any] = _object(
         since=_moment("When limits.externalize was set."),
         begun=_text("The due time of the run that is under way."),
         lastRun=_moment("The due time of the newest run."),
+        progress=_object(
+            "How far the run under way is, as its pod last told; asked twice a minute.",
+            objects=_count("Values that are outside."),
+            referred=_count("References to them that it has read in rows and in the catalog of what is cold."),
+        ),
         lastSuccessful=_moment("When a run last ended well; the figures are its."),
         objects=_count("Values that are outside."),
         bytes=_count("Bytes of these."),

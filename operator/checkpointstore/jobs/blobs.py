@@ -9,10 +9,10 @@ from ..adapters.blobs import References
 from ..adapters.bucket import Bucket
 from ..features.blobs.request import Outcome, Request
 from ..features.blobs.tag import until
-from . import journal, life, mounted
+from . import journal, life, mounted, progress
 
 MOST = 1000
-"""Objects that one request removes."""
+"""Objects that one request removes, and references between two words of how far it is."""
 
 
 def _worked(environ: Mapping[str, str]) -> Outcome:
@@ -38,7 +38,9 @@ def _collected(references: References, bucket: Bucket, asked: Request) -> Outcom
     old = {key for key in there if _closed(key, asked.folder, closed)}
     lost: set[str] = set()
     elsewhere: set[str] = set()
-    for key in references.referred():
+    for number, key in enumerate(references.referred()):
+        if number % MOST == 0:
+            progress.tell(objects=len(there), referred=number)
         old.discard(key)
         if not key.startswith(f"{asked.folder}/"):
             elsewhere.add(key)

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from ..kernel.errors import Refused, StoreError, Unavailable
 from ..kernel.job import REFUSED as REFUSED
-from . import journal
+from . import journal, progress
 
 REQUEST = "CHECKPOINTSTORE_JOB"
 RESULT = "CHECKPOINTSTORE_RESULT_FILE"
@@ -46,6 +46,7 @@ class Program(Generic[Outcome]):
     def run(self, environ: Mapping[str, str] = os.environ) -> int:
         """Do the work, write the outcome where Kubernetes picks it up, and return the exit code."""
         begin()
+        progress.serve(environ)
         outcome, code = self.conclude(environ)
         Path(environ.get(RESULT, "/dev/termination-log")).write_text(outcome.text(), "utf-8")
         journal.write("finished", code=code, outcome=outcome.text())

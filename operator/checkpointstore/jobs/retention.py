@@ -12,7 +12,7 @@ from ..adapters.space import Space
 from ..features.retention.identifier import lowest
 from ..features.retention.request import Outcome, Removed, Request
 from ..kernel.errors import Refused
-from . import journal, life, mounted
+from . import journal, life, mounted, progress
 from .pace import FAR_BEHIND, WAIT, WAITS, Pace
 from .space import Rewrites
 
@@ -160,12 +160,16 @@ class Work:
 
     def _rest(self, took: float) -> None:
         """After work of so many seconds, and for as long as standbys are far behind."""
+        self._tell()
         time.sleep(max(0.0, min(self.pace.rest(took), self._left())))
         if time.monotonic() - self.asked > WAIT:
             while self.waits and self._left() > 0 and self.tables.lag() > FAR_BEHIND:
                 self.waits -= 1
                 time.sleep(WAIT)
             self.asked = time.monotonic()
+
+    def _tell(self) -> None:
+        progress.tell(threads=self.threads, bytes=self.removed.bytes)
 
     def _left(self) -> float:
         return self.begun + self.request.limit - time.monotonic()

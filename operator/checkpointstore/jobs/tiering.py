@@ -24,7 +24,7 @@ from ..features.retention.request import Request as Pruning
 from ..features.tiering.compaction import SIZE, Group, groups, lowest_of
 from ..features.tiering.request import Cold, Moved, Outcome, Request, Tier
 from ..kernel.errors import Unavailable
-from . import journal, ledger, life, mounted, retention
+from . import journal, ledger, life, mounted, progress, retention
 from .compaction import rewrite, sound
 from .pace import Pace
 from .retention import PAGE, Late
@@ -292,6 +292,9 @@ class Work(retention.Work):
         if lost := sorted(key for key in found if key.removesuffix(DATA).removesuffix(MANIFEST) not in known):
             self.bucket.delete(lost)
             self.collected += sum(key.endswith(DATA) for key in lost)
+
+    def _tell(self) -> None:
+        progress.tell(threads=self.threads, moved=self.moved.threads, bytes=self.moved.bytes)
 
     def _leave(self, thread: str, why: str) -> None:
         self.busy.add(thread)

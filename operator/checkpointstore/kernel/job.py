@@ -11,6 +11,8 @@ from .naming import labels
 from .observed import Observed
 from .pod import CONTAINER_SECURITY, POD_SECURITY, mount, scratch, secret_volume
 
+PROGRESS = 9102
+"""The port that a Job tells at how far it is."""
 SECRETS = "/etc/checkpointstore"
 """The folder that Secrets are mounted below."""
 MEMORY = "256Mi"
@@ -56,6 +58,7 @@ def of_operator(
 ) -> dict[str, Any]:
     """A Job of the operator's own program, `job COMPONENT`; the rest is as for its pod."""
     pod = {"restartPolicy": "Never", **pod_of_operator(env, component, ["job", component], request, secrets, memory)}
+    pod["containers"][0]["env"].append({"name": "CHECKPOINTSTORE_PROGRESS_PORT", "value": str(PROGRESS)})
     return env.object("batch/v1", "Job", name, component, spec=spec(pod, labels(env.name, component), tries))
 
 

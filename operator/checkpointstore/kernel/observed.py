@@ -168,6 +168,8 @@ class Observed:
     """The CheckpointBackup that the store is to be recovered from."""
     progress: Mapping[str, Progress] = field(default_factory=dict)
     """How far recoveries are, by their pods."""
+    runs: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """What running Jobs of the operator's own program tell of how far they are, by their pods."""
     scale: Scale | None = None
     """What the autoscaler last decided; None where it has not looked yet, or there is none."""
     findings: Findings | None = None

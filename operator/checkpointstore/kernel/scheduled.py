@@ -11,10 +11,12 @@ from .contribution import Database
 from .cron import last_due, next_due
 from .env import Env
 from .fragment import Fragment
-from .job import finished, outcome
+from .job import finished, outcome, pods
 from .observed import Observed
 from .values import moment
 
+LOOK = timedelta(seconds=30)
+"""How often a run is asked how far it is."""
 # What says nothing of the checkpoints: nobody could look.
 UNKNOWN = frozenset({"JobFailed", "TookTooLong", "Unavailable"})
 
@@ -158,6 +160,15 @@ def ended(
         reason = str(said.get("reason") or ("TookTooLong" if late else "JobFailed"))
         return {"reason": reason, "message": str(said.get("message") or _silent(late, seconds))}
     return None
+
+
+def progress(observed: Observed, component: str, name: str) -> dict[str, Any]:
+    """How far the Job of that name is, as the status keeps it; {} where none of its pods tells."""
+    told = (observed.runs.get(pod["metadata"]["name"]) for pod in pods(observed, component, name))
+    found = next((figures for figures in told if figures), None)
+    if not found:
+        return {}
+    return {"progress": {what: count if what == "bytes" else rounded(count) for what, count in found.items()}}
 
 
 def without_figures(type_: str, known: Mapping[str, Any]) -> Condition | None:

@@ -33,6 +33,8 @@ OWNED = (
     "ServiceAccount",
     "StatefulSet",
 )
+OVER_THREADS = ("blobs", "retention", "tiering")
+"""Components whose Jobs tell how far they are."""
 FOLLOWING = ("Endpoints", "PersistentVolumeClaim", "Pod")
 DIGEST = "checkpointstore.dev/digest"
 _DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
@@ -77,10 +79,23 @@ async def observe(kube: Kube, store: Store, suspects: Iterable[Ref], unreachable
         given={name: item for name, item in given if item},
         origin=origin,
     )
-    served, volumes, poolers, archivers, recoveries = await asyncio.gather(
-        _served(seen), _volumes(seen), _poolers(seen, store, values), _archivers(seen, store), _progress(seen)
+    served, volumes, poolers, archivers, recoveries, runs = await asyncio.gather(
+        _served(seen),
+        _volumes(seen),
+        _poolers(seen, store, values),
+        _archivers(seen, store),
+        _progress(seen),
+        _runs(seen),
     )
-    return replace(seen, served=served, volumes=volumes, poolers=poolers, archivers=archivers, progress=recoveries)
+    return replace(
+        seen,
+        served=served,
+        volumes=volumes,
+        poolers=poolers,
+        archivers=archivers,
+        progress=recoveries,
+        runs=runs,
+    )
 
 
 async def _served(seen: Observed) -> dict[str, str]:
@@ -120,6 +135,13 @@ async def _progress(seen: Observed) -> dict[str, Progress]:
     """How far recoveries are; there is none but in a new store."""
     pods = seen.running("recovery")
     found = await asyncio.gather(*(progress.look(pod["status"]["podIP"]) for pod in pods))
+    return {pod["metadata"]["name"]: said for pod, said in zip(pods, found, strict=True) if said}
+
+
+async def _runs(seen: Observed) -> dict[str, dict[str, int]]:
+    """How far the Jobs over threads are that are at work."""
+    pods = [pod for component in OVER_THREADS for pod in seen.running(component)]
+    found = await asyncio.gather(*(progress.run(pod["status"]["podIP"]) for pod in pods))
     return {pod["metadata"]["name"]: said for pod, said in zip(pods, found, strict=True) if said}
 
 

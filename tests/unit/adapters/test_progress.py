@@ -1,11 +1,14 @@
-"""What the page of a recovery's pod says, as the program in it writes it."""
+"""What the page of a recovery's or a Job's pod says, as the program in it writes it."""
 
 import asyncio
+import socket
 
 import pytest
 
 from checkpointstore.adapters import progress
 from checkpointstore.features.backup.pod import PROGRESS_PORT
+from checkpointstore.jobs import progress as told
+from checkpointstore.kernel.job import PROGRESS
 from checkpointstore.kernel.observed import Progress
 
 PAGE = """\
@@ -41,3 +44,26 @@ def test_it_is_asked_where_the_program_listens(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(progress, "page", page)
     assert asyncio.run(progress.look("198.18.0.9")) == progress.read(PAGE)
     assert asyncio.run(progress.look("198.18.0.8")) is None
+
+
+def test_a_job_serves_what_it_tells_where_a_port_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    told.serve({})
+    monkeypatch.setattr(progress, "PROGRESS", port)
+    assert asyncio.run(progress.run("127.0.0.1")) == {}
+    told.serve({told.PORT: str(port)})
+    told.tell(threads=12, bytes=2**40)
+    told.tell(threads=13)
+    assert asyncio.run(progress.run("127.0.0.1")) == {"threads": 13, "bytes": 2**40}
+
+
+@pytest.mark.parametrize("text", ["", "<html>", "checkpointstore_run 5\n", PAGE])
+def test_another_page_says_nothing_of_a_job(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    async def page(address: str, port: int) -> str:
+        assert port == PROGRESS
+        return text
+
+    monkeypatch.setattr(progress, "page", page)
+    assert asyncio.run(progress.run("198.18.0.9")) == {}

@@ -15,7 +15,7 @@ from ...kernel.job import of_operator
 from ...kernel.naming import SOURCE
 from ...kernel.object_store import ACCESS_KEY, SECRET_KEY, TOKEN, missing, mounts, where
 from ...kernel.observed import Observed
-from ...kernel.scheduled import due, ended, following, whose, without_figures
+from ...kernel.scheduled import LOOK, due, ended, following, progress, whose, without_figures
 from ...kernel.values import bytes_text, digest, moment, quantity
 from .request import Outcome, Request
 from .spec import Externalize
@@ -24,7 +24,6 @@ COMPONENT = "blobs"
 FOLDER = "blobs"
 SECONDS = 3600
 """How long a Job may take."""
-PATIENCE = timedelta(minutes=2)
 LOOK_SOON = timedelta(seconds=5)
 MEMORY = "1Gi"
 """The keys of some millions of values."""
@@ -53,13 +52,15 @@ def contribute(
     name, empty = _name(env, request, begun), Outcome(dry_run=spec.dry_run)
     if begun and (done := ended(observed, COMPONENT, name, Outcome.figures, empty, SECONDS, now)):
         actions = (*actions, *_told(done))
-        known = {**known, "reason": None, "message": None, **done, "begun": None}
+        known = {**known, "reason": None, "message": None, **done, "begun": None, "progress": None}
         begun = ""
     able = not rests and not lacking
     if not begun and able and database.serving and (at := due(spec.schedule, known, now)):
         begun = at
         known = {**known, "begun": begun, "lastRun": begun}
     going = bool(begun) and able
+    if going:
+        known |= progress(observed, COMPONENT, _name(env, request, begun))
     no_secret = (Condition(BLOB_COLLECTION_SUCCEEDED, Status.FALSE, *lacking),) if lacking else ()
     return Contribution(
         desired=(_job(spec, env, database, request, begun),) if going else (),
@@ -67,7 +68,7 @@ def contribute(
         conditions=no_secret or (_condition(known),),
         status={"blobs": known},
         quiet=frozenset({COMPONENT}),
-        again=LOOK_SOON if lacking else PATIENCE if going else following(spec.schedule, now),
+        again=LOOK_SOON if lacking else LOOK if going else following(spec.schedule, now),
     )
 
 

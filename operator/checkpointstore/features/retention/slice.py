@@ -1,7 +1,7 @@
 """`spec.retention`: a Job at each time of the schedule removes what is beyond the policy, and its report is told."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from ...kernel.action import Action, Emit, Manifest
@@ -11,7 +11,7 @@ from ...kernel.duration import duration
 from ...kernel.env import Env
 from ...kernel.job import of_operator
 from ...kernel.observed import Observed
-from ...kernel.scheduled import due, ended, following, rounded, whose, with_figures, without_figures
+from ...kernel.scheduled import LOOK, due, ended, following, progress, rounded, whose, with_figures, without_figures
 from ...kernel.values import bytes_text, digest, moment
 from .request import Outcome, Request
 from .spec import Retention
@@ -19,7 +19,6 @@ from .spec import Retention
 COMPONENT = "retention"
 # A run ends itself after eight minutes, the removal of a whole thread after 15 more, and its rewrites after an hour.
 SECONDS = 5400
-PATIENCE = timedelta(minutes=2)
 
 
 def contribute(
@@ -40,20 +39,22 @@ def contribute(
     name, empty = _name(env, request, begun), Outcome(dry_run=spec.dry_run)
     if begun and (done := ended(observed, COMPONENT, name, _figures, empty, SECONDS, now)):
         actions = _told(done)
-        known = {**known, "reason": None, "message": None, **done, "begun": None, "spareBytes": None}
+        known = {**known, "reason": None, "message": None, **done, "begun": None, "progress": None, "spareBytes": None}
         begun = ""
     if not begun and not rests and database.serving and (at := due(spec.schedule, known, now)):
         begun = at
         known = {**known, "begun": begun, "lastRun": begun, "spareBytes": database.spare}
         request = _request(spec, env, database, known)
     going = bool(begun) and not rests
+    if going:
+        known |= progress(observed, COMPONENT, _name(env, request, begun))
     return Contribution(
         desired=(_job(env, database, request, begun),) if going else (),
         actions=actions,
         conditions=(_condition(known),),
         status={"retention": known},
         quiet=frozenset({COMPONENT}),
-        again=PATIENCE if going else following(spec.schedule, now),
+        again=LOOK if going else following(spec.schedule, now),
     )
 
 

@@ -15,7 +15,7 @@ from ...kernel.job import of_operator, pod_of_operator
 from ...kernel.naming import labels, selector
 from ...kernel.object_store import missing, mounts, where
 from ...kernel.observed import Observed
-from ...kernel.scheduled import due, ended, following, rounded, whose, with_figures, without_figures
+from ...kernel.scheduled import LOOK, due, ended, following, progress, rounded, whose, with_figures, without_figures
 from ...kernel.values import bytes_text, digest, moment
 from .expiry import Outside, erased_by
 from .request import Holding, Outcome, Place, Request, Tier
@@ -27,7 +27,6 @@ RECALLER = "recaller"
 FOLDER = "cold-data"
 SECONDS = 1800
 """How long a Job may take."""
-PATIENCE = timedelta(minutes=2)
 LOOK_SOON = timedelta(seconds=5)
 MEMORY = "1Gi"
 """An object, a batch of rows, and the largest row that is moved, each more than once."""
@@ -74,7 +73,7 @@ def contribute(
         actions = _told(done)
         failed = (observed.get("Job", name) or {})["status"].get("failed", 0)
         sums = {"totals": totals(known, done, failed)}
-        known = {**known, "reason": None, "message": None, **done, **sums, "begun": None}
+        known = {**known, "reason": None, "message": None, **done, **sums, "begun": None, "progress": None}
         known["erasedBy"] = _erased_by(spec, request, beside, known)
         begun = ""
     able = not rests and not lacking
@@ -83,6 +82,8 @@ def contribute(
         begun = at
         known = {**known, "begun": begun, "lastRun": begun}
     going = bool(begun) and able
+    if going:
+        known |= progress(observed, COMPONENT, _name(env, request, begun))
     return Contribution(
         desired=(
             *((_job(spec, env, database, request, begun),) if going else ()),
@@ -92,7 +93,7 @@ def contribute(
         conditions=(Condition(TIERING_SUCCEEDED, Status.FALSE, *lacking) if lacking else _condition(known),),
         status={"tiering": known},
         quiet=frozenset({COMPONENT, RECALLER}),
-        again=LOOK_SOON if lacking else PATIENCE if going else following(spec.schedule, now),
+        again=LOOK_SOON if lacking else LOOK if going else following(spec.schedule, now),
     )
 
 
