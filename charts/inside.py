@@ -25,6 +25,7 @@ from charts.panel import (
     status,
     under,
 )
+from charts.threads import THREADS
 
 
 def spans() -> tuple[Query, ...]:
@@ -128,6 +129,7 @@ INSIDE = (
             ),
         ),
     ),
+    THREADS,
     Row(
         "What it costs",
         (

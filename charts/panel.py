@@ -66,6 +66,8 @@ def under(red: float, yellow: float) -> Steps:
 BACKUPS, AUTOSCALING, TROUBLE = "backups", "autoscaling", "trouble"
 PROMETHEUS, COST = "a Prometheus that the operator knows", "spec.monitoring.cost"
 TIERED = "spec.monitoring.cost and spec.tiering, after its first run"
+COLD, OUTSIDE = "spec.tiering, after its first run", "spec.limits.externalize, after its first run"
+RUNNING = "a run under way"
 STANDBY, LARGE = "a standby", "an index of more than 1 MiB"
 OF_STORE = 'namespace="$namespace",name="$store"'
 INSTANCES = 'namespace="$namespace",pod=~"$store-[0-9]+"'
