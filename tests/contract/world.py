@@ -33,6 +33,8 @@ from .twin import Killed, Twin
 
 NAMESPACE = "shop"
 STRANGER = "kubectl-edit"
+AUTHORITY = "-----BEGIN CERTIFICATE-----\nYW4gYXV0aG9yaXR5\n-----END CERTIFICATE-----\n"
+"""Of an object store."""
 PLATFORM = Platform(Images("images/postgres:1", "images/pgbouncer:1", "images/operator:1"))
 DEFAULT_CLASS = {
     "apiVersion": "storage.k8s.io/v1",
@@ -142,7 +144,7 @@ class World:
     def bucket(self) -> Self:
         """The Secrets of an object store."""
         self.give("s3", {"AWS_ACCESS_KEY_ID": "an id", "AWS_SECRET_ACCESS_KEY": "a key"})
-        return self.give("s3-ca", {"ca.crt": "an authority"})
+        return self.give("s3-ca", {"ca.crt": AUTHORITY})
 
     def buckets(self) -> Self:
         """The same, and one with which applications reach it."""

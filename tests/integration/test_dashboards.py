@@ -54,7 +54,9 @@ def conditions() -> dict[str, str]:
 
 def series(metric: str) -> str:
     place = POOLER if metric.startswith("pgbouncer_") else INSTANCE
-    of_operator = re.match(r"checkpointstore_(api|backup|blobs|cost|pooler|recommended|reconcile|retention|tiering)_", metric)
+    of_operator = re.match(
+        r"checkpointstore_(api|backup|blobs|cost|pooler|recommended|reconcile|retention|tiering)_", metric
+    )
     labels = LABELS.get(metric, 'database="app"' if place == POOLER else "")
     return f"{metric}{{{','.join(filter(None, (STORE if of_operator else place, labels)))}}}"
 

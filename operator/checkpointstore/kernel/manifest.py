@@ -95,6 +95,12 @@ def _ours(live: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return None
 
 
+def our_data(live: Mapping[str, Any]) -> dict[str, str]:
+    """What of a Secret's data we have set, and nobody else since; all of it where the API server does not say."""
+    data, fields = live.get("data") or {}, _ours(live)
+    return {key: value for key, value in data.items() if fields is None or f"f:{key}" in fields.get("f:data", {})}
+
+
 def _owned(live: Mapping[str, Any], desired: Mapping[str, Any]) -> bool:
     """Whether managedFields say that the fields of `desired`, and only they, are ours.
 

@@ -32,7 +32,7 @@ class SecretFact:
     username: str = ""
     certificate: Certificate | None = None
     intact: bool = True
-    """False when the content is not what its digest annotation says: somebody edited it."""
+    """False when what we wrote is not there any more as its digest annotation says: somebody edited it."""
     trust: tuple[str, ...] = ()
     """Fingerprints of the certificates in its bundle, in order."""
     rotation: str = ""

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import datetime as dt
 import logging
+import re
 import secrets
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -56,6 +57,7 @@ MOMENT, HOLD = 0.1, 10.0
 UNOWNED = frozenset({"Endpoints", "PersistentVolumeClaim"})
 ORDERS = (Reload, Restart, Resume, Switchover)
 """What one pod is asked to do: while it does not, everything else goes on."""
+CERTIFICATES = re.compile(rb"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----\n?")
 _log = logging.getLogger(__name__)
 
 
@@ -260,7 +262,9 @@ async def _publish_given(kube: Kube, store: Store, action: PublishGiven, taken: 
         return
     data = {name: text.encode() for name, text in action.files.items()}
     for name, (secret, key) in action.given.items():
-        if value := (await _secret(kube, store, secret)).get(key):
+        value = (await _secret(kube, store, secret)).get(key, b"")
+        # Whoever may name a key of a Secret may not read it: nothing but certificates goes from there to applications.
+        if value := b"".join(CERTIFICATES.findall(value)) if name == "ca.crt" else value:
             data[name] = value
     whole = encoded(data)
     meta = action.secret["metadata"]

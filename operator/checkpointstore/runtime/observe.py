@@ -16,6 +16,7 @@ from ..api.store import Store
 from ..features.backup.recovery_spec import recorded
 from ..kernel.action import Manifest, Peer, Ref
 from ..kernel.errors import Refused
+from ..kernel.manifest import our_data
 from ..kernel.naming import ROTATION, SINCE, SOURCE, STORE_LABEL, Names, host
 from ..kernel.observed import Archiver, Given, Observed, Pooler, Progress, SecretFact, Server, Volume
 from ..providers.patroni.place import DATA
@@ -248,7 +249,7 @@ def fact(secret: Manifest, uid: str) -> SecretFact:
         ours=owned(secret, uid),
         username=base64.b64decode(data.get("username", "")).decode(errors="replace"),
         certificate=certificate.facts(pem) if pem else None,
-        intact=DIGEST not in annotations or annotations[DIGEST] == digest(data),
+        intact=DIGEST not in annotations or annotations[DIGEST] == digest(our_data(secret)),
         trust=certificate.fingerprints(base64.b64decode(data.get("trust.crt") or data.get("ca.crt") or "")),
         rotation=annotations.get(ROTATION, ""),
         since=datetime.fromisoformat(annotations[SINCE]) if SINCE in annotations else None,

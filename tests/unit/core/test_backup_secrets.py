@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.contract.world import NAMESPACE, World
+from tests.contract.world import AUTHORITY, NAMESPACE, World
 from tests.golden.backup import BACKUP, RECOVERY, STORE
 from tests.unit.backup.story import SOUND, backed_up, jobs, later, level
 
@@ -48,7 +48,7 @@ def test_the_repository_is_what_the_spec_says() -> None:
             }.items()
         )
         assert not {"repo1-s3-token", "repo1-cipher-type", "repo1-cipher-pass"} & set(found)
-        assert world.secret("agents-repository")["ca.crt"] == "an authority"
+        assert world.secret("agents-repository")["ca.crt"] == AUTHORITY
 
 
 def test_amazons_own_servers_need_no_endpoint_and_no_authority() -> None:

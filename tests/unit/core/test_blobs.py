@@ -1,5 +1,6 @@
 """Values outside: applications get a Secret, a Job removes what nothing refers to, and what is lost is told."""
 
+import base64
 import json
 from collections.abc import Iterator
 from datetime import timedelta
@@ -10,7 +11,7 @@ import pytest
 from checkpointstore.features.blobs.request import Outcome
 from checkpointstore.kernel.naming import FINALIZER
 from tests.contract import database
-from tests.contract.world import World
+from tests.contract.world import AUTHORITY, World
 from tests.golden.backup import BACKUP, OUTSIDE, RECOVERY, STORE, TIERED
 from tests.golden.case import EXTERNAL
 from tests.unit.backup.story import deleted, events, finalizers, jobs, later, level, names, request, stopped
@@ -46,7 +47,7 @@ def test_applications_get_what_they_need_and_nothing_of_the_operator_s(world: Wo
         "grace": "604800",
         "AWS_ACCESS_KEY_ID": "an agent's id",
         "AWS_SECRET_ACCESS_KEY": "an agent's key",
-        "ca.crt": "an authority",
+        "ca.crt": AUTHORITY,
     }
     assert world.status["blobs"]["secret"] == SECRET
     assert world.look() == 0
@@ -59,6 +60,15 @@ def test_other_credentials_are_passed_on(world: World) -> None:
     assert (told["AWS_SECRET_ACCESS_KEY"], told["AWS_SESSION_TOKEN"]) == ("new", "new")
     world.edit("Secret", "agents-s3", {"data": {"AWS_SESSION_TOKEN": None}}).settle()
     assert "AWS_SESSION_TOKEN" not in world.secret(SECRET)
+
+
+@pytest.mark.parametrize("more", ["", AUTHORITY], ids=["nothing", "a certificate"])
+def test_of_the_secret_of_the_authority_nothing_but_certificates_reaches_applications(world: World, more: str) -> None:
+    key = "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n"
+    world.buckets().make(OUTSIDE)
+    encoded = base64.b64encode(f"a password\n{more}{key}{more}".encode()).decode()
+    world.edit("Secret", "s3-ca", {"data": {"ca.crt": encoded}}).settle()
+    assert world.secret(SECRET).get("ca.crt", "") == more * 2
 
 
 def test_what_somebody_changes_in_it_is_put_right(world: World) -> None:
@@ -101,7 +111,7 @@ def test_what_it_did_is_in_the_status(world: World) -> None:
 
 def test_a_dry_run_says_what_would_go(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     said = Outcome(objects=12, removed=3, removed_bytes=9 * 1024**2, dry_run=True)
-    monkeypatch.setattr(database, "COLLECTED", said.text())
+    monkeypatch.setitem(database.OVER_THREADS, "blobs", said.text())
     world.buckets().make(outside(dryRun=True)).settle()
     later(world, hours=1).settle()
     assert world.states["BlobCollectionSucceeded"] == ("True", "DryRun")
@@ -110,7 +120,7 @@ def test_a_dry_run_says_what_would_go(world: World, monkeypatch: pytest.MonkeyPa
 
 def test_a_value_that_is_lost_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     said = Outcome(objects=12, missing=2, example="shop/agents/u/t/abc")
-    monkeypatch.setattr(database, "COLLECTED", said.text())
+    monkeypatch.setitem(database.OVER_THREADS, "blobs", said.text())
     world.buckets().make(OUTSIDE).settle()
     later(world, hours=1).settle()
     assert world.states["BlobCollectionSucceeded"] == ("False", "BlobsMissing")

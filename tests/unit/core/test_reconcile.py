@@ -14,7 +14,9 @@ from checkpointstore.kernel.errors import Refused
 from checkpointstore.kernel.news import news
 from checkpointstore.kernel.pki import LEAF_LIFETIME, RENEW_BEFORE
 from tests.contract.world import NAMESPACE, PLATFORM, World
+from tests.golden.backup import BACKUP, OUTSIDE
 from tests.golden.case import EXTERNAL
+from tests.unit.backup.story import level
 
 
 def kinds(plan: reconcile.Plan) -> set[str]:
@@ -128,6 +130,20 @@ def test_a_stranger_edit_of_what_is_ours_is_undone_and_the_rest_stays() -> None:
             assert now["metadata"]["annotations"]["theirs"] == now["metadata"]["labels"]["theirs"] == "1"
             assert {key: now.get(key) for key in ("rules", "data")} == {key: was.get(key) for key in ("rules", "data")}
             assert now.get("spec") == was.get("spec"), (kind, name)
+
+
+@pytest.mark.parametrize("name", ["agents-app", "agents-blobs", "agents-pooler", "agents-repository"])
+def test_what_somebody_adds_to_a_published_secret_asks_for_nothing(name: str) -> None:
+    with World() as world:
+        world.buckets().make({"backup": BACKUP, **OUTSIDE}).settle()
+        before = world.secret(name)
+        world.edit("Secret", name, {"data": {"theirs": "YQ=="}}).settle()
+        assert world.secret(name) == {**before, "theirs": "a"}
+        assert (world.look(), level(world)["Reconciling"]) == (0, ("False", "Converged"))
+        [key, *_] = before
+        for edit in ("YQ==", None):
+            world.edit("Secret", name, {"data": {key: edit}}).settle()
+            assert world.secret(name) == {**before, "theirs": "a"}, "what is ours is mended"
 
 
 @pytest.mark.parametrize(
