@@ -22,6 +22,7 @@ import psycopg
 from psycopg import sql
 
 from ..features.retention.identifier import TIMED
+from ..features.retention.pressure import Spent, Times
 from ..features.retention.request import Removed
 from ..features.schema.script import load
 from ..kernel.errors import Refused, StoreError
@@ -139,6 +140,13 @@ class Tables(Session):
         with self._translated(), self._connection.transaction():
             self._do("SET LOCAL ROLE NONE")
             return int(self._one(QUERIES.sql("lag"))["bytes"])
+
+    def times(self) -> Times:
+        """What applications' statements took so far, by statement; none where this login may not see it."""
+        with self._translated(), self._connection.transaction():
+            self._do("SET LOCAL ROLE NONE")
+            found = self._all(QUERIES.sql("times")) if self._one(QUERIES.sql("told"))["told"] else ()
+        return {row.pop("queryid"): Spent(**row) for row in found}
 
     def position(self) -> str:
         """Where in the write-ahead log the server is."""

@@ -46,6 +46,17 @@ SELECT coalesce(max(pg_wal_lsn_diff(pg_current_wal_lsn(), r.replay_lsn)), 0)::bi
   FROM pg_stat_replication AS r WHERE r.state = 'streaming'
    AND NOT EXISTS (SELECT FROM pg_replication_slots AS s WHERE s.active_pid = r.pid AND s.slot_type = 'logical')
 
+-- What a superuser's session calls must be a superuser's.
+-- name: told
+SELECT EXISTS (SELECT FROM pg_proc AS p JOIN pg_roles AS r ON r.oid = p.proowner
+                WHERE p.oid = to_regprocedure('checkpointstore.statement_times()') AND r.rolsuper
+                  AND has_function_privilege(p.oid, 'EXECUTE')) AS told
+
+-- Operations that an agent waits for at each of its steps.
+-- name: times
+SELECT queryid, calls_total AS calls, seconds_total AS seconds, square_seconds_total AS squares
+  FROM checkpointstore.statement_times() WHERE kind IN ('put', 'put_writes', 'get')
+
 -- name: cursor
 SELECT thread_id FROM public.checkpointstore_retention_cursor
 

@@ -7,6 +7,9 @@ TARGET = 0.1
 FEWEST, MOST = 10, 2000
 FAR_BEHIND = 64 * 1024 * 1024
 """Bytes; a standby that is further behind is waited for."""
+LEAST = 8
+LOOK = 5.0
+"""Seconds between two looks at what applications feel."""
 WAIT = 1.0
 WAITS = 60
 """So often a run waits for standbys; one that is behind for its own reasons, or by intent, stops no run."""
@@ -26,6 +29,11 @@ class Pace:
         if took < TARGET / 2:
             return replace(self, size=min(MOST, self.size * 2))
         return self
+
+    def told(self, felt: bool, most: float) -> "Pace":
+        """What applications teach: while they feel it, it works half as much, down to an eighth of the most."""
+        share = max(most / LEAST, self.share / 2) if felt else min(most, self.share * 2)
+        return replace(self, share=share)
 
     def rest(self, took: float) -> float:
         """Seconds to rest after it."""

@@ -10,10 +10,11 @@ from ..adapters import postgres
 from ..adapters.retention import Busy, Look, Place, Tables
 from ..adapters.space import Space
 from ..features.retention.identifier import lowest
+from ..features.retention.pressure import Times, between, felt
 from ..features.retention.request import Outcome, Removed, Request
 from ..kernel.errors import Refused
 from . import journal, life, mounted, progress
-from .pace import FAR_BEHIND, WAIT, WAITS, Pace
+from .pace import FAR_BEHIND, LEAST, LOOK, WAIT, WAITS, Pace
 from .space import Rewrites
 
 PAGE = 500
@@ -46,7 +47,10 @@ class Work:
     def __init__(self, tables: Tables, request: Request) -> None:
         self.tables, self.request = tables, request
         self.pace = Pace(request.share)
-        self.begun = self.asked = time.monotonic()
+        self.begun = self.asked = self.looked = time.monotonic()
+        self.usual: Times = {}
+        self.before: Times = {}
+        """What applications' statements had taken when the run began, and at the last look."""
         self.removed, self.threads, self.delta, self.waits = Removed(), 0, 0, WAITS
         self.busy: set[str] = set()
         self.why = ""
@@ -162,11 +166,25 @@ class Work:
         """After work of so many seconds, and for as long as standbys are far behind."""
         self._tell()
         time.sleep(max(0.0, min(self.pace.rest(took), self._left())))
+        if time.monotonic() - self.looked > LOOK:
+            self._feel()
         if time.monotonic() - self.asked > WAIT:
             while self.waits and self._left() > 0 and self.tables.lag() > FAR_BEHIND:
                 self.waits -= 1
                 time.sleep(WAIT)
             self.asked = time.monotonic()
+
+    def _feel(self) -> None:
+        now, most = self.tables.times(), self.request.share
+        self.usual = self.usual or now
+        meanwhile = between(self.before, now)
+        slow = felt(self.usual, meanwhile)
+        if slow and self.pace.share <= most / LEAST:
+            # It does so little that it cannot be what they feel: that is how they are now.
+            self.usual, slow = meanwhile, False
+        self.pace, self.before, self.looked = self.pace.told(slow, most), now, time.monotonic()
+        if slow:
+            journal.write("felt by applications", share=self.pace.share)
 
     def _tell(self) -> None:
         progress.tell(threads=self.threads, bytes=self.removed.bytes)

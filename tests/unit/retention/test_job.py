@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from checkpointstore.features.retention.pressure import Times
 from checkpointstore.features.retention.request import Request
 from checkpointstore.jobs import retention
 from checkpointstore.jobs.pace import FAR_BEHIND, WAIT, WAITS
@@ -32,6 +33,10 @@ class Standbys:
     def lag(self) -> int:
         self.looks += 1
         return self.behind.pop(0) if len(self.behind) > 1 else self.behind[0]
+
+
+    def times(self) -> Times:
+        return {}
 
 
 def work(standbys: Standbys, **asked: Any) -> Work:
