@@ -1,5 +1,7 @@
 """What runs tell, added up as the operator does, is what the tables had and what the bucket has."""
 
+from collections import Counter
+
 from checkpointstore.features.tiering.totals import totals
 from tests.integration import graphs
 from tests.integration.tiering import WHOLE, Store
@@ -34,3 +36,17 @@ def test_runs_add_up_to_what_the_tables_had_and_the_bucket_has(store: Store) -> 
         known = {**done, "totals": totals(known, done, 0)}
     objects = sum(file.stat().st_size for file in store.bucket.objects())
     assert known["totals"] == {"movedBytes": rows, "objectBytes": objects}
+
+
+def test_requests_are_those_that_the_object_store_has_seen(store: Store) -> None:
+    with store.saver() as saver:
+        for thread in range(5):
+            graphs.talk(graphs.remembering(saver), f"thread-{thread}", 3)
+    for _ in range(2):
+        store.bucket.seen.clear()
+        said = store.tier(**WHOLE)
+        seen = Counter((method, path.count("/") > 1) for method, path, _ in store.bucket.seen if method != "DELETE")
+        lists, reads, writes = seen[("GET", False)], seen[("GET", True)], seen[("PUT", True)]
+        assert (said.writes, said.reads) == (lists + writes, reads)
+        assert lists, "the grace is none, so that each run lists"
+    assert (writes, reads) == (0, 0), "there was nothing left to move"

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 PATIENCE = timedelta(seconds=20)
 """How long one request is tried again."""
+PAGE = 1000
+"""Keys that one request lists."""
 CHUNK = 4 * 1024 * 1024
 DENIED = frozenset({"AccessDenied", "ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "SignatureDoesNotMatch"})
 
@@ -61,15 +63,19 @@ class Bucket:
                 account.bucket, config=config, client_options=client, retry_config={"retry_timeout": PATIENCE}
             )
         self._name = account.bucket
+        self.writes = self.reads = 0
+        """Requests that it has made, as they are paid for: those that write or list, and those that read."""
 
     def put(self, key: str, content: bytes, storage_class: str | None = None) -> None:
         """One request, so that there is all of it or nothing; a lost answer is asked for by writing the same again."""
+        self.writes += 1
         with _translated(self._name):
             attributes = {"Storage-Class": storage_class} if storage_class else None
             obstore.put(self._store, key, content, attributes=attributes, use_multipart=False)
 
     def digest(self, key: str) -> str:
         """SHA-256 of the object as the store gives it back, in hex digits."""
+        self.reads += 1
         whole = hashlib.sha256()
         with _translated(self._name):
             for chunk in obstore.get(self._store, key).stream(min_chunk_size=CHUNK):
@@ -77,11 +83,13 @@ class Bucket:
         return whole.hexdigest()
 
     def get(self, key: str) -> bytes:
+        self.reads += 1
         with _translated(self._name):
             return bytes(obstore.get(self._store, key).bytes())
 
     def parts(self, key: str, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
         """The bytes of each range (start, end), end excluded."""
+        self.reads += len(ranges)
         with _translated(self._name):
             starts, ends = ([place[part] for place in ranges] for part in (0, 1))
             return [bytes(part) for part in obstore.get_ranges(self._store, key, starts=starts, ends=ends)]
@@ -96,7 +104,9 @@ class Bucket:
 
     def _below(self, prefix: str) -> Iterator["ObjectMeta"]:
         with _translated(self._name):
-            for page in obstore.list(self._store, prefix, chunk_size=1000):
+            self.writes += 1
+            for number, page in enumerate(obstore.list(self._store, prefix, chunk_size=PAGE)):
+                self.writes += number > 0
                 yield from page
 
     def delete(self, keys: Sequence[str]) -> None:

@@ -235,6 +235,12 @@ STATUS: dict[str, Any] = _object(
             movedBytes=_count("What they moved took in its tables."),
             objectBytes=_count("What it takes in objects."),
         ),
+        requests=_object(
+            "What runs have asked of the object store, in the last two to four weeks.",
+            since=_moment("Since when."),
+            writes=_count("Requests that write or list."),
+            reads=_count("Requests that read."),
+        ),
         collected=_count("Objects that nothing referred to any more, and that it removed."),
         busyThreads=_count("Threads that were left for the next run."),
         busyReason=_text("What was in the way of the last of them."),

@@ -105,6 +105,8 @@ class Work(retention.Work):
             cold=total,
             collected=self.collected,
             rewritten=self.rewritten,
+            writes=self.bucket.writes,
+            reads=self.bucket.reads,
             busy=len(self.busy),
             busy_reason=self.why[:300],
             complete=complete,

@@ -56,6 +56,35 @@ def test_what_is_cold_is_read_from_the_status(said: dict[str, Any], expected: tu
     assert cost.tiered(ENV, (), said, 2) == Tiered(*expected, 2)
 
 
+ASKED = {"since": "2026-01-01T00:00:00Z", "writes": 1000, "reads": 500}
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ({"lastSuccessful": "2026-01-11T00:00:00Z"}, (3041, 1520)),
+        ({"lastSuccessful": "2026-01-01T00:59:00Z"}, (0, 0)),
+        ({"lastSuccessful": None}, (0, 0)),
+        ({"lastSuccessful": "2026-01-11T00:00:00Z", "requests": None}, (0, 0)),
+    ],
+    ids=["told", "within the first hour", "no run has succeeded", "before there were any"],
+)
+def test_requests_of_a_month_go_by_the_pace_of_those_that_were_made(
+    more: dict[str, Any], expected: tuple[int, int]
+) -> None:
+    found = cost.tiered(ENV, (), {"tiers": [], "dryRun": False, "requests": ASKED, **more}, 2)
+    assert (int(found.writes), int(found.reads)) == expected
+
+
+def test_requests_are_in_the_part_of_cold_data_and_not_in_what_would_be_without() -> None:
+    tier = Tiered({}, Decimal(0), 2, writes=Decimal(2000), reads=Decimal(3000))
+    prices = {**COLD_FREE, "thousandWrites": "10", "thousandReads": "1"}
+    spec = Cost.model_validate({"prices": prices})
+    found = cost.contribute(spec, replace(ONES, archived=Decimal(0), tiered=tier), {}, NOW).status["cost"]
+    assert (found["coldData"], found["monthly"], found["withoutTiering"]) == ("23", "23", "0")
+    assert "2 thousand writes of tiering, 3 thousand reads of tiering; " in found["why"]
+
+
 def test_cold_data_and_what_it_would_be_without_tiering(world: World) -> None:
     world.bucket().make(tiered(TWO, volumeGiBMonth="1", coldGiBMonth="0.5")).settle()
     assert told(world)["unknown"] == ["coldData", "withoutTiering"], "no run has ended yet"

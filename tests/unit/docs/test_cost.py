@@ -6,14 +6,14 @@ from decimal import Decimal
 
 import yaml
 
-from checkpointstore.features.monitoring.cost import Holdings, Tiered, contribute, lines, two_digits
+from checkpointstore.features.monitoring.cost import COLD, Holdings, Tiered, contribute, lines, two_digits
 from checkpointstore.features.monitoring.price import LISTS, NAMES, Cost
 from tests.unit.docs.test_pages import ROOT
 
 PAGE = (ROOT / "docs" / "cost.md").read_text()
 BLOCKS = [yaml.safe_load(block) for block in re.findall(r"^```yaml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)]
 # Two instances of 525m and 2112Mi with 50Gi each, two pooler pods of 60m and 80Mi, a file of WAL every 30 s; a recaller
-# of 50m and 64Mi, 20 GiB in objects, each for 2.5 GiB in the tables.
+# of 50m and 64Mi, 20 GiB in objects, each for 2.5 GiB in the tables, of which some 60 move in a month.
 RECALLER = Decimal("0.05"), Decimal(64) / 1024
 EXAMPLE = Holdings(
     cpu=2 * Decimal("0.525") + 2 * Decimal("0.06") + RECALLER[0],
@@ -22,7 +22,7 @@ EXAMPLE = Holdings(
     used=Decimal(2 * 30),
     backups=Decimal(120),
     archived=Decimal(730 * 120),
-    tiered=Tiered({"STANDARD_IA": Decimal(20)}, Decimal(20 * 100) / 40, 2, *RECALLER),
+    tiered=Tiered({"STANDARD_IA": Decimal(20)}, Decimal(20 * 100) / 40, 2, *RECALLER, Decimal(4000), Decimal(2000)),
 )
 SPEC = Cost()
 
@@ -54,11 +54,13 @@ def test_without_tiering_by_hand_is_the_operator_s() -> None:
     hot = EXAMPLE.without_tiering()
     assert hot is not None
     recaller = lines(Holdings(*RECALLER, Decimal(0), None, None, None), SPEC)
-    *rest, cold = lines(EXAMPLE, SPEC)
+    bill = lines(EXAMPLE, SPEC)
+    rest = [line.amount for line in bill if line.part != COLD]
+    cold = sum(line.amount for line in bill if line.part == COLD)
     without = sum((line.amount for line in lines(hot, SPEC)), Decimal(0))
     more = (hot.volumes - EXAMPLE.volumes) * Decimal("0.08")
-    less = " - ".join(f"{line.amount:.2f}" for line in (cold, *recaller))
-    whole = sum(line.amount for line in (*rest, cold))
+    less = " - ".join(f"{amount:.2f}" for amount in (cold, *(line.amount for line in recaller)))
+    whole = sum(rest) + cold
     assert f"{whole:.2f} - {less} + {more:.2f} = {without:.2f}." in PAGE
     assert two_digits(without) == BLOCKS[1]["status"]["cost"]["withoutTiering"]
 

@@ -34,7 +34,6 @@ class Standbys:
         self.looks += 1
         return self.behind.pop(0) if len(self.behind) > 1 else self.behind[0]
 
-
     def times(self) -> Times:
         return {}
 

@@ -66,6 +66,8 @@ DONE = Outcome(
     ),
     complete=True,
     seconds=12.4,
+    writes=9,
+    reads=6,
 )
 
 ALONE = Beside(None, None, timedelta())
@@ -222,6 +224,7 @@ def test_what_it_did_is_told_and_the_job_goes() -> None:
             {"name": "cold", "storageClass": "STANDARD_IA", "objects": 5, "bytes": 4 * 1024**2, "threads": 460},
             {"name": "frozen", "objects": 2, "bytes": 1024**2, "threads": 430},
         ],
+        "requests": {"since": "2026-01-01T00:05:00Z", "writes": 9, "reads": 6},
         "rewritten": 0,
         "collected": 0,
         "busyThreads": 0,

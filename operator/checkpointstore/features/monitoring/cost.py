@@ -42,6 +42,9 @@ class Tiered:
     """vCPUs that the recaller requests."""
     memory: Decimal = Decimal(0)
     """GiB, likewise."""
+    writes: Decimal = Decimal(0)
+    """Requests of its Jobs in a month that write or list; 0 while nobody can tell."""
+    reads: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +113,7 @@ def lines(held: Holdings, spec: Cost) -> tuple[Line, ...]:
         Line(BACKUPS, archived * READS, "thousand reads", reads),
         Line(BLOBS, held.blobs or Decimal(0), "GiB of values outside", stored),
     )
-    more = () if unpriced(held, spec) else tuple(_cold(held.cold or {}, spec))
+    more = () if unpriced(held, spec) or not held.tiered else _cold(held.tiered, spec, writes, reads)
     return tuple(line for line in (*bill, *more) if line.quantity)
 
 
@@ -119,10 +122,24 @@ def unpriced(held: Holdings, spec: Cost) -> list[str]:
     return [name for name, size in (held.cold or {}).items() if name and size and spec.of_cold(name) is None]
 
 
-def _cold(sizes: Mapping[str | None, Decimal], spec: Cost) -> Iterator[Line]:
-    for name, size in sizes.items():
+def _cold(tier: Tiered, spec: Cost, writes: Decimal, reads: Decimal) -> Iterator[Line]:
+    for name, size in (tier.cold or {}).items():
         unit = f"GiB of cold data in {name}" if name else "GiB of cold data"
         yield Line(COLD, size, unit, Decimal(spec.of_cold(name) or 0))
+    yield Line(COLD, tier.writes / 1000, "thousand writes of tiering", writes)
+    yield Line(COLD, tier.reads / 1000, "thousand reads of tiering", reads)
+
+
+def _asked(told: Mapping[str, Any]) -> tuple[Decimal, Decimal]:
+    """Requests of a month that write or list, and that read, at the pace of those in status.tiering."""
+    asked = told.get("requests")
+    if not asked or not told.get("lastSuccessful"):
+        return Decimal(0), Decimal(0)
+    time = datetime.fromisoformat(told["lastSuccessful"]) - datetime.fromisoformat(asked["since"])
+    if time < SHORT:
+        return Decimal(0), Decimal(0)
+    month = Decimal(HOURS * 3600) / int(time.total_seconds())
+    return asked["writes"] * month, asked["reads"] * month
 
 
 def tiered(env: Env, desired: Iterable[Manifest], told: Mapping[str, Any], instances: int) -> Tiered:
@@ -144,7 +161,7 @@ def tiered(env: Env, desired: Iterable[Manifest], told: Mapping[str, Any], insta
         item for item in desired if item["kind"] == "Deployment" and item["metadata"]["name"] == env.names.recaller
     ]
     cpu, memory = _requested(recaller, "cpu"), _requested(recaller, "memory") / _GIB
-    return Tiered(sizes, hot, instances, cpu, memory)
+    return Tiered(sizes, hot, instances, cpu, memory, *_asked(told))
 
 
 def holdings(

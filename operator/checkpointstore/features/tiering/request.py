@@ -87,6 +87,9 @@ class Outcome(Report):
     """Objects that nothing referred to any more, and that are gone."""
     rewritten: int = 0
     """Objects whose rows of use are in another one now."""
+    writes: int = 0
+    """Requests of the object store that write or list."""
+    reads: int = 0
 
 
 class Repeat(Place):

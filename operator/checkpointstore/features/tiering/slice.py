@@ -20,7 +20,7 @@ from ...kernel.values import bytes_text, digest, moment
 from .expiry import Outside, erased_by
 from .request import Holding, Outcome, Place, Request, Tier
 from .spec import Tiering
-from .totals import totals
+from .totals import requests, totals
 
 COMPONENT = "tiering"
 RECALLER = "recaller"
@@ -72,7 +72,7 @@ def contribute(
     if begun and (done := ended(observed, COMPONENT, name, _figures, empty, SECONDS, now)):
         actions = _told(done)
         failed = (observed.get("Job", name) or {})["status"].get("failed", 0)
-        sums = {"totals": totals(known, done, failed)}
+        sums = {"totals": totals(known, done, failed), "requests": requests(known, done, now)}
         known = {**known, "reason": None, "message": None, **done, **sums, "begun": None, "progress": None}
         known["erasedBy"] = _erased_by(spec, request, beside, known)
         begun = ""
@@ -166,6 +166,7 @@ def _figures(said: Outcome) -> dict[str, Any]:
         "lastDeletion": moment(cold.last_deletion) if cold.last_deletion else None,
         "rewritten": rounded(said.rewritten),
         "collected": rounded(said.collected),
+        "requests": {"writes": said.writes, "reads": said.reads},
     }
 
 

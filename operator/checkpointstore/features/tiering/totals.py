@@ -1,7 +1,13 @@
-"""How large what moved was in the tables, and how large it is in objects, over many runs. Pure."""
+"""What many runs have come to: how large what moved was and is, and what was asked of the object store. Pure."""
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
+
+from ...kernel.values import moment
+
+WINDOW = timedelta(days=30)
+"""Requests are of so long at most, and of half of it at least once there is that."""
 
 
 def totals(known: Mapping[str, Any], done: Mapping[str, Any], failed: int) -> dict[str, int] | None:
@@ -23,6 +29,20 @@ def totals(known: Mapping[str, Any], done: Mapping[str, Any], failed: int) -> di
         "movedBytes": sums["movedBytes"] + moved,
         "objectBytes": sums["objectBytes"] + cold["bytes"] - start,
     }
+
+
+def requests(known: Mapping[str, Any], done: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    """status.tiering.requests after a run; `known` is status.tiering before, `done` what the run adds to it."""
+    before = known.get("requests") or {"since": known["since"], "writes": 0, "reads": 0}
+    # A run that failed does not say what it asked.
+    asked = done.get("requests") or {"writes": 0, "reads": 0}
+    since = datetime.fromisoformat(before["since"])
+    writes, reads = (before[name] + asked[name] for name in ("writes", "reads"))
+    if now - since > WINDOW:
+        # As if half of them had been before.
+        half = (now - since) / 2
+        since, writes, reads = since + half, writes // 2, reads // 2
+    return {"since": moment(since), "writes": writes, "reads": reads}
 
 
 def _start(known: Mapping[str, Any], done: Mapping[str, Any]) -> int | None:
