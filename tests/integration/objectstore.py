@@ -86,7 +86,9 @@ class Bucket:
         return {"CHECKPOINTSTORE_BUCKET_DIR": str(self.secrets)}
 
     def objects(self, ending: str = ".parquet") -> list[Path]:
-        return sorted(path for path in self.data.rglob(f"*{ending}") if path.is_file())
+        # Folders may go while we look.
+        found = (Path(folder) / name for folder, _, names in os.walk(self.data) for name in names)
+        return sorted(path for path in found if path.name.endswith(ending))
 
     def empty(self) -> None:
         """Nothing is in it, nothing was seen, nothing fails."""
