@@ -248,7 +248,7 @@ def test_two_never_work_at_once_and_the_time_of_a_run_is_bounded(store: Store, s
     try:
         # A thread that a run is too short for lets the others go first, and has its turn again.
         cut = runs = 0
-        while not (outcome := store.prune(**POLICY, limit=0.15)).complete or outcome.removed.checkpoints:
+        while not (outcome := store.prune(**POLICY, limit=0.05)).complete or outcome.removed.checkpoints:
             cut, runs = cut + (not outcome.complete), runs + 1
             assert runs < 400
     finally:
