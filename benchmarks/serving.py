@@ -35,8 +35,9 @@ from tests.integration.tiering import Store
 PAIRS, WINDOW = 8, 20.0
 CLIENTS, RATE = 4, 8
 """Savers, and rounds a second of each: put, put_writes, get_tuple."""
-# Threads of 30 rows each that a run moves, so that it takes about a window.
-KINDS = {"whole": (False, 1000), "keep_latest": (True, 700)}
+KINDS = {"whole": False, "keep_latest": True}
+FIRST = 300
+"""Threads of 30 rows each that the first run moves; each further one so many that it takes about a window."""
 CALLS = ("put", "get_tuple")
 GROUP = "checkpointstore-benchmark"
 PERIOD, QUOTA = 100_000, 50_000
@@ -95,13 +96,17 @@ def main() -> None:
 def _measure(store: Store, report: Report, kind: str, pairs: int, group: Path) -> None:
     """Windows with a run of the Job and windows without, one after the other, which first changes with each pair."""
     windows: dict[bool, list[Window]] = {True: [], False: []}
+    threads = FIRST
     with Clients(store.server.uri("app_a", PASSWORDS["app_a"])) as clients:
         for pair in range(pairs + 1):
-            _prepare(store, kind, pair)
+            _prepare(store, f"{kind}-{pair}", threads)
+            both = {}
             for on in (True, False) if pair % 2 else (False, True):
-                window = _run(store, kind, group) if on else _none()
-                # The first pair makes the catalog and warms caches up.
-                windows[on] += [window] if pair else []
+                both[on] = _run(store, KINDS[kind], threads, group) if on else _none()
+            threads = max(FIRST // 3, round(threads * WINDOW / both[True].seconds))
+            # The first pair makes the catalog and warms caches up.
+            for on in both if pair else ():
+                windows[on].append(both[on])
         calls = clients.end()
     for call in CALLS:
         for name, share in (("p50", 0.5), ("p99", 0.99)):
@@ -119,9 +124,9 @@ def _measure(store: Store, report: Report, kind: str, pairs: int, group: Path) -
     report.note(f"serving.{kind}.job_processor", median([run.processor / run.seconds for run in runs]), "cores")
 
 
-def _prepare(store: Store, kind: str, pair: int) -> None:
+def _prepare(store: Store, name: str, threads: int) -> None:
     """Threads for a run, and nothing left to write of those before it."""
-    fill(store, f"{kind}-{pair}", KINDS[kind][1], *SIZES["50kB"])
+    fill(store, name, threads, *SIZES["50kB"])
     with store.server.admin() as connection:
         connection.execute("CHECKPOINT")
     os.sync()
@@ -134,9 +139,8 @@ def _none() -> Window:
     return Window(began, time.perf_counter())
 
 
-def _run(store: Store, kind: str, group: Path) -> Window:
+def _run(store: Store, keep: bool, threads: int, group: Path) -> Window:
     """The Job with the operator's defaults, but that values go in the same run, as each does it with those before."""
-    keep, threads = KINDS[kind]
     result = store.bucket.folder / "result"
     asked = store.asked(keepLatestHot=keep, after=86400, wait=0, **DEFAULTS)
     environ = {**os.environ, **asked, "CHECKPOINTSTORE_RESULT_FILE": str(result)}
