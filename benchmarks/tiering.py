@@ -25,12 +25,13 @@ INSERT INTO checkpoints (thread_id, checkpoint_id, parent_checkpoint_id, checkpo
          jsonb_build_object('source', 'loop', 'step', i, 'parents', jsonb_build_object())
     FROM generate_series(1, {threads}) AS t, generate_series(1, {turns}) AS i;
 INSERT INTO checkpoint_blobs (thread_id, channel, version, type, blob)
-  SELECT '{name}-' || t, 'said', i::text, 'msgpack', convert_to((
-         SELECT string_agg(left((SELECT string_agg(word[1 + abs(hashint4(t * 7919 + j * 104729 + w)) % 2000], ' ')
-                                   FROM generate_series(1, {bytes} / 6) AS w), {bytes}), '')
-           FROM generate_series(1, i) AS j), 'utf8')
-    FROM generate_series(1, {threads}) AS t, generate_series(1, {turns}) AS i,
-         (SELECT array_agg(left(md5(n::text), 3 + n % 6)) AS word FROM generate_series(1, 2000) AS n) AS words;
+  SELECT '{name}-' || t, 'said', i::text, 'msgpack',
+         convert_to(string_agg(said, '') OVER (PARTITION BY t ORDER BY i), 'utf8')
+    FROM (SELECT t, i, left((SELECT string_agg(word[1 + abs(hashint4(t * 7919 + i * 104729 + w)) % 2000], ' ')
+                               FROM generate_series(1, {bytes} / 6) AS w), {bytes}) AS said
+            FROM generate_series(1, {threads}) AS t, generate_series(1, {turns}) AS i,
+                 (SELECT array_agg(left(md5(n::text), 3 + n % 6)) AS word FROM generate_series(1, 2000) AS n) AS words
+         ) AS turn;
 INSERT INTO checkpoint_writes (thread_id, checkpoint_id, task_id, idx, channel, type, blob)
   SELECT '{name}-' || t, id(i), md5(i::text), 0, 'said', 'msgpack', convert_to(repeat(md5((t * i)::text), 10), 'utf8')
     FROM generate_series(1, {threads}) AS t, generate_series(1, {turns}) AS i;
@@ -58,19 +59,25 @@ def main() -> None:
     print(f"\n{report.table()}")
 
 
-def _fill(store: Store, name: str, threads: int, turns: int, size: int) -> None:
+def fill(store: Store, name: str, threads: int, turns: int, size: int) -> None:
     with store.server.admin("app") as connection:
         connection.execute(FILL.format(name=name, threads=threads, turns=turns, bytes=size))
         connection.execute("VACUUM ANALYZE " + ", ".join(TABLES))
 
 
-def _out(store: Store, report: Report) -> None:
-    """All rows of small threads, whole, against COPY and zstd; the Job does not rest."""
-    _fill(store, "out", THREADS, *SIZES["50kB"])
+def held(store: Store) -> tuple[int, int]:
+    """Bytes of the tables with their indexes, and rows."""
+    sizes = " + ".join(f"pg_total_relation_size('{table}')" for table in TABLES)
     with store.server.admin("app") as connection:
-        sizes = " + ".join(f"pg_total_relation_size('{table}')" for table in TABLES)
         [hot] = [row["bytes"] for row in connection.execute(f"SELECT {sizes} AS bytes")]
         rows = sum(row["n"] for table in TABLES for row in connection.execute(f"SELECT count(*) AS n FROM {table}"))
+    return hot, rows
+
+
+def _out(store: Store, report: Report) -> None:
+    """All rows of small threads, whole, against COPY and zstd; the Job does not rest."""
+    fill(store, "out", THREADS, *SIZES["50kB"])
+    hot, rows = held(store)
     began = time.monotonic()
     for table in TABLES:
         copy = f"psql -h {store.server.data} -p {store.server.port} -U postgres app -c 'COPY {table} TO STDOUT'"
@@ -98,7 +105,7 @@ def _with_psql(store: Store) -> dict[str, str]:
 
 def _back(store: Store, report: Report, name: str, turns: int, size: int) -> None:
     """Threads one after another, against a GET of their bytes and COPY of their rows."""
-    _fill(store, name, RECALLS[name], turns, size)
+    fill(store, name, RECALLS[name], turns, size)
     store.tier(keepLatestHot=False)
     store.tier(keepLatestHot=False)
     ours, by_hand = [], []
