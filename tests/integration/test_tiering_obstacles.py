@@ -189,3 +189,19 @@ def test_credentials_that_are_refused_and_a_bucket_that_is_not_there(
     finally:
         key.write_text(right)
     assert store.rows() == before
+
+
+def test_a_recaller_asks_with_the_credentials_of_the_moment(store: Store) -> None:
+    with store.saver() as saver:
+        graphs.talk(graphs.chat(saver), "one", 2)
+        graphs.talk(graphs.chat(saver), "two", 2)
+    store.tier(**WHOLE)
+    key = store.bucket.secrets / "AWS_SECRET_ACCESS_KEY"
+    right = key.read_text()
+    with store.recaller():
+        objectstore.until(lambda: store.ask("one") == "Hot")
+        key.write_text("wrong")
+        try:
+            objectstore.until(lambda: store.ask("two") == "Failed")
+        finally:
+            key.write_text(right)

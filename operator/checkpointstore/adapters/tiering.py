@@ -290,13 +290,13 @@ class Archive(Tables):
         """Put a thread's rows back and forget where they were: how many were read."""
         count = 0
         with self._translated(), self._connection.transaction():
-            self._do(QUERIES.sql("enter"), thread=thread)
-            pieces = self._all(QUERIES.sql("pieces"), thread=thread)
+            with self._connection.pipeline():
+                self._do(QUERIES.sql("enter"), thread=thread)
+                pieces = self._all(QUERIES.sql("pieces"), thread=thread)
             for piece in pieces:
                 count += self._put_back(thread, piece, bucket)
             if self._one(QUERIES.sql("back"), thread=thread)["count"] != len(pieces):
                 raise Busy("the thread was deleted while it came back")
-            self._do(QUERIES.sql("done"), thread=thread)
         return count
 
     def _put_back(self, thread: str, piece: Mapping[str, Any], bucket: Bucket) -> int:
@@ -306,10 +306,11 @@ class Archive(Tables):
         count = 0
         for group in rows(tail, piece["tail_sha256"], body, piece["bytes"], span, thread):
             count += len(group)
-            for name, kind in KINDS.items():
-                if found := [row for row in group if row["kind"] == name]:
-                    columns = {column: [row[column] for row in found] for column in kind.columns}
-                    self._do(put_back(kind), thread=thread, **columns)
+            with self._connection.pipeline():
+                for name, kind in KINDS.items():
+                    if found := [row for row in group if row["kind"] == name]:
+                        columns = {column: [row[column] for row in found] for column in kind.columns}
+                        self._do(put_back(kind), thread=thread, **columns)
         if count != span.rows:
             raise Unavailable(f"{piece['key']} has {count} rows of a thread, and not {span.rows}")
         return count

@@ -396,11 +396,9 @@ SELECT t.key, t.first_group, t.last_group, t.first_byte, t.end_byte, t.rows, o.b
 WITH gone AS (DELETE FROM checkpointstore.cold_threads AS t WHERE t.thread_id = %(thread)s RETURNING t.key),
      head AS (DELETE FROM checkpointstore.cold_heads AS h WHERE h.thread_id = %(thread)s),
      trace AS (INSERT INTO checkpointstore.cold_traces (thread_id, key)
-               SELECT %(thread)s, g.key FROM gone AS g ON CONFLICT DO NOTHING)
+               SELECT %(thread)s, g.key FROM gone AS g ON CONFLICT DO NOTHING),
+     done AS (UPDATE checkpointstore.recalls SET done = now(), tried = now(), error = NULL WHERE thread_id = %(thread)s)
 SELECT count(*) AS count FROM gone
-
--- name: done
-UPDATE checkpointstore.recalls SET done = now(), tried = now(), error = NULL WHERE thread_id = %(thread)s
 
 -- name: failed
 UPDATE checkpointstore.recalls SET tried = now(), error = %(error)s WHERE thread_id = %(thread)s
