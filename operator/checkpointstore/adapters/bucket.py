@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 PATIENCE = timedelta(seconds=20)
 """How long one request is tried again."""
+TIMEOUT = timedelta(minutes=5)
+"""How long one try may take, with all that it carries."""
 CHUNK = 4 * 1024 * 1024
 DENIED = frozenset({"AccessDenied", "ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "SignatureDoesNotMatch"})
 
@@ -53,7 +55,7 @@ class Bucket:
             config["endpoint"] = at
         if account.token:
             config["session_token"] = account.token
-        client: ClientConfig = {"timeout": timedelta(minutes=5), "connect_timeout": timedelta(seconds=5)}
+        client: ClientConfig = {"timeout": TIMEOUT, "connect_timeout": timedelta(seconds=5)}
         if account.authority:
             client["root_certificate"] = account.authority
         with _translated(account.bucket):
