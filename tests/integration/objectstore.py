@@ -27,7 +27,10 @@ from tests.integration.server import free_port
 PROGRAM = tool(objectstore.PROGRAM)
 Fault = Callable[[str, str], str]
 """What becomes of a request, by its method and path: "" lets it pass, "refuse" closes the connection, "500" answers
-or another status answers so, "lose" passes it on and closes the connection instead of answering."""
+or another status answers so, "lose" passes it on and closes the connection instead of answering, "late" passes it on
+once the other side has given up waiting, "cut" breaks off in the middle of what it carries, on both sides, and "half"
+keeps half of an object and says that all is well."""
+CODES = {"403": b"AccessDenied", "429": b"TooManyRequests", "503": b"SlowDown"}
 
 
 @dataclass
@@ -172,18 +175,26 @@ def _proxy(bucket: Bucket, port: int) -> Iterator[str]:
             if fate == "refuse":
                 return self._hang_up()
             if fate.isdecimal():
-                code = b"AccessDenied" if fate == "403" else b"InternalError"
+                code = CODES.get(fate, b"InternalError")
                 return self._answer(int(fate), {}, b"<Error><Code>%s</Code></Error>" % code)
+            if fate == "late":
+                with suppress(OSError):
+                    self.rfile.read(1)
             there = http.client.HTTPSConnection("localhost", port, context=trusted, timeout=30)
             there.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
             for name, value in self.headers.items():
                 there.putheader(name, value)
-            there.endheaders(content)
+            there.endheaders(content[: len(content) // 2] if fate == "cut" else content)
+            if fate == "cut":
+                there.close()
+                return self._hang_up()
             answer = there.getresponse()
             body = answer.read()
             there.close()
-            if fate == "lose":
+            if fate in ("lose", "late"):
                 return self._hang_up()
+            if fate == "half":
+                os.truncate(bucket.folder / "data" / path.lstrip("/"), len(content) // 2)
             return self._answer(answer.status, dict(answer.getheaders()), body)
 
         do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _pass

@@ -11,6 +11,8 @@ import pytest
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.conformance import checkpointer_test, validate
 from langgraph.checkpoint.conformance.initializer import RegisteredCheckpointer
+from langgraph.checkpoint.postgres import PostgresSaver
+from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from langgraph.types import Command
 
 from checkpointstore.client import (
@@ -293,6 +295,45 @@ def test_a_list_of_all_threads_has_the_newest_of_those_that_are_cold(store: Stor
     assert [item.config["configurable"]["checkpoint_id"] for item in found(limit=2)] == ids[:2]
     assert [item.config["configurable"]["checkpoint_id"] for item in found(before=everything[2].config)] == ids[3:]
     assert store.cold() == {"one", "three"}, "a list brings nothing back"
+
+
+@pytest.mark.parametrize("waits", [False, True])
+@pytest.mark.parametrize("cold", [False, True])
+def test_a_list_of_all_threads_has_one_once_that_comes_or_goes_meanwhile(
+    store: Store, uri: str, monkeypatch: pytest.MonkeyPatch, waits: bool, cold: bool
+) -> None:
+    with store.saver() as stock:
+        graphs.talk(graphs.chat(stock), "one", 1)
+    if cold:
+        store.tier(**WHOLE)
+    hot, hot_async = PostgresSaver.list, AsyncPostgresSaver.alist
+
+    def other() -> None:
+        store.recall("one") if cold else store.tier(**WHOLE)
+
+    def then(*given: Any, **asked: Any) -> Iterator[Any]:
+        yield from hot(*given, **asked)
+        other()
+
+    async def then_async(*given: Any, **asked: Any) -> AsyncIterator[Any]:
+        async for item in hot_async(*given, **asked):
+            yield item
+        other()
+
+    monkeypatch.setattr(PostgresSaver, "list", then)
+    monkeypatch.setattr(AsyncPostgresSaver, "alist", then_async)
+
+    async def awaited() -> list[Any]:
+        async with open_async_saver(uri) as saver:
+            return [item async for item in saver.alist(None)]
+
+    if waits:
+        found = asyncio.run(awaited())
+    else:
+        with open_saver(uri) as saver:
+            found = list(saver.list(None))
+    ids = [item.config["configurable"]["checkpoint_id"] for item in found]
+    assert len(ids) == len({*ids}) == (1 if cold else 3)
 
 
 def test_calls_on_a_pool_run_side_by_side(store: Store, saver: CheckpointStoreSaver) -> None:

@@ -23,6 +23,8 @@ PATIENCE = timedelta(seconds=20)
 """How long one request is tried again."""
 PAGE = 1000
 """Keys that one request lists."""
+TIMEOUT = timedelta(minutes=5)
+"""How long one try may take, with all that it carries."""
 CHUNK = 4 * 1024 * 1024
 GAP = 64 * 1024
 """Bytes between two ranges that are read too, and spare a request; more take longer than a request beside the first."""
@@ -57,7 +59,7 @@ class Bucket:
             config["endpoint"] = at
         if account.token:
             config["session_token"] = account.token
-        client: ClientConfig = {"timeout": timedelta(minutes=5), "connect_timeout": timedelta(seconds=5)}
+        client: ClientConfig = {"timeout": TIMEOUT, "connect_timeout": timedelta(seconds=5)}
         if account.authority:
             client["root_certificate"] = account.authority
         with _translated(account.bucket):

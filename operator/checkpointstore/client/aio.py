@@ -26,7 +26,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from . import serializer, steps
 from .binding import connection_string
-from .saver import BARE, FIRST, OPTIONS, identifier
+from .saver import BARE, FIRST, OPTIONS, key
 from .steps import PATIENCE, Ask, Pause, Steps
 
 T = TypeVar("T")
@@ -69,11 +69,14 @@ class AsyncCheckpointStoreSaver(AsyncPostgresSaver):
             async for item in super().alist(config, filter=filter, before=before, limit=limit):
                 yield item
             return
-        hot = [item async for item in super().alist(None, filter=filter, before=before, limit=limit)]
         asked = steps.heads(filter, get_checkpoint_id(before) if before else None, limit)
-        rows = await self._ask(asked) if await self._is_tiered() else []
+        tiered = await self._is_tiered()
+        # On both sides, as threads come and go meanwhile.
+        rows = await self._ask(asked) if tiered else []
+        hot = [item async for item in super().alist(None, filter=filter, before=before, limit=limit)]
+        rows += await self._ask(asked) if tiered else []
         cold = [await self._load_checkpoint_tuple({**row, **BARE}) for row in rows]
-        for item in steps.newest_first(hot, cold, identifier, limit):
+        for item in steps.newest_first(hot, cold, key, limit):
             yield item
 
     async def aget_delta_channel_history(

@@ -25,7 +25,7 @@ from psycopg_pool import ConnectionPool
 
 from . import serializer, steps
 from .binding import connection_string
-from .steps import PATIENCE, Ask, Pause, Steps
+from .steps import PATIENCE, Ask, Key, Pause, Steps
 
 T = TypeVar("T")
 FIRST: ContextVar[Ask | None] = ContextVar("first", default=None)
@@ -36,8 +36,9 @@ BARE: dict[str, Any] = {"channel_values": None, "pending_writes": None}
 """What a row of a cold thread's newest checkpoint lacks."""
 
 
-def identifier(found: CheckpointTuple) -> str:
-    return str(found.config["configurable"]["checkpoint_id"])
+def key(found: CheckpointTuple) -> Key:
+    there = found.config["configurable"]
+    return there["checkpoint_id"], there["thread_id"], there["checkpoint_ns"]
 
 
 class CheckpointStoreSaver(PostgresSaver):
@@ -82,14 +83,14 @@ class CheckpointStoreSaver(PostgresSaver):
             self._brought_back(config)
             yield from super().list(config, filter=filter, before=before, limit=limit)
             return
+        asked = steps.heads(filter, get_checkpoint_id(before) if before else None, limit)
+        tiered = self._is_tiered()
+        # On both sides, as threads come and go meanwhile.
+        rows = self._ask(asked) if tiered else []
         hot = list(super().list(None, filter=filter, before=before, limit=limit))
-        rows = (
-            self._ask(steps.heads(filter, get_checkpoint_id(before) if before else None, limit))
-            if self._is_tiered()
-            else []
-        )
+        rows += self._ask(asked) if tiered else []
         cold = [self._load_checkpoint_tuple({**row, **BARE}) for row in rows]
-        yield from steps.newest_first(hot, cold, identifier, limit)
+        yield from steps.newest_first(hot, cold, key, limit)
 
     def get_delta_channel_history(
         self, *, config: RunnableConfig, channels: Sequence[str]

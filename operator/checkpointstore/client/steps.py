@@ -6,8 +6,6 @@ docs/tiering.md says what the functions in the database promise.
 import json
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from heapq import merge
-from itertools import islice
 from typing import Any, TypeVar
 
 COLD = "CS001"
@@ -17,6 +15,8 @@ FIRST, FACTOR, LONGEST = 0.02, 1.5, 1.0
 PATIENCE = 60.0
 """Seconds that a call waits for a thread; what failed is tried again every half minute."""
 T = TypeVar("T")
+Key = tuple[str, str, str]
+"""Of a checkpoint: its id, its thread, its namespace."""
 
 
 class RecallFailed(TimeoutError):
@@ -112,9 +112,10 @@ def heads(filter: Mapping[str, Any] | None, before: str | None, limit: int | Non
     return Ask(f"SELECT coalesce(jsonb_agg(h), '[]') AS answer FROM {found} AS h", (having, before, limit))
 
 
-def newest_first(hot: Sequence[T], cold: Sequence[T], identifier: Callable[[T], str], limit: int | None) -> list[T]:
-    """Both together, of which each is in that order."""
-    return list(islice(merge(hot, cold, key=identifier, reverse=True), limit))
+def newest_first(hot: Sequence[T], cold: Sequence[T], key: Callable[[T], Key], limit: int | None) -> list[T]:
+    """Both together, each once: a thread that came or went between two looks is in both."""
+    found = {key(item): item for item in (*cold, *hot)}
+    return [found[place] for place in sorted(found, reverse=True)][:limit]
 
 
 def delete(thread: str) -> Ask:
