@@ -157,7 +157,8 @@ STATUS: dict[str, Any] = _object(
         lastRun=_moment("The due time of the newest run."),
         spareBytes=_count("Bytes that the volumes could take when the run under way was begun."),
         progress=_object(
-            "How far the run under way is, as its pod last told; asked twice a minute.",
+            "How far the run under way is, as its pod tells twice a minute.",
+            at=_moment("When it told that."),
             threads=_count("Threads that it has looked at."),
             bytes=_count("What it has removed took in its tables, or would have."),
         ),
@@ -189,7 +190,8 @@ STATUS: dict[str, Any] = _object(
         begun=_text("The due time of the run that is under way."),
         lastRun=_moment("The due time of the newest run."),
         progress=_object(
-            "How far the run under way is, as its pod last told; asked twice a minute.",
+            "How far the run under way is, as its pod tells twice a minute.",
+            at=_moment("When it told that."),
             threads=_count("Threads that it has looked at."),
             moved=_count("Threads that it has moved, or would have."),
             bytes=_count("What these took in their tables."),
@@ -257,7 +259,8 @@ STATUS: dict[str, Any] = _object(
         begun=_text("The due time of the run that is under way."),
         lastRun=_moment("The due time of the newest run."),
         progress=_object(
-            "How far the run under way is, as its pod last told; asked twice a minute.",
+            "How far the run under way is, as its pod tells twice a minute.",
+            at=_moment("When it told that."),
             objects=_count("Values that are outside."),
             referred=_count("References to them that it has read in rows and in the catalog of what is cold."),
         ),

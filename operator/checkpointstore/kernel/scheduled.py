@@ -162,13 +162,19 @@ def ended(
     return None
 
 
-def progress(observed: Observed, component: str, name: str) -> dict[str, Any]:
-    """How far the Job of that name is, as the status keeps it; {} where none of its pods tells."""
+def progress(
+    observed: Observed, component: str, name: str, known: Mapping[str, Any], now: datetime
+) -> dict[str, Any] | None:
+    """How far the Job of that name is, as the status keeps it: told anew after a while, or each look would bring the
+    next. None before it has told anything."""
+    before: dict[str, Any] | None = known.get("progress")
+    if before and now - datetime.fromisoformat(before["at"]) < LOOK:
+        return before
     told = (observed.runs.get(pod["metadata"]["name"]) for pod in pods(observed, component, name))
     found = next((figures for figures in told if figures), None)
     if not found:
-        return {}
-    return {"progress": {what: count if what == "bytes" else rounded(count) for what, count in found.items()}}
+        return before
+    return {"at": moment(now), **{what: count if what == "bytes" else rounded(count) for what, count in found.items()}}
 
 
 def without_figures(type_: str, known: Mapping[str, Any]) -> Condition | None:

@@ -60,7 +60,7 @@ def contribute(
         known = {**known, "begun": begun, "lastRun": begun}
     going = bool(begun) and able
     if going:
-        known |= progress(observed, COMPONENT, _name(env, request, begun))
+        known["progress"] = progress(observed, COMPONENT, _name(env, request, begun), known, now)
     no_secret = (Condition(BLOB_COLLECTION_SUCCEEDED, Status.FALSE, *lacking),) if lacking else ()
     return Contribution(
         desired=(_job(spec, env, database, request, begun),) if going else (),

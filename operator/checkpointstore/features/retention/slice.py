@@ -47,7 +47,7 @@ def contribute(
         request = _request(spec, env, database, known)
     going = bool(begun) and not rests
     if going:
-        known |= progress(observed, COMPONENT, _name(env, request, begun))
+        known["progress"] = progress(observed, COMPONENT, _name(env, request, begun), known, now)
     return Contribution(
         desired=(_job(env, database, request, begun),) if going else (),
         actions=actions,

@@ -83,7 +83,7 @@ def contribute(
         known = {**known, "begun": begun, "lastRun": begun}
     going = bool(begun) and able
     if going:
-        known |= progress(observed, COMPONENT, _name(env, request, begun))
+        known["progress"] = progress(observed, COMPONENT, _name(env, request, begun), known, now)
     return Contribution(
         desired=(
             *((_job(spec, env, database, request, begun),) if going else ()),
