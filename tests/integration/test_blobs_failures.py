@@ -126,6 +126,50 @@ def test_neither_is_one_where_it_is_awaited(
     assert len(objects(store.bucket)) == 1
 
 
+READS = pytest.mark.parametrize("call", ["get_tuple", "list"])
+
+
+def _stored(uri: str, blobs: Path) -> Any:
+    with open_saver(uri, serde=serializer(blobs)) as made:
+        return made.put(config("one"), whole_checkpoint(pages=PAGES), {}, {"pages": "1"})
+
+
+@READS
+def test_a_read_holds_none_while_it_fetches(store: Store, uri: str, blobs: Path, call: str) -> None:
+    head = _stored(uri, blobs)
+    with open_saver(uri, max_size=1, serde=serializer(blobs)) as made:
+        found: list[Any] = []
+
+        def other(method: str, path: str) -> str:
+            found.append(made.get_tuple(config("other")))
+            return ""
+
+        store.bucket.fault = other
+        got = made.get_tuple(head) if call == "get_tuple" else next(made.list(head))
+    assert got
+    assert got.checkpoint["channel_values"]["pages"] == PAGES
+    assert found == [None], "fetched once, and another call had the only connection meanwhile"
+
+
+@READS
+def test_neither_does_one_that_is_awaited(store: Store, uri: str, blobs: Path, call: str) -> None:
+    head = _stored(uri, blobs)
+
+    async def both() -> None:
+        asked, goes = threading.Event(), threading.Event()
+        store.bucket.fault = _holding(asked, goes)
+        async with open_async_saver(uri, max_size=1, serde=serializer(blobs)) as made:
+            reading = asyncio.create_task((_got if call == "get_tuple" else _listed)(made, head))
+            try:
+                assert await asyncio.to_thread(asked.wait, 10)
+                assert await asyncio.wait_for(made.aget_tuple(config("other")), 5) is None
+            finally:
+                goes.set()
+                assert await reading == PAGES
+
+    asyncio.run(both())
+
+
 async def _got(saver: AsyncPostgresSaver, head: Any) -> Any:
     found = await saver.aget_tuple(head)
     assert found

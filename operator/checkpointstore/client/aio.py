@@ -50,8 +50,10 @@ class AsyncCheckpointStoreSaver(AsyncPostgresSaver):
             self.lock = nullcontext()  # type: ignore[assignment]
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
-        found = await super().aget_tuple(config)
-        return found if found or not await self._brought_back(config) else await super().aget_tuple(config)
+        row = await super().aget_tuple(config)
+        if row is None and await self._brought_back(config):
+            row = await super().aget_tuple(config)
+        return row and await self._loaded(row)
 
     async def alist(
         self,
@@ -66,16 +68,17 @@ class AsyncCheckpointStoreSaver(AsyncPostgresSaver):
         """
         if config is not None:
             await self._brought_back(config)
-            async for item in super().alist(config, filter=filter, before=before, limit=limit):
-                yield item
+            for row in [row async for row in super().alist(config, filter=filter, before=before, limit=limit)]:
+                yield await self._loaded(row)
             return
         asked = steps.heads(filter, get_checkpoint_id(before) if before else None, limit)
         tiered = await self._is_tiered()
         # On both sides, as threads come and go meanwhile.
         rows = await self._ask(asked) if tiered else []
-        hot = [item async for item in super().alist(None, filter=filter, before=before, limit=limit)]
+        there = [row async for row in super().alist(None, filter=filter, before=before, limit=limit)]
+        hot = [await self._loaded(row) for row in there]
         rows += await self._ask(asked) if tiered else []
-        cold = [await self._load_checkpoint_tuple({**row, **BARE}) for row in rows]
+        cold = [await self._loaded({**row, **BARE}) for row in rows]
         for item in steps.newest_first(hot, cold, key, limit):
             yield item
 
@@ -92,12 +95,16 @@ class AsyncCheckpointStoreSaver(AsyncPostgresSaver):
         build = super()._build_delta_channels_writes_history
         return partial(build, **rows) if serializer.within(self.serde) else build(**rows)
 
-    async def _load_checkpoint_tuple(self, value: DictRow) -> CheckpointTuple:
+    async def _load_checkpoint_tuple(self, value: DictRow) -> Any:
+        """Not yet, as the stock saver still has its connection, and values may be in the object store."""
+        return value
+
+    async def _loaded(self, row: Any) -> CheckpointTuple:
         """The stock saver decodes channels in the event loop, which must not wait for the object store."""
         if not serializer.within(self.serde):
-            return await super()._load_checkpoint_tuple(value)
-        values = await asyncio.to_thread(self._load_blobs, value["channel_values"])
-        found = await super()._load_checkpoint_tuple({**value, "channel_values": None})
+            return await super()._load_checkpoint_tuple(row)
+        values = await asyncio.to_thread(self._load_blobs, row["channel_values"])
+        found = await super()._load_checkpoint_tuple({**row, "channel_values": None})
         found.checkpoint["channel_values"].update(values)
         return found
 

@@ -64,9 +64,11 @@ class CheckpointStoreSaver(PostgresSaver):
             self.lock = nullcontext()  # type: ignore[assignment]
 
     def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
-        found = super().get_tuple(config)
+        row = super().get_tuple(config)
         # Another call may just have brought it back.
-        return found if found or not self._brought_back(config) else super().get_tuple(config)
+        if row is None and self._brought_back(config):
+            row = super().get_tuple(config)
+        return row and self._loaded(row)
 
     def list(
         self,
@@ -81,16 +83,24 @@ class CheckpointStoreSaver(PostgresSaver):
         """
         if config is not None:
             self._brought_back(config)
-            yield from super().list(config, filter=filter, before=before, limit=limit)
+            for row in [*super().list(config, filter=filter, before=before, limit=limit)]:
+                yield self._loaded(row)
             return
         asked = steps.heads(filter, get_checkpoint_id(before) if before else None, limit)
         tiered = self._is_tiered()
         # On both sides, as threads come and go meanwhile.
         rows = self._ask(asked) if tiered else []
-        hot = list(super().list(None, filter=filter, before=before, limit=limit))
+        hot = [self._loaded(row) for row in [*super().list(None, filter=filter, before=before, limit=limit)]]
         rows += self._ask(asked) if tiered else []
-        cold = [self._load_checkpoint_tuple({**row, **BARE}) for row in rows]
+        cold = [self._loaded({**row, **BARE}) for row in rows]
         yield from steps.newest_first(hot, cold, key, limit)
+
+    def _load_checkpoint_tuple(self, value: DictRow) -> Any:
+        """Not yet, as the stock saver still has its connection, and values may be in the object store."""
+        return value
+
+    def _loaded(self, row: Any) -> CheckpointTuple:
+        return super()._load_checkpoint_tuple(row)
 
     def get_delta_channel_history(
         self, *, config: RunnableConfig, channels: Sequence[str]
