@@ -6,14 +6,13 @@ from ..kernel.job import PROGRESS
 from ..kernel.observed import Progress
 from .exposition import page, samples
 
-PORT: Final = 9102
 PREFIX: Final = "checkpointstore_restore_"
 RUN: Final = "checkpointstore_run"
 
 
 async def look(address: str) -> Progress | None:
     """The recovery in the pod at `address`; None when it does not tell."""
-    return read(await page(address, PORT))
+    return read(await page(address, PROGRESS))
 
 
 async def run(address: str) -> dict[str, int]:

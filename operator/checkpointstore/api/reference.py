@@ -67,6 +67,11 @@ MADE = (
     ("PodDisruptionBudget", _N.pooler, "at most one pooler pod away"),
     ("NetworkPolicy", _N.postgres + "-postgres", "who may reach the instances; ingress only"),
     ("NetworkPolicy", _N.pooler, "who may reach the pooler; ingress only"),
+    (
+        "NetworkPolicy",
+        _N.postgres + "-runs",
+        "who may ask a recovery or a Job over threads how far it is; ingress only",
+    ),
     ("ServiceAccount", _N.postgres, "Patroni's account"),
     ("Role", _N.postgres, "Patroni's rights: its Endpoints by name, pods, and to create Services"),
     ("RoleBinding", _N.postgres, "gives the Role to the account"),

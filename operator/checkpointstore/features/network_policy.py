@@ -9,7 +9,9 @@ from ..kernel.compute import Open
 from ..kernel.contribution import Contribution, Database
 from ..kernel.env import Env
 from ..kernel.fragment import Fragment
-from ..kernel.naming import STORE_LABEL, selector
+from ..kernel.job import PROGRESS
+from ..kernel.naming import COMPONENT_LABEL, STORE_LABEL, selector
+from ..kernel.scheduled import OVER_THREADS
 
 COMPONENT = "network-policy"
 
@@ -23,7 +25,7 @@ class NetworkPolicy(Fragment):
 
 def contribute(spec: NetworkPolicy, env: Env, database: Database) -> Contribution:
     own = (_postgres(spec, env),) if database.provider == "Patroni" else ()
-    return Contribution(desired=(_pooler(spec, env), *own))
+    return Contribution(desired=(_pooler(spec, env), *own, _runs(env)))
 
 
 def _clients(spec: NetworkPolicy, env: Env, port: int) -> dict[str, Any]:
@@ -43,26 +45,37 @@ def _operator(env: Env) -> dict[str, Any]:
 
 def _pooler(spec: NetworkPolicy, env: Env) -> Manifest:
     console = {"from": [_operator(env)], "ports": [{"port": 5432, "protocol": "TCP"}]}
-    return _policy(env, "pooler", [_clients(spec, env, 5432), console, _open(9127)])
+    return _policy(env, "pooler", _pods(env, "pooler"), [_clients(spec, env, 5432), console, _open(9127)])
 
 
 def _postgres(spec: NetworkPolicy, env: Env) -> Manifest:
     own = {"from": [_own(env), _operator(env)], "ports": [{"port": port, "protocol": "TCP"} for port in (8008, 8432)]}
-    return _policy(env, "postgres", [_clients(spec, env, 5432), own, _open(9187), _open(9100)])
+    return _policy(env, "postgres", _pods(env, "postgres"), [_clients(spec, env, 5432), own, _open(9187), _open(9100)])
+
+
+def _runs(env: Env) -> Manifest:
+    """Only the operator asks how far a recovery or a Job is."""
+    far = {"from": [_operator(env)], "ports": [{"port": PROGRESS, "protocol": "TCP"}]}
+    which = {"key": COMPONENT_LABEL, "operator": "In", "values": ["recovery", *OVER_THREADS]}
+    return _policy(env, "runs", {"matchLabels": {STORE_LABEL: env.name}, "matchExpressions": [which]}, [far])
 
 
 def _open(port: int) -> dict[str, Any]:
     return {"ports": [{"port": port, "protocol": "TCP"}]}
 
 
-def _policy(env: Env, component: str, ingress: list[dict[str, Any]]) -> Manifest:
+def _pods(env: Env, component: str) -> dict[str, Any]:
+    return {"matchLabels": selector(env.name, component)}
+
+
+def _policy(env: Env, name: str, pods: dict[str, Any], ingress: list[dict[str, Any]]) -> Manifest:
     return env.object(
         "networking.k8s.io/v1",
         "NetworkPolicy",
-        f"{env.name}-{component}",
+        f"{env.name}-{name}",
         COMPONENT,
         spec={
-            "podSelector": {"matchLabels": selector(env.name, component)},
+            "podSelector": pods,
             "policyTypes": ["Ingress"],
             "ingress": ingress,
         },

@@ -8,6 +8,7 @@ NAME_LIMIT = 40
 NAME_PATTERN = "^[a-z]([-a-z0-9]*[a-z0-9])?$"
 NAME_RULE = "begins with a letter; lower-case letters, digits and - follow, as Services are named after it"
 STORE_LABEL = f"{DOMAIN}/store"
+COMPONENT_LABEL = "app.kubernetes.io/component"
 SOURCE = f"{DOMAIN}/source"
 """On a Secret that was made from others: a digest of what it was made from."""
 ROTATION = f"{DOMAIN}/rotation"
@@ -165,7 +166,7 @@ def labels(store: str, component: str) -> dict[str, str]:
     return {
         "app.kubernetes.io/name": "checkpointstore",
         "app.kubernetes.io/instance": store,
-        "app.kubernetes.io/component": component,
+        COMPONENT_LABEL: component,
         "app.kubernetes.io/part-of": "checkpointstore",
         MANAGED_BY_LABEL: MANAGED_BY,
         STORE_LABEL: store,
@@ -174,4 +175,4 @@ def labels(store: str, component: str) -> dict[str, str]:
 
 def selector(store: str, component: str) -> dict[str, str]:
     """The part of `labels` that never changes, for selectors."""
-    return {STORE_LABEL: store, "app.kubernetes.io/component": component}
+    return {STORE_LABEL: store, COMPONENT_LABEL: component}

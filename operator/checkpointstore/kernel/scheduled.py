@@ -15,6 +15,8 @@ from .job import finished, outcome, pods
 from .observed import Observed
 from .values import moment
 
+OVER_THREADS = ("blobs", "retention", "tiering")
+"""Components whose Jobs tell how far they are."""
 LOOK = timedelta(seconds=30)
 """How often a run is asked how far it is."""
 # What says nothing of the checkpoints: nobody could look.

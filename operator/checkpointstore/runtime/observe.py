@@ -19,6 +19,7 @@ from ..kernel.errors import Refused
 from ..kernel.manifest import our_data
 from ..kernel.naming import ROTATION, SINCE, SOURCE, STORE_LABEL, Names, host
 from ..kernel.observed import Archiver, Given, Observed, Pooler, Progress, SecretFact, Server, Volume
+from ..kernel.scheduled import OVER_THREADS
 from ..providers.patroni.place import DATA
 
 # Made by us with the store as their controller; the rest is made by Kubernetes or Patroni on our behalf.
@@ -34,8 +35,6 @@ OWNED = (
     "ServiceAccount",
     "StatefulSet",
 )
-OVER_THREADS = ("blobs", "retention", "tiering")
-"""Components whose Jobs tell how far they are."""
 FOLLOWING = ("Endpoints", "PersistentVolumeClaim", "Pod")
 DIGEST = "checkpointstore.dev/digest"
 _DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"

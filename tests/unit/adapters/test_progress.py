@@ -6,7 +6,6 @@ import socket
 import pytest
 
 from checkpointstore.adapters import progress
-from checkpointstore.features.backup.pod import PROGRESS_PORT
 from checkpointstore.jobs import progress as told
 from checkpointstore.kernel.job import PROGRESS
 from checkpointstore.kernel.observed import Progress
@@ -39,7 +38,7 @@ def test_half_of_it_is_nothing(text: str) -> None:
 
 def test_it_is_asked_where_the_program_listens(monkeypatch: pytest.MonkeyPatch) -> None:
     async def page(address: str, port: int) -> str:
-        return PAGE if (address, port) == ("198.18.0.9", PROGRESS_PORT) else ""
+        return PAGE if (address, port) == ("198.18.0.9", PROGRESS) else ""
 
     monkeypatch.setattr(progress, "page", page)
     assert asyncio.run(progress.look("198.18.0.9")) == progress.read(PAGE)

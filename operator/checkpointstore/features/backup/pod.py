@@ -8,6 +8,7 @@ from typing import Any
 from ...kernel.action import Manifest
 from ...kernel.compute import Resources
 from ...kernel.env import Env
+from ...kernel.job import PROGRESS
 from ...kernel.job import spec as job_spec
 from ...kernel.naming import labels
 from ...kernel.observed import Observed
@@ -16,7 +17,6 @@ from .repository import FOLDER
 
 SMALL = Resources(requests={"cpu": "50m", "memory": "64Mi"}, limits={"memory": "256Mi"})
 """For who only talks to the object store."""
-PROGRESS_PORT = 9102
 DATA = "/var/lib/postgresql/data"
 PROGRAM = "/program"
 CERTIFICATES = "/etc/checkpointstore"
@@ -101,7 +101,7 @@ def _main(work: Work, mounts: list[dict[str, Any]]) -> dict[str, Any]:
         "image": work.image,
         "command": ["python3", "-m", f"repository.{work.program}"],
         "env": [{"name": name, "value": value} for name, value in environment.items()],
-        "ports": [{"name": "progress", "containerPort": PROGRESS_PORT}],
+        "ports": [{"name": "progress", "containerPort": PROGRESS}],
         "resources": work.resources.manifest(),
         "securityContext": CONTAINER_SECURITY,
         "volumeMounts": mounts,
