@@ -14,7 +14,7 @@ from tests.integration import objectstore
 from tests.integration import server as servers
 from tests.integration.job import Job
 from tests.integration.objectstore import until
-from tests.integration.tiering import JOB, WHOLE, Store
+from tests.integration.tiering import WHOLE, Store
 
 GB = 1_000_000_000
 AMOUNTS = 1.0, 10.0
@@ -47,7 +47,7 @@ def main() -> None:
     print(f"\n{report.table()}")
 
 
-def _measure(store: Store, report: Report, amount: float, program: str = JOB) -> float:
+def _measure(store: Store, report: Report, amount: float) -> float:
     """MiB at the peak of a Job that moves so many GB, whole and without a rest."""
     threads = _fill(store, amount)
     with store.server.admin() as connection:
@@ -59,7 +59,7 @@ def _measure(store: Store, report: Report, amount: float, program: str = JOB) ->
     hot, rows = held(store)
     result = store.bucket.folder / "result"
     began = time.monotonic()
-    process = store.begin(result, program, limit=36_000, **WHOLE)
+    process = store.begin(result, limit=36_000, **WHOLE)
     _, status, used = os.wait4(process.pid, 0)
     took = time.monotonic() - began
     assert status == 0, result.read_text()

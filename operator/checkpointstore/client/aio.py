@@ -26,7 +26,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from . import serializer, steps
 from .binding import connection_string
-from .saver import BARE, FIRST, OPTIONS, key
+from .saver import FIRST, OPTIONS
 from .steps import PATIENCE, Ask, Pause, Steps
 
 T = TypeVar("T")
@@ -68,19 +68,17 @@ class AsyncCheckpointStoreSaver(AsyncPostgresSaver):
         """
         if config is not None:
             await self._brought_back(config)
-            for row in [row async for row in super().alist(config, filter=filter, before=before, limit=limit)]:
-                yield await self._loaded(row)
-            return
-        asked = steps.heads(filter, get_checkpoint_id(before) if before else None, limit)
-        tiered = await self._is_tiered()
-        # On both sides, as threads come and go meanwhile.
-        rows = await self._ask(asked) if tiered else []
-        there = [row async for row in super().alist(None, filter=filter, before=before, limit=limit)]
-        hot = [await self._loaded(row) for row in there]
-        rows += await self._ask(asked) if tiered else []
-        cold = [await self._loaded({**row, **BARE}) for row in rows]
-        for item in steps.newest_first(hot, cold, key, limit):
-            yield item
+            rows: Any = [row async for row in super().alist(config, filter=filter, before=before, limit=limit)]
+        else:
+            asked = steps.heads(filter, get_checkpoint_id(before) if before else None, limit)
+            tiered = await self._is_tiered()
+            # On both sides, as threads come and go meanwhile.
+            cold = await self._ask(asked) if tiered else []
+            hot: Any = [row async for row in super().alist(None, filter=filter, before=before, limit=limit)]
+            cold += await self._ask(asked) if tiered else []
+            rows = steps.newest_first(hot, cold, limit)
+        for row in rows:
+            yield await self._loaded(row)
 
     async def aget_delta_channel_history(
         self, *, config: RunnableConfig, channels: Sequence[str]

@@ -25,20 +25,13 @@ from psycopg_pool import ConnectionPool
 
 from . import serializer, steps
 from .binding import connection_string
-from .steps import PATIENCE, Ask, Key, Pause, Steps
+from .steps import PATIENCE, Ask, Pause, Steps
 
 T = TypeVar("T")
 FIRST: ContextVar[Ask | None] = ContextVar("first", default=None)
 """What the next transaction of this task asks before it does anything else."""
 OPTIONS: dict[str, Any] = {"autocommit": True, "prepare_threshold": 0, "row_factory": dict_row}
 """Of connections, as LangGraph's savers make them."""
-BARE: dict[str, Any] = {"channel_values": None, "pending_writes": None}
-"""What a row of a cold thread's newest checkpoint lacks."""
-
-
-def key(found: CheckpointTuple) -> Key:
-    there = found.config["configurable"]
-    return there["checkpoint_id"], there["thread_id"], there["checkpoint_ns"]
 
 
 class CheckpointStoreSaver(PostgresSaver):
@@ -83,17 +76,17 @@ class CheckpointStoreSaver(PostgresSaver):
         """
         if config is not None:
             self._brought_back(config)
-            for row in [*super().list(config, filter=filter, before=before, limit=limit)]:
-                yield self._loaded(row)
-            return
-        asked = steps.heads(filter, get_checkpoint_id(before) if before else None, limit)
-        tiered = self._is_tiered()
-        # On both sides, as threads come and go meanwhile.
-        rows = self._ask(asked) if tiered else []
-        hot = [self._loaded(row) for row in [*super().list(None, filter=filter, before=before, limit=limit)]]
-        rows += self._ask(asked) if tiered else []
-        cold = [self._loaded({**row, **BARE}) for row in rows]
-        yield from steps.newest_first(hot, cold, key, limit)
+            rows: Any = [*super().list(config, filter=filter, before=before, limit=limit)]
+        else:
+            asked = steps.heads(filter, get_checkpoint_id(before) if before else None, limit)
+            tiered = self._is_tiered()
+            # On both sides, as threads come and go meanwhile.
+            cold = self._ask(asked) if tiered else []
+            hot: Any = [*super().list(None, filter=filter, before=before, limit=limit)]
+            cold += self._ask(asked) if tiered else []
+            rows = steps.newest_first(hot, cold, limit)
+        for row in rows:
+            yield self._loaded(row)
 
     def _load_checkpoint_tuple(self, value: DictRow) -> Any:
         """Not yet, as the stock saver still has its connection, and values may be in the object store."""

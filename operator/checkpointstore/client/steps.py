@@ -4,7 +4,7 @@ docs/tiering.md says what the functions in the database promise.
 """
 
 import json
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -15,8 +15,10 @@ FIRST, FACTOR, LONGEST = 0.02, 1.5, 1.0
 PATIENCE = 60.0
 """Seconds that a call waits for a thread; what failed is tried again every half minute."""
 T = TypeVar("T")
-Key = tuple[str, str, str]
-"""Of a checkpoint: its id, its thread, its namespace."""
+BARE: Mapping[str, Any] = {"channel_values": None, "pending_writes": None}
+"""What a row of a cold thread's newest checkpoint lacks."""
+Row = Mapping[str, Any]
+"""A checkpoint, as a stock saver's query returns it."""
 
 
 class RecallFailed(TimeoutError):
@@ -112,9 +114,10 @@ def heads(filter: Mapping[str, Any] | None, before: str | None, limit: int | Non
     return Ask(f"SELECT coalesce(jsonb_agg(h), '[]') AS answer FROM {found} AS h", (having, before, limit))
 
 
-def newest_first(hot: Sequence[T], cold: Sequence[T], key: Callable[[T], Key], limit: int | None) -> list[T]:
+def newest_first(hot: Sequence[Row], cold: Sequence[Row], limit: int | None) -> list[Row]:
     """Both together, each once: a thread that came or went between two looks is in both."""
-    found = {key(item): item for item in (*cold, *hot)}
+    rows = (*({**row, **BARE} for row in cold), *hot)
+    found = {(row["checkpoint_id"], row["thread_id"], row["checkpoint_ns"]): row for row in rows}
     return [found[place] for place in sorted(found, reverse=True)][:limit]
 
 

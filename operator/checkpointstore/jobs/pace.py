@@ -8,6 +8,7 @@ FEWEST, MOST = 10, 2000
 FAR_BEHIND = 64 * 1024 * 1024
 """Bytes; a standby that is further behind is waited for."""
 LEAST = 8
+"""A run that is felt works in so many times less of the time at least."""
 LOOK = 5.0
 """Seconds between two looks at what applications feel."""
 WAIT = 1.0
@@ -30,7 +31,7 @@ class Pace:
             return replace(self, size=min(MOST, self.size * 2))
         return self
 
-    def told(self, felt: bool, most: float) -> "Pace":
+    def minding(self, felt: bool, most: float) -> "Pace":
         """What applications teach: while they feel it, it works half as much, down to an eighth of the most."""
         share = max(most / LEAST, self.share / 2) if felt else min(most, self.share * 2)
         return replace(self, share=share)

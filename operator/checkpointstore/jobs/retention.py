@@ -182,7 +182,7 @@ class Work:
         if slow and self.pace.share <= most / LEAST:
             # It does so little that it cannot be what they feel: that is how they are now.
             self.usual, slow = meanwhile, False
-        self.pace, self.before, self.looked = self.pace.told(slow, most), now, time.monotonic()
+        self.pace, self.before, self.looked = self.pace.minding(slow, most), now, time.monotonic()
         if slow:
             journal.write("felt by applications", share=self.pace.share)
 

@@ -58,7 +58,6 @@ def of_operator(
 ) -> dict[str, Any]:
     """A Job of the operator's own program, `job COMPONENT`; the rest is as for its pod."""
     pod = {"restartPolicy": "Never", **pod_of_operator(env, component, ["job", component], request, secrets, memory)}
-    pod["containers"][0]["env"].append({"name": "CHECKPOINTSTORE_PROGRESS_PORT", "value": str(PROGRESS)})
     return env.object("batch/v1", "Job", name, component, spec=spec(pod, labels(env.name, component), tries))
 
 

@@ -6,12 +6,13 @@ from typing import Any, Self, TypeVar
 
 from pydantic import ConfigDict, Field, ValidationError
 
+from .action import Manifest
 from .condition import Condition, Status, true
 from .contribution import Database
 from .cron import last_due, next_due
 from .env import Env
 from .fragment import Fragment
-from .job import finished, outcome, pods
+from .job import MEMORY, PROGRESS, finished, of_operator, outcome, pods
 from .observed import Observed
 from .values import moment
 
@@ -123,6 +124,18 @@ def whose(env: Env, database: Database) -> dict[str, Any]:
         "group": group,
         **where,
     }
+
+
+def job(
+    env: Env, name: str, component: str, request: Whose, secrets: Mapping[str, str], seconds: int, memory: str = MEMORY
+) -> Manifest:
+    """The Job of a run, which tells how far it is; it is ended after so many seconds."""
+    text = request.model_dump_json(by_alias=True, exclude_defaults=True)
+    made = of_operator(env, name, component, text, secrets, tries=2, memory=memory)
+    [container] = made["spec"]["template"]["spec"]["containers"]
+    container["env"].append({"name": "CHECKPOINTSTORE_PROGRESS_PORT", "value": str(PROGRESS)})
+    made["spec"]["activeDeadlineSeconds"] = seconds
+    return made
 
 
 def due(schedule: str, known: Mapping[str, Any], now: datetime) -> str:

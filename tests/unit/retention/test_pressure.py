@@ -59,8 +59,8 @@ def test_between_two_looks_is_what_was_added() -> None:
 def test_while_it_is_felt_a_run_works_less_and_then_as_before() -> None:
     pace = Pace(0.25)
     for share in (0.125, 0.0625, 0.03125, 0.03125):
-        pace = pace.told(felt=True, most=0.25)
+        pace = pace.minding(felt=True, most=0.25)
         assert pace.share == share
     for share in (0.0625, 0.125, 0.25, 0.25):
-        pace = pace.told(felt=False, most=0.25)
+        pace = pace.minding(felt=False, most=0.25)
         assert pace.share == share

@@ -11,11 +11,10 @@ from ...kernel.contribution import Contribution, Database
 from ...kernel.duration import duration
 from ...kernel.env import Env
 from ...kernel.erasure import Doomed
-from ...kernel.job import of_operator
 from ...kernel.naming import SOURCE
 from ...kernel.object_store import ACCESS_KEY, SECRET_KEY, TOKEN, missing, mounts, where
 from ...kernel.observed import Observed
-from ...kernel.scheduled import LOOK, due, ended, following, progress, whose, without_figures
+from ...kernel.scheduled import LOOK, due, ended, following, job, progress, whose, without_figures
 from ...kernel.values import bytes_text, digest, moment, quantity
 from .request import Outcome, Request
 from .spec import Externalize
@@ -168,7 +167,5 @@ def _name(env: Env, request: Request, begun: str) -> str:
 
 
 def _job(spec: Externalize, env: Env, database: Database, request: Request, begun: str) -> Manifest:
-    text = request.model_dump_json(by_alias=True, exclude_defaults=True)
     secrets = {"admin": database.admin, **mounts(spec.object_store)}
-    made = of_operator(env, _name(env, request, begun), COMPONENT, text, secrets, tries=2, memory=MEMORY)
-    return {**made, "spec": {**made["spec"], "activeDeadlineSeconds": SECONDS}}
+    return job(env, _name(env, request, begun), COMPONENT, request, secrets, SECONDS, MEMORY)

@@ -2,14 +2,13 @@
 
 from dataclasses import dataclass
 
+from ...kernel.lognormal import NORMAL_P99, WIDEST
+
 # Operations that an agent waits for at each of its steps.
 OPERATIONS = "put|put_writes|get"
 TABLES = "checkpoints|checkpoint_blobs|checkpoint_writes"
 WINDOW = "5m"
 """The exporter keeps what statements took for a minute."""
-_NORMAL_P99 = 2.3263
-# Where spread is so wide, a log-normal distribution with that mean would have a smaller 99th percentile again.
-_WIDEST = _NORMAL_P99**2
 TRENDS, STEP = ("7d", "1d"), "10m"
 HISTORY = 18
 """Readings, one each ten minutes, that a trend takes at least."""
@@ -51,8 +50,8 @@ def p99(whose: Whose) -> str:
         f"sum by (kind) (rate(checkpointstore_statement_{what}_total{where}[{WINDOW}]))"
         for what in ("calls", "seconds", "square_seconds")
     )
-    variance = f"clamp(ln({squares} * {calls} / {seconds} ^ 2), 0, {_WIDEST:.4f})"
-    estimated = f"{seconds} / {calls} * exp({_NORMAL_P99} * sqrt({variance}) - {variance} / 2)"
+    variance = f"clamp(ln({squares} * {calls} / {seconds} ^ 2), 0, {WIDEST:.4f})"
+    estimated = f"{seconds} / {calls} * exp({NORMAL_P99} * sqrt({variance}) - {variance} / 2)"
     never = f"max(pg_up{whose.where()}) * 0 unless on () count(checkpointstore_statement_calls_total{where})"
     return f"max(({estimated}) and ({calls} > 0)) or max({calls}) == 0 or ({never})"
 

@@ -1,17 +1,15 @@
 """Whether applications feel a run: what their statements take meanwhile, against what they usually take. Pure."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
+
+from ...kernel.lognormal import p99
 
 FEWEST = 50
 """Runs of a statement that tell anything."""
 MUCH = 2.0
 """So many times longer than usual is felt."""
-_NORMAL_P99 = 2.3263
-# Where spread is so wide, a log-normal distribution with that mean would have a smaller 99th percentile again.
-_WIDEST = _NORMAL_P99**2
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +26,8 @@ class Spent:
 
     @property
     def p99(self) -> float | None:
-        """Seconds, as log-normal durations with that mean and spread would have it; None of too few."""
-        if self.calls < FEWEST or self.seconds <= 0:
-            return None
-        variance = min(_WIDEST, max(0.0, math.log(max(self.squares, 1e-12) * self.calls / self.seconds**2)))
-        return self.seconds / self.calls * math.exp(_NORMAL_P99 * math.sqrt(variance) - variance / 2)
+        """Seconds, about; None of too few."""
+        return None if self.calls < FEWEST or self.seconds <= 0 else p99(self.calls, self.seconds, self.squares)
 
 
 Times: TypeAlias = Mapping[str, Spent]

@@ -9,9 +9,19 @@ from ...kernel.condition import RETENTION_SUCCEEDED, Condition
 from ...kernel.contribution import Contribution, Database
 from ...kernel.duration import duration
 from ...kernel.env import Env
-from ...kernel.job import of_operator
 from ...kernel.observed import Observed
-from ...kernel.scheduled import LOOK, due, ended, following, progress, rounded, whose, with_figures, without_figures
+from ...kernel.scheduled import (
+    LOOK,
+    due,
+    ended,
+    following,
+    job,
+    progress,
+    rounded,
+    whose,
+    with_figures,
+    without_figures,
+)
 from ...kernel.values import bytes_text, digest, moment
 from .request import Outcome, Request
 from .spec import Retention
@@ -125,6 +135,4 @@ def _name(env: Env, request: Request, begun: str) -> str:
 
 
 def _job(env: Env, database: Database, request: Request, begun: str) -> Manifest:
-    text = request.model_dump_json(by_alias=True, exclude_defaults=True)
-    made = of_operator(env, _name(env, request, begun), COMPONENT, text, {"admin": database.admin}, tries=2)
-    return {**made, "spec": {**made["spec"], "activeDeadlineSeconds": SECONDS}}
+    return job(env, _name(env, request, begun), COMPONENT, request, {"admin": database.admin}, SECONDS)

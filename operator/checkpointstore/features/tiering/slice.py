@@ -11,11 +11,22 @@ from ...kernel.contribution import Contribution, Database
 from ...kernel.duration import duration
 from ...kernel.env import Env
 from ...kernel.erasure import Doomed
-from ...kernel.job import of_operator, pod_of_operator
+from ...kernel.job import pod_of_operator
 from ...kernel.naming import labels, selector
 from ...kernel.object_store import missing, mounts, where
 from ...kernel.observed import Observed
-from ...kernel.scheduled import LOOK, due, ended, following, progress, rounded, whose, with_figures, without_figures
+from ...kernel.scheduled import (
+    LOOK,
+    due,
+    ended,
+    following,
+    job,
+    progress,
+    rounded,
+    whose,
+    with_figures,
+    without_figures,
+)
 from ...kernel.values import bytes_text, digest, moment
 from .expiry import Outside, erased_by
 from .request import Holding, Outcome, Place, Request, Tier
@@ -204,10 +215,7 @@ def secrets(spec: Tiering, database: Database) -> dict[str, str]:
 
 
 def _job(spec: Tiering, env: Env, database: Database, request: Request, begun: str) -> Manifest:
-    text = request.model_dump_json(by_alias=True, exclude_defaults=True)
-    name = _name(env, request, begun)
-    made = of_operator(env, name, COMPONENT, text, secrets(spec, database), tries=2, memory=MEMORY)
-    return {**made, "spec": {**made["spec"], "activeDeadlineSeconds": SECONDS}}
+    return job(env, _name(env, request, begun), COMPONENT, request, secrets(spec, database), SECONDS, MEMORY)
 
 
 def _recaller(spec: Tiering, env: Env, database: Database, request: Request) -> Manifest:
