@@ -215,9 +215,10 @@ def test_the_monitor_finds_it_in_a_real_prometheus(tmp_path: Path, monkeypatch: 
             asyncio.run(subject._look("shop/agents", order))
             found = subject.findings("shop/agents")
             assert found
-            if not found.reason:
+            if not found.reason and found.memory:
                 break
-            assert found.reason == "SamplesMissing", found
+            # A scrape, or an answer, may come late.
+            assert found.reason in ("", "SamplesMissing", "PrometheusUnreachable"), found
             assert time.monotonic() < deadline, found
             time.sleep(2)
         assert found.exceeded == {"writesPerSecond"}

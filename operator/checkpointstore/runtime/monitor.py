@@ -93,8 +93,9 @@ class Monitor:
             found = await prometheus.samples(access, query)
             series[name] = found[0].points if len(found) == 1 else ()
         known = self._long.get(who)
-        # A new store has nothing to tell at first.
-        if known is None or time.monotonic() - known.at > (SOON if known.day.read_share is None else RARELY):
+        # A new store has nothing to tell at first, and a scrape may be missed.
+        told = known is not None and None not in (known.day.read_share, known.day.database)
+        if known is None or time.monotonic() - known.at > (RARELY if told else SOON):
             known = self._long[who] = await _long(access, order.whose)
         return Told(series, known.days, known.day)
 

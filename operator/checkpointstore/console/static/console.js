@@ -44,7 +44,7 @@ if (live) {
   pause.addEventListener("click", () => {
     paused = !paused;
     pause.setAttribute("aria-pressed", String(paused));
-    if (!paused) look();
+    if (paused) asking?.abort(); else look();
   });
 
   if (box) {
