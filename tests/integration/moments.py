@@ -33,7 +33,7 @@ Key = tuple[str, ...]
 """Of a row: its kind, its thread, its namespace, and what else its table's key has."""
 LONG = 180
 """Seconds that a run may take on a slow machine until it has something to write."""
-GRACE = 8
+GRACE = 30
 """Seconds that an object stays that nothing refers to: who looks at the catalog and then at objects finds them."""
 THREADS = 6
 """Of each writer; it writes to them in turn, so that each rests for a while."""
@@ -178,7 +178,8 @@ class World:
         while self.open:
             with suppress(psycopg.Error), open_saver(self.uri) as saver:
                 while self.open:
-                    for thread in chance.sample(sorted(self.turns), min(2, len(self.turns))):
+                    known = sorted(self.turns)
+                    for thread in chance.sample(known, min(2, len(known))):
                         with self._at(thread):
                             self._read(graphs.chat(saver), thread, chance.random() < 0.3)
                     time.sleep(chance.uniform(0, 0.5))

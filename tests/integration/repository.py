@@ -6,6 +6,7 @@ import os
 import pwd
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -264,6 +265,12 @@ def running(
         host = subprocess.Popen(server, stderr=subprocess.DEVNULL, cwd="/", env=stand.environ(), **who())
         try:
             stand.sql("CREATE DATABASE app", "postgres")
+            deadline = time.monotonic() + 60
+            while True:
+                with suppress(OSError), socket.create_connection(("localhost", stand.host_port), 5):
+                    break
+                assert time.monotonic() < deadline, "pgbackrest server does not listen"
+                time.sleep(0.05)
             yield stand
         finally:
             host.send_signal(signal.SIGTERM)

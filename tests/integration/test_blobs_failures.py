@@ -224,13 +224,13 @@ def test_a_put_stays_where_it_began(bucket: objectstore.Bucket, blobs: Path) -> 
 def test_what_hangs_is_told_but_for_long_uploads(
     bucket: objectstore.Bucket, blobs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inner, "IDLE", 1.0)
+    monkeypatch.setattr(inner, "IDLE", 4.0)
     monkeypatch.setattr(inner, "LONG", 1_000_000)
     goes = threading.Event()
 
     def fault(method: str, path: str) -> str:
         if method != "HEAD":
-            goes.wait(3)
+            goes.wait(8)
         return ""
 
     bucket.fault = fault

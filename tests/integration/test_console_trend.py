@@ -46,7 +46,9 @@ def test_each_question_gives_one_line_of_this_store_alone(tmp_path: Path, monkey
     assert last["Mean wait for a server connection"] == pytest.approx(1.0, rel=0.01)
     # Of five minutes only seconds have passed; the neighbour's thousand a second would be seen all the same.
     assert 0 < last["Transactions a second"] < 2
-    assert last["Server connections at work"] == 2
+    # A scrape that came late leaves one of the two out.
+    at_work = next(line for line in found.shown if line.title == "Server connections at work")
+    assert max(value for _, value in at_work.points) == 2
     assert last["Checkpoint tables and indexes"] == 4e6
     for line in found.shown:
         assert line.points[-1][0] == pytest.approx(time.time(), abs=30)

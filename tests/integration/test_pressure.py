@@ -72,11 +72,12 @@ def test_it_backs_off_while_writes_wait_and_not_when_they_are_as_ever(
         with meanwhile(talk):
             takes(0.2)
             for _ in range(4):
-                time.sleep(2)
+                # So that enough is told of, also where the writer is paused meanwhile.
+                time.sleep(3)
                 busy._feel()
                 shares.append(busy.pace.share)
             takes(0)
-            for _ in range(20):
+            for _ in range(90):
                 time.sleep(1)
                 busy._feel()
                 if busy.pace.share == 0.5:

@@ -39,13 +39,18 @@ def backup(stand: Stand) -> dict[str, Any]:
 
 def archived(stand: Stand, bucket: Bucket, rows: int, times: int = 1) -> tuple[int, int, int]:
     """How many files are archived when rows are written, and what is asked for that writes or lists, and reads."""
+    deadline = time.monotonic() + 120
+    # A backup's own history file is archived after the last segment of it.
+    while stand.sql("SELECT name FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready'"):
+        assert time.monotonic() < deadline, stand.log()
+        time.sleep(0.05)
     files, before = counted(stand), bucket.asked.copy()
     for _ in range(times):
         stand.sql(
             f"CREATE TABLE t AS SELECT md5(i::text || random()) FROM generate_series(1, {rows}) AS i; DROP TABLE t"
         )
         name = stand.sql("SELECT pg_walfile_name(pg_switch_wal()) AS name")[0]["name"]
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while archiver(stand)["last_archived_wal"] != name:
             assert time.monotonic() < deadline, stand.log()
             time.sleep(0.05)

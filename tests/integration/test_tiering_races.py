@@ -64,6 +64,8 @@ class Crowd:
         self.turns: dict[str, int] = {}
         self.moved = self.left = self.recalled = 0
         self.whole = False
+        self.used: set[str] = set()
+        """Threads that somebody has been told are there."""
         self._lock = threading.Lock()
 
     @property
@@ -81,12 +83,16 @@ class Crowd:
             turn = 0
             while self.open:
                 thread = f"{name}-{turn % 6}"
+                with self._lock:
+                    self.used.add(thread)
                 if self.whole:
                     while self.store.ask(thread) != "Hot":
                         time.sleep(0.02)
                 done = self.turns.get(thread, 0)
                 graphs.talk(graph, thread, 1, first=done)
                 self.turns[thread] = done + 1
+                with self._lock:
+                    self.used.discard(thread)
                 turn += 1
                 time.sleep(chance.uniform(0, 0.3))
         with self._lock:
@@ -95,10 +101,12 @@ class Crowd:
     def tiers(self) -> None:
         while self.open:
             if self.whole:
-                with self.store.server.admin("app") as connection:
+                # Nobody takes an hour from the answer to the read.
+                with self._lock, self.store.server.admin("app") as connection:
                     connection.execute(
                         "UPDATE checkpointstore.recalls SET done = done - interval '1 hour' "
-                        "WHERE done < now() - interval '0.3 s'"
+                        "WHERE done < now() - interval '0.3 s' AND thread_id <> ALL (%s)",
+                        [list(self.used)],
                     )
             outcome = self.store.tier(keepLatestHot=not self.whole, wait=2)
             self.moved += outcome.moved.threads
