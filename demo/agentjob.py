@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from demo.kubectl import CommandFailed, Kubectl, NotInTime, wait_for
+from demo.kubectl import SLOW, CommandFailed, Kubectl, NotInTime, wait_for
 
 SCRIPTS = Path(__file__).resolve().parent / "agent"
 SCRIPTS_NAME = "agent-scripts"
@@ -164,8 +164,12 @@ class Agent:
 
     def stop(self) -> Line:
         """Tell a writer that it is enough; gives its result."""
-        self.kubectl("exec", f"job/{self.name}", "-n", self.namespace, "--", "touch", "/tmp/stop")
+        self.inside("touch", "/tmp/stop")
         return self.result()
+
+    def inside(self, *command: str) -> None:
+        """Run a command in its pod. Raises CommandFailed."""
+        self.kubectl("exec", f"job/{self.name}", "-n", self.namespace, "--", *command)
 
     def wait_line(self, what: str, wanted: Callable[[Line], bool], timeout: float = 120) -> Line:
         """The first line that is wanted, as soon as the agent says it."""
@@ -180,10 +184,10 @@ class Agent:
     def result(self, timeout: float = 300) -> Line:
         """The last event of the script, once it has ended."""
         if self._reader:
-            self._reader.join(timeout)
+            self._reader.join(SLOW * timeout)
         results = [line for line in self.lines if line["event"] == "result"]
         if not results:
-            state = "ended without a result" if self._ended() else f"gave no result within {timeout:.0f} s"
+            state = "ended without a result" if self._ended() else f"gave no result within {SLOW * timeout:.0f} s"
             raise NotInTime(f"agent {self.name} {state}: {self.tail()}")
         return results[-1]
 

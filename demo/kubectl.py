@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 
 ROOT = Path(__file__).resolve().parent.parent
 DEMO_LABEL = "checkpointstore.dev/demo"
+SLOW = 3
+"""So many times what an idle machine needs is waited for."""
 T = TypeVar("T")
 
 
@@ -33,10 +35,10 @@ def run(
     """Run a program in the project's root; gives its standard output, raises CommandFailed."""
     try:
         done = subprocess.run(
-            argv, input=text, env=env, cwd=ROOT, timeout=timeout, capture_output=True, text=True, check=False
+            argv, input=text, env=env, cwd=ROOT, timeout=SLOW * timeout, capture_output=True, text=True, check=False
         )
     except subprocess.TimeoutExpired as error:
-        raise CommandFailed(f"{' '.join(argv)}: no end after {timeout:.0f} s") from error
+        raise CommandFailed(f"{' '.join(argv)}: no end after {SLOW * timeout:.0f} s") from error
     if done.returncode:
         said = (done.stdout[-1000:] + done.stderr[-3000:]).strip()
         raise CommandFailed(f"{' '.join(argv)} ended with {done.returncode}: {said}")
@@ -82,7 +84,7 @@ class Kubectl:
 
         A watch that ends early, as every one does when its CRD changes, is begun again.
         """
-        end = time.monotonic() + timeout
+        end = time.monotonic() + SLOW * timeout
         while (left := end - time.monotonic()) > 0:
             yield from self._watch_once(kind, name, namespace, left)
             time.sleep(0.5)
@@ -124,12 +126,20 @@ def wait_for(
     every: float = 0.3,
     seen: Callable[[], str] = str,
 ) -> T:
-    """Look again until the answer is neither None nor False; raises NotInTime with what `seen` tells."""
-    end = time.monotonic() + timeout
+    """Look again until the answer is neither None nor False; raises NotInTime with what `seen` tells.
+
+    A command that fails is a look that saw nothing, unless it is the last.
+    """
+    end = time.monotonic() + SLOW * timeout
     while True:
-        answer = look()
+        answer = None
+        try:
+            answer = look()
+        except CommandFailed:
+            if time.monotonic() > end:
+                raise
         if answer is not None and answer is not False:
             return answer
         if time.monotonic() > end:
-            raise NotInTime(f"{what}: not within {timeout:.0f} s. {seen()}".strip())
+            raise NotInTime(f"{what}: not within {SLOW * timeout:.0f} s. {seen()}".strip())
         time.sleep(every)

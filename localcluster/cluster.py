@@ -35,7 +35,7 @@ from localcluster.layout import (
 )
 from localcluster.progress import say, step
 
-READY_SECONDS = 90.0
+READY_SECONDS = 300.0
 BOOT = STATE / "boot"
 
 

@@ -5,6 +5,7 @@ import collections
 import os
 import random
 import time
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -13,12 +14,14 @@ from langgraph.checkpoint.base import empty_checkpoint
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from report import finish, say
 
-# CLIENTS:SECONDS:RATE, one step after the other; RATE is puts a second of each client.
+# CLIENTS:SECONDS:RATE, one step after the other; RATE is puts a second of each client. The seconds begin when all have
+# come, and end early when somebody makes the file /tmp/step-NUMBER.
 STEPS = [tuple(map(float, step.split(":"))) for step in os.environ.get("STEPS", "20:10:0.25").split(",")]
 RUN = os.environ.get("RUN", "crowd")
 # So many log in at once: a crowd arrives in seconds, not in one moment.
 DOORS = int(os.environ.get("DOORS", "20"))
 CLOSED = 1.0
+ARRIVAL = 120.0
 
 
 class Crowd:
@@ -34,6 +37,8 @@ class Crowd:
         self.losses: collections.Counter[int] = collections.Counter()
         """How often each client lost its connection."""
         self.connected = 0
+        self.late = 0
+        """Logins that took more than the two seconds that the binding gives them."""
 
     async def live(self, index: int) -> None:
         """One client; whoever loses the connection makes another."""
@@ -51,6 +56,10 @@ class Crowd:
         try:
             context = AsyncPostgresSaver.from_conn_string(uri())
             saver = await context.__aenter__()
+        except psycopg.errors.ConnectionTimeout:
+            # live() knocks again.
+            self.late += 1
+            return
         finally:
             self.doors.release()
         self.connected += 1
@@ -84,15 +93,18 @@ def share(waits: list[float], part: float) -> float:
 
 async def main() -> None:
     crowd, tasks = Crowd(), list[asyncio.Task[None]]()
-    for clients, seconds, rate in STEPS:
+    for number, (clients, seconds, rate) in enumerate(STEPS):
         crowd.rate, crowd.all = rate, []
         for task in tasks[int(clients) :]:
             task.cancel()
         del tasks[int(clients) :]
         tasks += [asyncio.create_task(crowd.live(index)) for index in range(len(tasks), int(clients))]
-        say("step", clients=clients, rate=rate)
+        say("step", step=number, clients=clients, rate=rate)
+        latest = time.monotonic() + ARRIVAL
+        while crowd.connected < clients and time.monotonic() < latest:
+            await asyncio.sleep(0.2)
         until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0:
+        while (left := until - time.monotonic()) > 0 and not Path(f"/tmp/step-{number}").exists():
             await asyncio.sleep(min(1.0, left))
             p50, p99 = share(crowd.waits, 0.5), share(crowd.waits, 0.99)
             say("second", clients=crowd.connected, puts=len(crowd.waits), p50=p50, p99=p99)
@@ -104,6 +116,7 @@ async def main() -> None:
     finish(
         not crowd.failed,
         puts=crowd.done,
+        late=crowd.late,
         failed=dict(crowd.failed.most_common(10)),
         failures=crowd.failed.total(),
         most=max(crowd.losses.values(), default=0),

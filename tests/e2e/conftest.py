@@ -20,6 +20,7 @@ from localcluster.objectstore import ObjectStore
 from tests.e2e import aftermath
 from tests.e2e.figure import Figures
 from tests.e2e.rotation import Rotation, begin
+from tests.e2e.subject import Subject
 
 LANES = {
     # These two at once: they disturb nobody, and most of their time they wait.
@@ -44,8 +45,10 @@ LANES = {
         "test_alerts",
         "test_console",
         "test_authority",
-        "test_failover",
         "test_operator",
+        # It looks for a minute without writes, which the module between takes.
+        "test_failover",
+        "test_rest",
         "test_faults",
         "test_outside",
         "test_upgrade",
@@ -166,6 +169,16 @@ def rotation(installation: Installation, figures: Figures) -> Iterator[Rotation]
     """Begun by the first who asks, and looked at by test_authority."""
     with made(installation.kubectl, "rotation") as namespace:
         yield begin(installation.kubectl, namespace, starter(installation, namespace), figures)
+
+
+@pytest.fixture(scope="session")
+def survivor(kubectl: Kubectl) -> Iterator[Subject]:
+    """A store of two instances that nobody touches, in whose namespace the operator is killed over others."""
+    with made(kubectl, "survivor") as namespace:
+        subject = Subject(kubectl, namespace, "survivor")
+        subject.apply({"postgres": {"instances": 2}})
+        subject.changed("both instances", subject.whole, 180)
+        yield subject
 
 
 @pytest.fixture(scope="module")

@@ -28,8 +28,7 @@ def begin(kubectl: Kubectl, namespace: str, start_agent: Callable[..., Agent], f
     subject = Subject(kubectl, namespace, NAME)
     subject.apply({"postgres": {"instances": 2}})
     subject.ready()
-    # As long as the tests that run meanwhile take on a slow machine.
-    writer = Writer.start(start_agent, figures, NAME, "authority", environment={"SECONDS": "3600"})
+    writer = Writer.start(start_agent, figures, NAME, "authority")
     begun = Rotation(subject, writer, writer.mark(), subject.secret(f"{NAME}-ca")["ca.crt"], subject.lives())
     subject.command("rotate-authority", stamp())
     return begun

@@ -11,6 +11,8 @@ from demo import store
 from demo.kubectl import CommandFailed, Kubectl, wait_for
 
 DOMAIN = "checkpointstore.dev"
+PASSING = "passing"
+"""How the stores are called in whose lives the operator is killed."""
 SOCKET = "/run/postgresql"
 # The certificate that a server shows on a port, from inside its pod: PostgreSQL wants to be asked for TLS first.
 SERVED = """
@@ -86,6 +88,23 @@ class Subject:
     def ready(self, timeout: float = 150) -> dict[str, Any]:
         """Wait until it is Ready and at rest."""
         return store.wait_ready(self.kubectl, self.name, self.namespace, timeout)
+
+    def at_rest(self) -> bool:
+        """Whether it is Ready, with nothing under way, for the generation that was asked for last."""
+        found = self.seen()
+        states = {kind: condition["status"] for kind, condition in store.conditions(found).items()}
+        told = found.get("status", {}).get("observedGeneration")
+        settled = (states.get("Ready"), states.get("Reconciling")) == ("True", "False")
+        return bool(settled and told == found["metadata"]["generation"])
+
+    def serves(self) -> None:
+        """It is Ready; one probe of a second may be missed where all processors are busy."""
+        wait_for(
+            "Ready",
+            lambda: self.condition("Ready")["status"] == "True",
+            20,
+            seen=lambda: store.described(self.seen()),
+        )
 
     def changed(self, what: str, evidence: Callable[[], object], timeout: float = 120) -> dict[str, Any]:
         """Wait for the evidence of a change, then until the store is Ready and at rest again."""

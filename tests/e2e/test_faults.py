@@ -15,7 +15,7 @@ from demo.kubectl import CommandFailed, Kubectl, wait_for
 from tests.e2e import operators, outage, process
 from tests.e2e.figure import Figures
 from tests.e2e.subject import Subject, stamp
-from tests.e2e.writing import Writer, wrote
+from tests.e2e.writing import CONNECTIONS, Writer, wrote
 
 NAME = "pair"
 PATIENCE = 180
@@ -63,16 +63,20 @@ def test_api_server_away(
     figures.note("api_server_away_for", seconds, "s")
     figures.note("api_server_away_failed_calls", result["failed"], "calls", "<=0")
     figures.note("api_server_away_longest_gap", result["longest_gap"], "s")
-    assert result["failed"] == 0, writer.agent.tail()
-    old = pair.login()
-    # Kubelets look for the API server again after up to a minute, and after another when it has only half started;
-    # they give pods no new Secrets before.
-    with figures.timed("api_server_away_to_next_rotation"):
-        pair.command("rotate-credentials", stamp())
-        pair.changed("the operator to work again", lambda: pair.login() != old, 240)
+    # Without an API server the primary keeps its place by asking the others within two seconds.
+    assert result["failed"] <= CONNECTIONS, writer.agent.tail()
+    assert result["lost"] == 0, writer.agent.tail()
 
 
 def test_api_server_hangs(pair: Subject, start_agent: Callable[..., Agent], figures: Figures) -> None:
+    """For some seconds while a rotation waits for kubelets.
+
+    They look for an API server that was away again after up to a minute, and after another when it had only half
+    started, and give pods no new Secrets before.
+    """
+    old = pair.login()
+    pair.command("rotate-credentials", stamp())
+    began = time.monotonic()
     server = outage.api_server()
     writer = Writer.start(start_agent, figures, NAME, "api-hangs")
     with outage.stopped(server):
@@ -82,6 +86,8 @@ def test_api_server_hangs(pair: Subject, start_agent: Callable[..., Agent], figu
     figures.note("api_server_hangs_failed_calls", result["failed"], "calls", "<=0")
     figures.note("api_server_hangs_longest_gap", result["longest_gap"], "s")
     assert result["lost"] == 0, writer.agent.tail()
+    pair.changed("the operator to work again", lambda: pair.login() != old, 240)
+    figures.note("api_server_away_and_hanging_to_next_rotation", time.monotonic() - began, "s")
 
 
 def test_standby_node_cut(faults: "Faults", soak: bool) -> None:
@@ -125,7 +131,7 @@ class Faults:
         leader = wait_for("an operator that leads", lambda: operator.holder(kubectl) or None, 60)
         kubectl("delete", "pod", leader, "-n", operator.NAMESPACE)
         wait_for("another leader", lambda: bool({operator.holder(kubectl)} - {leader, ""}), 60)
-        kubectl("rollout", "status", f"deployment/{operator.OPERATOR}", "-n", operator.NAMESPACE, "--timeout=60s")
+        kubectl("rollout", "status", f"deployment/{operator.OPERATOR}", "-n", operator.NAMESPACE, "--timeout=180s")
 
     def _cut(self, number: int, role: str) -> None:
         """One round: place the poolers, write, cut, wait until every client writes again, heal."""

@@ -11,7 +11,7 @@ import yaml
 from demo import installation as operator
 from demo import store
 from demo.installation import Installation
-from demo.kubectl import ROOT, Kubectl, wait_for
+from demo.kubectl import DEMO_LABEL, ROOT, Kubectl, wait_for
 
 NAME = "agents"
 READY_SECONDS = 150
@@ -37,6 +37,8 @@ def overlay(installation: Installation, kubectl: Kubectl, tmp_path: Path) -> Ite
     (tmp_path / "kustomization.yaml").write_text(
         yaml.safe_dump({"resources": ["install"], "patches": [{"path": "images.yaml"}]})
     )
+    for found in kubectl.items("namespaces", "-l", f"{DEMO_LABEL}=true"):
+        empty(kubectl, found["metadata"]["name"])
     operator.uninstall(kubectl)
     assert ours(kubectl) == set()
     yield tmp_path
@@ -45,9 +47,9 @@ def overlay(installation: Installation, kubectl: Kubectl, tmp_path: Path) -> Ite
 
 def test_kubectl_apply_k_installs_what_serves(overlay: Path, kubectl: Kubectl) -> None:
     kubectl("apply", "-k", str(overlay))
-    kubectl("wait", "crd/checkpointstores.checkpointstore.dev", "--for=condition=Established", "--timeout=30s")
+    kubectl("wait", "crd/checkpointstores.checkpointstore.dev", "--for=condition=Established", "--timeout=90s")
     where = ["-n", operator.NAMESPACE]
-    kubectl("rollout", "status", f"deployment/{operator.OPERATOR}", *where, "--timeout=150s", timeout=160)
+    kubectl("rollout", "status", f"deployment/{operator.OPERATOR}", *where, "--timeout=450s", timeout=160)
     namespace = f"{operator.NAMESPACE}-try"
     kubectl.namespace(namespace)
     try:
@@ -55,9 +57,16 @@ def test_kubectl_apply_k_installs_what_serves(overlay: Path, kubectl: Kubectl) -
         made: dict[str, Any] = store.wait_ready(kubectl, NAME, namespace, READY_SECONDS)
         assert made["status"]["phase"] == "Ready"
     finally:
+        empty(kubectl, namespace)
         kubectl("delete", "namespace", namespace, timeout=180)
     kubectl("delete", "-k", str(overlay), "--wait", timeout=180)
     wait_for("nothing of it", lambda: not ours(kubectl), 60, seen=lambda: str(ours(kubectl)))
+
+
+def empty(kubectl: Kubectl, namespace: str) -> None:
+    """Kubernetes looks for pods that it waits for when it deletes a namespace only twice a minute."""
+    kubectl("delete", "cps", "--all", "-n", namespace)
+    wait_for("its pods to go", lambda: not kubectl.items("pods", "-n", namespace), 60)
 
 
 def ours(kubectl: Kubectl) -> set[str]:

@@ -67,7 +67,7 @@ def test_one_life_of_a_store(process: subprocess.Popen[bytes], kubectl: Kubectl,
     kubectl("delete", "secret", f"{NAME}-postgres-tls", "-n", namespace)
     subject.poke()
     subject.changed("another certificate", lambda: kubectl.find("secret", f"{NAME}-postgres-tls", namespace))
-    kubectl("delete", "checkpointstore", NAME, "-n", namespace, "--timeout=60s")
+    kubectl("delete", "checkpointstore", NAME, "-n", namespace, "--timeout=180s")
     kinds = {"PersistentVolumeClaim"}
     wait_for(
         "only volumes",
@@ -75,7 +75,7 @@ def test_one_life_of_a_store(process: subprocess.Popen[bytes], kubectl: Kubectl,
         120,
     )
     process.send_signal(signal.SIGTERM)
-    assert process.wait(30) in (0, -signal.SIGTERM)
+    assert process.wait(120) in (0, -signal.SIGTERM)
     assert operator.holder(kubectl) != "by-hand", "the Lease is given back"
 
 

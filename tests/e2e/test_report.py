@@ -132,11 +132,16 @@ def test_everything_is_in_it_and_no_secret(
     assert leak.leaks(secrets, iter([("log", log)])), "nothing was planted, so the search below would prove nothing"
 
     archive = tmp_path / "reported.tar.gz"
-    done = report(used, "-n", namespace, "-o", str(archive))
-    assert done.returncode == 0, done.stderr
-    assert str(archive) in done.stdout
-    assert archive.stat().st_mode & 0o077 == 0
-    found = unpacked(archive)
+    for _ in range(3):
+        archive.unlink(missing_ok=True)
+        done = report(used, "-n", namespace, "-o", str(archive))
+        assert done.returncode == 0, done.stderr
+        assert str(archive) in done.stdout
+        assert archive.stat().st_mode & 0o077 == 0
+        found = unpacked(archive)
+        # On a busy machine an answer may come later than it is waited for, which is told as a problem.
+        if not found["problems.txt"].strip():
+            break
     expected = PARTS | {f"instances/{primary}/postgres/{file}": text for file, text in PRIMARY_PARTS.items()}
     missing = {path: text for path, text in expected.items() if text not in found.get(path, "")}
     assert not missing, f"{missing}; there is {sorted(found)}; problems: {found['problems.txt']}"

@@ -37,13 +37,14 @@ def test_history_goes_and_conversations_go_on(
     brief.kill_a_run("retention")
     with figures.timed("retention_killed_to_done", "<=120"):
         say(f"  {brief.said('RetentionSucceeded', 'Succeeded', 150)}")
-    assert brief.condition("Ready")["status"] == "True"
-    assert brief.condition("Reconciling")["status"] == "False"
+    brief.serves()
+    brief.ready()
     # Whoever was pruned while it wrote has lost nothing that it goes on from.
     result = going.result(400)
     assert result["ok"], going.tail()
     figures.note("retention_failed_calls", result["retries"], "calls", "<=0")
-    assert int(brief.psql(COUNT)) == KEPT
+    # A thread that was written just then is left for the next run.
+    wait_for("the rest to go", lambda: int(brief.psql(COUNT)) == KEPT, 150)
     result, agent = run_agent("conversation.py", NAME, MESSAGES="10")
     assert result["ok"], agent.tail()
     # Where the pod was done before it was killed, its figures went with it; there is something to remove again.
