@@ -4,9 +4,13 @@ import json
 import random
 import re
 import sys
+import sysconfig
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
+from itertools import chain, count, zip_longest
+from pathlib import Path
 from typing import Any
 
 from benchmarks.report import Report
@@ -26,9 +30,11 @@ RETURN = 0.01
 """The share of the cold threads that is asked for in a month."""
 INFREQUENT = 0.0125, 0.01
 """S3 Standard-IA, us-east-1, 2025-01: USD a GiB and month, and a thousand writes."""
-WORDS = 4000
+AT_ONCE = 500
+"""Conversations that go on side by side."""
 ID = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-6[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
-LETTERS = b"abcdefghijklmnopqrstuvwxyz"
+TEXT = re.compile(rb"(<[0-9]{4}>_*)")
+"""Where a template has a text: its number, and as many bytes as it is long."""
 COLUMNS = {
     "checkpoints": "thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, type, checkpoint, metadata",
     "checkpoint_blobs": "thread_id, checkpoint_ns, channel, version, type, blob",
@@ -45,6 +51,7 @@ KINDS: Mapping[str, tuple[Callable[..., Any], float]] = {
     "fork": (graphs.chat, 0.03),
 }
 Rows = Mapping[str, Sequence[tuple[Any, ...]]]
+"""By table; a template has its values in pieces, of which every other is where a text belongs."""
 
 
 @dataclass(frozen=True)
@@ -60,35 +67,43 @@ class Thread:
         return f"thread-{self.number}"
 
 
-def words(chance: random.Random, size: int, known: Sequence[str]) -> str:
-    """Text of about so many bytes; common words are more often."""
-    text: list[str] = []
-    while size > 0:
-        text.append(known[int(len(known) * chance.random() ** 3)])
-        size -= len(text[-1]) + 1
-    return " ".join(text)
+@cache
+def library() -> bytes:
+    """Code and documentation, as agents read and write them: Python's own library, what is ASCII of it."""
+    files = sorted(Path(sysconfig.get_path("stdlib")).rglob("*.py"))
+    texts = [file.read_bytes() for file in files if "site-packages" not in file.parts and "test" not in file.parts]
+    return b"\n".join(text for text in texts if text.isascii())
 
 
 def templates(store: Store) -> dict[str, Rows]:
     """Threads that LangGraph's own graphs have written, by kind and length."""
-    chance = random.Random(1)
-    known = ["".join(chance.choices("etaoinshrdlucmfwypvbgk", k=chance.randint(2, 9))) for _ in range(WORDS)]
-    made = {}
+    chance, number = random.Random(1), count()
+    made: dict[str, Rows] = {}
+
+    def text(size: int) -> str:
+        return f"<{next(number):04}>".ljust(size, "_")
+
     with store.saver() as saver:
         for kind, (graph, _) in KINDS.items():
             agent = graph(saver)
             for turns in TURNS:
                 name = f"{kind}-{turns}"
                 for turn in range(turns):
-                    said = words(chance, int(chance.lognormvariate(6.5, 1)), known)
-                    told = {"document": {"text": words(chance, 20_000, known)}} if turn == 0 and turns > 8 else {}
+                    said = text(int(chance.lognormvariate(6.5, 1)))
+                    told = {"document": {"text": text(20_000)}} if turn == 0 and turns > 8 else {}
                     agent.invoke({"said": [said], **told}, graphs.config(name))
                     if kind == "waits":
                         break
                 if kind == "fork":
                     middle = list(agent.get_state_history(graphs.config(name)))[turns]
                     agent.invoke({"said": ["another way"]}, middle.config)
-                made[name] = _rows(store, name)
+                made[name] = {
+                    table: [
+                        tuple(TEXT.split(value) if isinstance(value, bytes) else value for value in row)
+                        for row in found
+                    ]
+                    for table, found in _rows(store, name).items()
+                }
     _empty(store)
     return made
 
@@ -112,19 +127,21 @@ def _empty(store: Store) -> None:
 
 
 def rows(thread: Thread, made: Mapping[str, Rows]) -> Rows:
-    """A thread's rows: a template's, at another time and in another language, so that no two threads are alike."""
-    letters = bytearray(LETTERS)
-    random.Random(thread.number).shuffle(letters)
-    table = bytes.maketrans(LETTERS, bytes(letters))
+    """A thread's rows: a template's, at another time and with other texts, so that no two threads are alike."""
     ids = sorted({found for item in made[thread.template]["checkpoints"] for found in ID.findall(item[2])})
     shift = _ticks(lowest(thread.ended)) - _ticks(ids[-1])
 
     def changed(value: Any) -> Any:
-        if isinstance(value, bytes):
-            return value.translate(table)
+        if isinstance(value, list):
+            return b"".join([said(piece) if number % 2 else piece for number, piece in enumerate(value)])
         if isinstance(value, str):
             return ID.sub(lambda found: _shifted(found[0], shift), value)
         return value
+
+    @cache
+    def said(place: bytes) -> bytes:
+        begin = random.Random(f"{thread.number} {place[:6]!r}").randrange(len(library()) - len(place))
+        return library()[begin : begin + len(place)]
 
     return {
         name: [(thread.name, *(changed(value) for value in item[1:])) for item in items]
@@ -158,12 +175,13 @@ def population(threads: int, now: datetime) -> list[Thread]:
 
 def load(store: Store, threads: Sequence[Thread], made: Mapping[str, Rows]) -> None:
     with store.server.admin("app") as connection:
-        for first in range(0, len(threads), 500):
-            part = [rows(thread, made) for thread in threads[first : first + 500]]
+        for first in range(0, len(threads), AT_ONCE):
+            part = [rows(thread, made) for thread in threads[first : first + AT_ONCE]]
             for table, columns in COLUMNS.items():
                 with connection.cursor().copy(f"COPY {table} ({columns}) FROM STDIN") as copy:
-                    for item in (item for thread in part for item in thread[table]):
-                        copy.write_row(item)
+                    for item in chain.from_iterable(zip_longest(*(thread[table] for thread in part))):
+                        if item is not None:
+                            copy.write_row(item)
 
 
 def size(store: Store, full: bool = False) -> int:
