@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import pytest
@@ -65,18 +66,7 @@ def test_pools_grow_before_clients_wait_long_and_shrink_when_they_have_gone(
     with Timeline(Place(load.kubectl, load.namespace, load.name), say) as timeline:
         environment = {"STEPS": ",".join(f"{clients}:{length}:{RATE}" for clients, length in steps), "RUN": "pools"}
         agent = start_agent("crowd.py", "load", environment)
-
-        def passed(number: int, seen: Callable[[Moment], bool]) -> float | None:
-            """Seconds from the beginning of a step to what it is for."""
-            step = agent.wait_line(f"step {number}", lambda line: line.get("step") == number, 600)
-            with suppress(NotInTime):
-                wait_for("what the step is for", lambda: timeline.first(step["at"], seen) is not None, 40)
-            # It may have ended by itself.
-            with suppress(CommandFailed):
-                if not soak:
-                    agent.inside("touch", f"/tmp/step-{number}")
-            return timeline.first(step["at"], seen)
-
+        passed = partial(after, agent, timeline, soak)
         grown = passed(1, lambda item: item.pool > REST and item.wait < MAX_WAIT)
         told = passed(2, lambda item: item.limit in ("ServerConnectionsExhausted", "PostgresSaturated"))
         back = passed(3, at_rest)
@@ -97,6 +87,18 @@ def test_pools_grow_before_clients_wait_long_and_shrink_when_they_have_gone(
         assert "False" in (one.reconciling, next_.reconciling), (one, next_)
     say(f"  {load.said('ThresholdsExceeded', 'TooManyWrites', 90)}")
     assert load.events("ThresholdExceeded")
+
+
+def after(agent: Agent, timeline: Timeline, soak: bool, number: int, seen: Callable[[Moment], bool]) -> float | None:
+    """Seconds from the beginning of a step of the crowd to what it is for, which ends it; not where all is soaked."""
+    step = agent.wait_line(f"step {number}", lambda line: line.get("step") == number, 600)
+    with suppress(NotInTime):
+        wait_for("what the step is for", lambda: timeline.first(step["at"], seen) is not None, 40)
+    # It may have ended by itself.
+    with suppress(CommandFailed):
+        if not soak:
+            agent.inside("touch", f"/tmp/step-{number}")
+    return timeline.first(step["at"], seen)
 
 
 def at_rest(moment: Moment) -> bool:
@@ -156,15 +158,11 @@ def test_pods_are_added_where_pgbouncers_thread_is_full(
     make_store("thread", {"pooler": {**SPEC["pooler"], "resources": limited}})
     subject = Subject(metrics, namespace, "thread")
     subject.said("AutoscalingLimited", "WithinLimits", 120)
-    seconds = 180 if soak else 30
+    seconds = 180 if soak else 120
     with Timeline(Place(metrics, namespace, "thread"), say) as timeline:
         agent = start_agent("crowd.py", "thread", {"STEPS": f"10:5:0.25,{THREAD}:{seconds}:2", "RUN": "thread"})
+        grown = after(agent, timeline, soak, 1, larger)
         result = agent.result(seconds + 180)
-        began = [line["at"] for line in agent.lines if line["event"] == "step"][-1]
-        # What was decided while the crowd was there may be ready, and be seen three times, when it has left.
-        with suppress(NotInTime):
-            wait_for("more pods", lambda: timeline.first(began, larger) is not None, 60)
-    grown = timeline.first(began, larger)
     assert grown is not None, timeline.moments
     figures.note("autoscaling_full_thread_to_more_pods", grown, "s", "<=60")
     assert {item.pool for item in timeline.moments} == {timeline.moments[0].pool}

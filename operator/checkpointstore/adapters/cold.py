@@ -37,7 +37,7 @@ SCHEMA = pa.schema([*((name, pa.string()) for name in TEXT), ("idx", pa.int32())
 GROUP = 4 * 1024 * 1024
 """Bytes of text and payload, before they are compressed, after which a row group ends: what a recall reads at least."""
 ROWS = 10_000
-LEVEL = 3
+LEVEL = 9
 PAYLOAD = ("checkpoint", "metadata", "blob")
 TAIL = 64 * 1024
 """What Parquet's reader asks for at the end of a file at least, however short the footer is."""
