@@ -48,9 +48,9 @@ def test_no_connection_is_held_while_the_bucket_is_slow(
         writing = threading.Thread(target=getattr(made, call), args=given())
         reading = threading.Thread(target=lambda: found.append(made.get_tuple(config("other"))))
         writing.start()
-        assert asked.wait(10)
+        assert asked.wait(60)
         reading.start()
-        reading.join(5)
+        reading.join(20)
         late = reading.is_alive()
         goes.set()
         writing.join()
@@ -69,8 +69,8 @@ def test_neither_is_one_where_it_is_awaited(
         async with open_async_saver(uri, max_size=1, serde=serializer(blobs)) as made:
             writing = asyncio.create_task(getattr(made, f"a{call}")(*given()))
             try:
-                assert await asyncio.to_thread(asked.wait, 10)
-                assert await asyncio.wait_for(made.aget_tuple(config("other")), 5) is None
+                assert await asyncio.to_thread(asked.wait, 60)
+                assert await asyncio.wait_for(made.aget_tuple(config("other")), 20) is None
             finally:
                 goes.set()
                 await writing
@@ -114,8 +114,8 @@ def test_neither_does_one_that_is_awaited(store: Store, uri: str, blobs: Path, c
         async with open_async_saver(uri, max_size=1, serde=serializer(blobs)) as made:
             reading = asyncio.create_task((_got if call == "get_tuple" else _listed)(made, head))
             try:
-                assert await asyncio.to_thread(asked.wait, 10)
-                assert await asyncio.wait_for(made.aget_tuple(config("other")), 5) is None
+                assert await asyncio.to_thread(asked.wait, 60)
+                assert await asyncio.wait_for(made.aget_tuple(config("other")), 20) is None
             finally:
                 goes.set()
                 assert await reading == PAGES
