@@ -251,6 +251,7 @@ def _provider(
         commands,
         created=store.created,
         adopt=spec.bootstrap.adopt,
+        recovered=spec.bootstrap.recovery is not None,
         delete_volumes=spec.reclaim_policy.volumes is ReclaimPolicy.DELETE,
         archives=spec.backup is not None and backup.archives(spec.backup, env, observed),
     )

@@ -49,6 +49,7 @@ LANES = {
         # It looks for a minute without writes, which the module between takes.
         "test_failover",
         "test_rest",
+        "test_adoption",
         "test_faults",
         "test_outside",
         "test_upgrade",

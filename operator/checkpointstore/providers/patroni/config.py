@@ -27,15 +27,18 @@ DATABASE = "app"
 TIMING = {"ttl": 20, "loop_wait": 2, "retry_timeout": 5}
 
 
-def file(spec: Postgres, env: Env, observed: Observed, archives: bool) -> Manifest:
-    """The ConfigMap with all files that the containers read; what differs between pods comes from their environment."""
+def file(spec: Postgres, env: Env, observed: Observed, archives: bool, founds: bool) -> Manifest:
+    """The ConfigMap with all files that the containers read; what differs between pods comes from their environment.
+
+    `founds` says that an instance without data may make the database: there is no other with data to wait for.
+    """
     return env.object(
         "v1",
         "ConfigMap",
         env.names.postgres_config,
         COMPONENT,
         data={
-            "patroni.yml": _text(env),
+            "patroni.yml": _text(env, founds),
             archive.FILE: archive.file(env, observed, storage_bytes(spec.storage), archives),
             archive.GUARD_FILE: archive.guard(),
             exporter.FILE: exporter.QUERIES,
@@ -44,12 +47,19 @@ def file(spec: Postgres, env: Env, observed: Observed, archives: bool) -> Manife
 
 
 @lru_cache(maxsize=1024)
-def _text(env: Env) -> str:
+def _text(env: Env, founds: bool) -> str:
     """Kept, as writing YAML takes longer than all the rest of a plan."""
-    return yaml.safe_dump(_local(env), sort_keys=False)
+    return yaml.safe_dump(_local(env, founds), sort_keys=False)
 
 
-def _local(env: Env) -> dict[str, Any]:
+def _local(env: Env, founds: bool) -> dict[str, Any]:
+    initdb = [
+        "data-checksums",
+        {"encoding": "UTF8"},
+        {"locale-provider": "builtin"},
+        {"builtin-locale": "C.UTF-8"},
+        {"auth-local": "peer"},
+    ]
     tls = {
         "sslmode": "verify-ca",
         "sslcert": f"{TLS}/tls.crt",
@@ -71,15 +81,8 @@ def _local(env: Env) -> dict[str, Any]:
         # Health checks stay open to the kubelet; everything that changes something needs a certificate of our CA.
         "restapi": {"listen": f"0.0.0.0:{REST_PORT}", **certificate, "verify_client": "optional"},
         "ctl": certificate,
-        "bootstrap": {
-            "initdb": [
-                "data-checksums",
-                {"encoding": "UTF8"},
-                {"locale-provider": "builtin"},
-                {"builtin-locale": "C.UTF-8"},
-                {"auth-local": "peer"},
-            ]
-        },
+        # Without it Patroni waits for a leader where it finds no data, instead of racing for the right to make some.
+        **({"bootstrap": {"initdb": initdb}} if founds else {}),
         "postgresql": {
             "listen": f"0.0.0.0:{PORT}",
             "data_dir": PGDATA,

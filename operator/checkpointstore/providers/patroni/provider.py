@@ -31,6 +31,7 @@ def contribute(
     commands: Commands,
     created: datetime,
     adopt: bool,
+    recovered: bool,
     delete_volumes: bool,
     archives: bool,
 ) -> tuple[Contribution, Database | None]:
@@ -76,7 +77,7 @@ def contribute(
         desired=(
             *network.account(env),
             *network.services(env, observed),
-            config.file(spec, env, observed, archives),
+            config.file(spec, env, observed, archives, founds=not recovered and not _earlier(observed, created)),
             config.dynamic(spec, env, archives),
             workload.disruption_budget(spec, env),
             workload.statefulset(spec, env, delete_volumes, commands, now_shape),
@@ -144,9 +145,7 @@ def _blocked(
     """Why nothing may be started: volumes of an earlier store, or no StorageClass to make one from."""
     if observed.get("StatefulSet", env.names.postgres) is not None or was_initialized(previous):
         return None
-    claims = [volume["metadata"] for volume in observed.all("PersistentVolumeClaim")]
-    # A younger one is this store's own: its StatefulSet was deleted before the first data was seen.
-    volumes = [meta["name"] for meta in claims if datetime.fromisoformat(meta["creationTimestamp"]) < created]
+    volumes = _earlier(observed, created)
     if volumes and not adopt:
         return broken(
             INITIALIZED,
@@ -155,6 +154,12 @@ def _blocked(
             "to take them over, or delete them",
         )
     return without_class(spec, observed)
+
+
+def _earlier(observed: Observed, created: datetime) -> list[str]:
+    """Volumes of an earlier store. A younger one is this store's own, whose StatefulSet may have been deleted."""
+    claims = [volume["metadata"] for volume in observed.all("PersistentVolumeClaim")]
+    return [meta["name"] for meta in claims if datetime.fromisoformat(meta["creationTimestamp"]) < created]
 
 
 def without_class(spec: Postgres, observed: Observed) -> Condition | None:
