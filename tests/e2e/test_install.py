@@ -12,6 +12,7 @@ from demo import installation as operator
 from demo import store
 from demo.installation import Installation
 from demo.kubectl import DEMO_LABEL, ROOT, Kubectl, wait_for
+from tests.e2e.subject import DOMAIN
 
 NAME = "agents"
 READY_SECONDS = 150
@@ -66,7 +67,8 @@ def test_kubectl_apply_k_installs_what_serves(overlay: Path, kubectl: Kubectl) -
 def empty(kubectl: Kubectl, namespace: str) -> None:
     """Kubernetes looks for pods that it waits for when it deletes a namespace only twice a minute."""
     kubectl("delete", "cps", "--all", "-n", namespace)
-    wait_for("its pods to go", lambda: not kubectl.items("pods", "-n", namespace), 60)
+    chosen = ("pods", "-n", namespace, "-l", f"{DOMAIN}/store")
+    wait_for("its stores' pods to go", lambda: not kubectl.items(*chosen), 60)
 
 
 def ours(kubectl: Kubectl) -> set[str]:
