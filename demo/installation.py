@@ -90,7 +90,7 @@ def release(kubectl: Kubectl, references: dict[str, str]) -> None:
     settings += ["--set", "console.enabled=true"]
     where = ["--namespace", NAMESPACE, "--create-namespace"]
     forget_interrupted(kubectl)
-    kubectl.helm("upgrade", "--install", RELEASE, CHART, *where, *settings, "--wait", "--timeout", "540s")
+    kubectl.helm("upgrade", "--install", RELEASE, CHART, *where, *settings, "--wait")
 
 
 def forget_interrupted(kubectl: Kubectl) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 import asyncpg  # type: ignore[import-not-found]
 import psycopg
 from binding import read
+from patience import patiently
 from report import finish, say
 
-TRIES = 3
 QUESTION = "select current_setting('server_version_num')::int, session_user::text"
 
 
@@ -29,19 +29,9 @@ async def with_asyncpg(uri: str) -> str:
     return f"version {row[0]} as {row[1]}, TLS {encrypted}" if encrypted else f"no TLS: {row}"
 
 
-async def patiently(connect: Callable[[str], Awaitable[str]], uri: str) -> str:
-    """The binding gives a login two seconds, which a busy machine does not always make."""
-    for _ in range(TRIES - 1):
-        try:
-            return await connect(uri)
-        except (TimeoutError, psycopg.errors.ConnectionTimeout):
-            continue
-    return await connect(uri)
-
-
 async def attempt(name: str, key: str, connect: Callable[[str], Awaitable[str]]) -> bool:
     try:
-        answer = await patiently(connect, read(key))
+        answer = await patiently(lambda: connect(read(key)))
     except (OSError, ValueError, psycopg.Error, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         say("driver", driver=name, key=key, ok=False, detail=f"{type(error).__name__}: {error}"[:300])
         return False

@@ -12,6 +12,7 @@ import psycopg
 from binding import uri
 from langgraph.checkpoint.base import empty_checkpoint
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
+from patience import patiently
 from report import finish, say
 
 SAVERS = int(os.environ.get("SAVERS", "8"))
@@ -19,9 +20,8 @@ ROUNDS = int(os.environ.get("ROUNDS", "25"))
 RUN = os.environ.get("RUN", "canary")
 PAYLOAD = "x" * int(os.environ.get("PAYLOAD", "4096"))
 
-# So many log in at once, and so often: the binding gives a login two seconds, and all share one processor here.
+# So many log in at once: all share one processor here.
 DOORS = asyncio.Semaphore(20)
-TRIES = 5
 
 Timings = dict[str, list[float]]
 
@@ -70,14 +70,8 @@ def check(found: Any, canary: str) -> None:
 
 async def opened(held: AsyncExitStack) -> AsyncPostgresSaver:
     """A saver until `held` is closed."""
-    for left in reversed(range(TRIES)):
-        try:
-            async with DOORS:
-                return await held.enter_async_context(AsyncPostgresSaver.from_conn_string(uri()))
-        except psycopg.errors.ConnectionTimeout:
-            if not left:
-                raise
-    raise AssertionError
+    async with DOORS:
+        return await held.enter_async_context(AsyncPostgresSaver.from_conn_string(uri()))
 
 
 async def saver_life(index: int, timings: Timings, errors: collections.Counter[str]) -> int:
@@ -85,7 +79,7 @@ async def saver_life(index: int, timings: Timings, errors: collections.Counter[s
     done = 0
     try:
         async with AsyncExitStack() as held:
-            saver = await opened(held)
+            saver = await patiently(lambda: opened(held))
             config: Any = {"configurable": {"thread_id": f"{RUN}-{index}", "checkpoint_ns": ""}}
             for number in range(ROUNDS):
                 config = await one_round(saver, config, f"{RUN}-{index}-{number}", timings)

@@ -69,4 +69,4 @@ def scale(kubectl: Kubectl, replicas: int) -> None:
     kubectl("scale", "deployment", installation.OPERATOR, f"--replicas={replicas}", *where)
     chosen = ["-l", installation.PODS, *where]
     wait_for(f"{replicas} operator pods", lambda: len(kubectl.items("pods", *chosen)) == replicas, 90)
-    kubectl("rollout", "status", f"deployment/{installation.OPERATOR}", *where, "--timeout=270s")
+    kubectl("rollout", "status", f"deployment/{installation.OPERATOR}", *where)

@@ -89,23 +89,6 @@ class Subject:
         """Wait until it is Ready and at rest."""
         return store.wait_ready(self.kubectl, self.name, self.namespace, timeout)
 
-    def at_rest(self) -> bool:
-        """Whether it is Ready, with nothing under way, for the generation that was asked for last."""
-        found = self.seen()
-        states = {kind: condition["status"] for kind, condition in store.conditions(found).items()}
-        told = found.get("status", {}).get("observedGeneration")
-        settled = (states.get("Ready"), states.get("Reconciling")) == ("True", "False")
-        return bool(settled and told == found["metadata"]["generation"])
-
-    def serves(self) -> None:
-        """It is Ready; one probe of a second may be missed where all processors are busy."""
-        wait_for(
-            "Ready",
-            lambda: self.condition("Ready")["status"] == "True",
-            20,
-            seen=lambda: store.described(self.seen()),
-        )
-
     def changed(self, what: str, evidence: Callable[[], object], timeout: float = 120) -> dict[str, Any]:
         """Wait for the evidence of a change, then until the store is Ready and at rest again."""
         wait_for(what, lambda: bool(evidence()), timeout, every=0.5, seen=lambda: store.described(self.seen()))

@@ -22,7 +22,7 @@ def test_an_instance_without_data_founds_no_other_database(
     result, agent = run_agent("conversation.py", NAME, MESSAGES="4")
     assert result["ok"], agent.tail()
     written, node = subject.psql(COUNT), subject.pods()[f"{NAME}-0"]["spec"]["nodeName"]
-    kubectl("delete", "cps", NAME, "-n", namespace, "--timeout=180s")
+    kubectl("delete", "cps", NAME, "-n", namespace)
     wait_for("its pods to go", lambda: not subject.pods(going=True), 60)
     with outage.cordoned(kubectl, [node]):
         subject.apply({"postgres": {"instances": 2}, "bootstrap": {"adopt": True}})

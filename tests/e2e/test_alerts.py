@@ -82,9 +82,9 @@ def gap(volume: Volume, kubectl: Kubectl, namespace: str, server: ObjectStore) -
     there = {"objectStore": bucket.object_store(server, FOLDER), "verification": elsewhere}
     subject.apply({**SMALL, "postgres": {"storage": storage}, "backup": there})
     yield subject
-    kubectl("delete", "cps", subject.name, "-n", namespace, "--timeout=180s")
+    kubectl("delete", "cps", subject.name, "-n", namespace)
     wait_for("its pods to go", lambda: not subject.pods(going=True), 90)
-    kubectl("delete", "pvc", "-n", namespace, "-l", f"checkpointstore.dev/store={subject.name}", "--timeout=180s")
+    kubectl("delete", "pvc", "-n", namespace, "-l", f"checkpointstore.dev/store={subject.name}")
 
 
 @pytest.fixture

@@ -79,12 +79,11 @@ def test_pools_grow_before_clients_wait_long_and_shrink_when_they_have_gone(
             figures.note(f"autoscaling_{name}", value, "s", "<=60")
     assert back is not None, timeline.moments
     figures.note("autoscaling_20_clients_to_the_least", back, "s", f"<={PATIENCE + 20}")
+    figures.note("autoscaling_logins_that_knocked_again", result["late"], "logins")
     assert result["failures"] == 0, result
     assert max(item.used for item in timeline.moments) <= BUDGET
-    # A probe of a second may be missed where all processors are busy.
-    for one, next_ in itertools.pairwise(timeline.moments):
-        assert "True" in (one.ready, next_.ready), (one, next_)
-        assert "False" in (one.reconciling, next_.reconciling), (one, next_)
+    assert {item.ready for item in timeline.moments} == {"True"}
+    assert {item.reconciling for item in timeline.moments} == {"False"}
     say(f"  {load.said('ThresholdsExceeded', 'TooManyWrites', 90)}")
     assert load.events("ThresholdExceeded")
 
@@ -113,7 +112,7 @@ def test_without_prometheus_it_stays_as_it_is(load: Subject, metrics: Kubectl, f
     with figures.timed("autoscaling_prometheus_gone_to_told", "<=60"):
         message = load.said("AutoscalingLimited", "PrometheusUnreachable", 150)
     assert prometheus.URL in message
-    load.serves()
+    assert load.condition("Ready")["status"] == "True"
     assert load.seen()["status"]["pooler"] == before
     metrics("scale", "deployment", prometheus.NAME, "--replicas=1", *where)
     with figures.timed("autoscaling_prometheus_back_to_told", "<=60"):
@@ -166,6 +165,7 @@ def test_pods_are_added_where_pgbouncers_thread_is_full(
     assert grown is not None, timeline.moments
     figures.note("autoscaling_full_thread_to_more_pods", grown, "s", "<=60")
     assert {item.pool for item in timeline.moments} == {timeline.moments[0].pool}
+    figures.note("autoscaling_logins_that_knocked_again", result["late"], "logins")
     assert result["failures"] == 0, result
 
 

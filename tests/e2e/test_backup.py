@@ -115,7 +115,7 @@ def test_backups_cost_writers_nothing_and_survive_their_pods(kept: Subject, writ
         assert any(_killed(kept, f"killed-{number}", "Differential") for number in range(3)), "each had ended already"
     assert [status["type"] for status in (full, incremental)] == ["Full", "Incremental"]
     figures.note("backup_incremental_to_full_stored", incremental["storedBytes"] / full["storedBytes"], "")
-    kept.ready()
+    assert "Reconciling" not in {kind for kind, found in _on(kept).items() if found}
     wait_for("the oldest backup's object to go with it", lambda: oldest not in _backup_ids(kept), 60)
     assert min(_backup_ids(kept)) == full["backupID"]
     assert kept.seen()["status"]["backup"]["firstBackup"] == min(_backup_ids(kept))
@@ -133,6 +133,10 @@ def _killed(subject: Subject, name: str, type_: str) -> bool:
     status = backup.made(subject, name)
     assert (status["phase"], status["type"]) == ("Completed", type_)
     return hit
+
+
+def _on(subject: Subject) -> dict[str, bool]:
+    return {item["type"]: item["status"] == "True" for item in subject.seen()["status"]["conditions"]}
 
 
 @pytest.mark.skipif("not config.getoption('--soak')", reason="two instants are in the runbook's test")
@@ -196,7 +200,7 @@ def test_backups_that_shall_go_with_their_store_do(
     kubectl("patch", "cps", *there, "--type=merge", "-p", '{"spec": {"reclaimPolicy": {"backups": "Delete"}}}')
     wait_for("the operator to know", lambda: bool(subject.seen()["metadata"].get("finalizers")), 60)
     with figures.timed("store_and_backups_gone"):
-        kubectl("delete", "cps", *there, "--timeout=900s", timeout=330)
+        kubectl("delete", "cps", *there, timeout=330)
     left = _stores(kept)
     assert name not in left.values()
     assert others <= left.keys()
@@ -250,7 +254,7 @@ def test_wrong_credentials_are_told_and_mended_by_the_right_ones(
         # The first failure may have been another one: a busy server may not have answered in time.
         said = partial(archiving, kept)
         wait_for("the cause to be told", lambda: "refuses the credentials" in said(), 60, seen=said)
-        kept.serves()
+        assert kept.condition("Ready")["status"] == "True"
     with writer.through("credentials_right", failed=0), figures.timed("credentials_right_to_archiving"):
         bucket.give(kept.kubectl, kept.namespace, server)
         kept.said("ContinuousArchiving", "Archiving", 150)
@@ -295,11 +299,7 @@ def test_a_lost_store_comes_back_from_the_bucket_alone(
     """Servers killed, namespace and volumes gone; what is left is the bucket."""
     kubectl = kept.kubectl
     writer.next_second(5)
-    newest = "SELECT max(pg_xact_commit_timestamp(xmin)) FROM numbered_rows"
-    then, wal = kept.psql(newest), kept.psql("SELECT pg_walfile_name(pg_current_wal_lsn())")
-    archived = f"SELECT last_archived_wal >= '{wal}' FROM pg_stat_archiver"
-    wait_for("it to be archived, as it is at least twice a minute", lambda: kept.psql(archived) == "t", 60)
-    acknowledged = kept.psql(newest)
+    acknowledged = kept.psql("SELECT max(pg_xact_commit_timestamp(xmin)) FROM numbered_rows")
     origin = kept.namespace
     for pod in kept.pods():
         # A server that ends in order archives its last WAL: this one must not.
@@ -318,4 +318,4 @@ def test_a_lost_store_comes_back_from_the_bucket_alone(
         question = f"SELECT extract(epoch FROM timestamptz '{acknowledged}' - timestamptz '{recovered}')"
         gone = float(subject.psql(question))
         figures.note("lost_store_recovery_point", gone, "s", "<=60")
-        assert subject.psql(f"SELECT timestamptz '{recovered}' >= timestamptz '{then}'") == "t", (then, recovered)
+        assert gone <= 60, (acknowledged, recovered)

@@ -90,7 +90,7 @@ def test_an_operator_that_is_killed_goes_on_with_backups(
             kill()
             heir.ready(240)
         assert heir.psql("SELECT count(*) > 0 FROM numbered_rows") == "t"
-        kubectl("delete", "cps", heir.name, "-n", heir.namespace, "--timeout=360s", timeout=150)
+        kubectl("delete", "cps", heir.name, "-n", heir.namespace, timeout=150)
 
 
 @pytest.mark.parametrize("role", ["primary", "standby"])
@@ -135,7 +135,7 @@ def test_an_object_store_that_does_not_answer(
             figures.note(f"{what}_told", time.monotonic() - began, "s", "<=60")
             say(f"  a person sees: ContinuousArchiving {told}")
             time.sleep(seconds - (time.monotonic() - began))
-            shaken.serves()
+            assert shaken.condition("Ready")["status"] == "True"
         back = datetime.now(UTC)
         with figures.timed(f"{what}_mended", "<=60"):
             shaken.said("ContinuousArchiving", "Archiving", 120)
@@ -165,12 +165,12 @@ def test_another_databases_repository_is_not_written_over(
     told = other.said("ContinuousArchiving", "ArchivingFails", 120)
     say(f"  and: ContinuousArchiving {told}")
     assert "another database's archive is at this place" in told
-    other.serves()
+    assert other.condition("Ready")["status"] == "True"
     assert {path: path.stat().st_mtime for path in place.rglob("*") if path.is_file()} == before
     shutil.rmtree(place)
     assert backup.back_up(other, "mended", "Full")["phase"] == "Completed"
     other.said("ContinuousArchiving", "Archiving", 90)
-    kubectl("delete", "cps", "other", "-n", shaken.namespace, "--timeout=360s", timeout=150)
+    kubectl("delete", "cps", "other", "-n", shaken.namespace, timeout=150)
 
 
 def test_a_flipped_bit_is_found_and_named(
@@ -188,7 +188,7 @@ def test_a_flipped_bit_is_found_and_named(
         say(f"  {path.relative_to(backup.repository(shaken, FOLDER))}: Initialized RestoreFailed {told}")
         found["newest"] += newest in told
         back()
-        kubectl("delete", "cps", heir.name, "-n", heir.namespace, "--timeout=360s", timeout=150)
+        kubectl("delete", "cps", heir.name, "-n", heir.namespace, timeout=150)
         path = backup.stored(shaken, FOLDER, older)
         back = backup.flip(path)
         assert backup.proven(shaken, backup.prove(shaken)) == "RepositoryDamaged"
@@ -216,9 +216,9 @@ def narrow(installation: Installation, kubectl: Kubectl, namespace: str, server:
         subject.ready()
         subject.said("BackupVerified", "Restored", 180)
         yield subject
-        kubectl("delete", "cps", "narrow", "-n", namespace, "--timeout=180s")
+        kubectl("delete", "cps", "narrow", "-n", namespace)
         wait_for("its pods to go", lambda: not subject.pods(going=True), 90)
-        kubectl("delete", "pvc", "-n", namespace, "-l", "checkpointstore.dev/store=narrow", "--timeout=180s")
+        kubectl("delete", "pvc", "-n", namespace, "-l", "checkpointstore.dev/store=narrow")
 
 
 def test_what_waits_is_dropped_before_the_volume_is_full(
@@ -259,6 +259,6 @@ def test_what_waits_is_dropped_before_the_volume_is_full(
     source = {"objectStore": bucket.object_store(server, FOLDER), "store": "narrow"}
     heir = backup.recover(kubectl, narrow.namespace, "gap", source, {"targetTime": dropped.isoformat()})
     say(f"  a moment of it: Initialized TargetInGap {heir.said('Initialized', 'TargetInGap', 90)}")
-    kubectl("delete", "cps", "gap", "-n", narrow.namespace, "--timeout=180s")
+    kubectl("delete", "cps", "gap", "-n", narrow.namespace)
     assert backup.proven(narrow, backup.prove(narrow)) == "Restored"
     writer.stop()

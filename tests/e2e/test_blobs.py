@@ -53,7 +53,7 @@ def test_a_document_is_outside_and_its_rows_are_small(
     # Both threads have the same two values, but where the hour changed between them.
     assert 2 <= known["objects"] <= 4
     assert (known.get("missing"), known.get("elsewhere")) == (0, 0)
-    paper.serves()
+    assert paper.condition("Ready")["status"] == "True"
 
 
 def counted(subject: Subject, **having: int) -> dict[str, Any] | None:
@@ -87,6 +87,6 @@ def test_all_of_it_goes_with_its_store_where_that_is_said(
     paper.patch({"reclaimPolicy": {"coldData": "Delete"}})
     wait_for("the operator to know", lambda: bool(paper.seen()["metadata"].get("finalizers")), 30)
     with figures.timed("store_and_values_gone", "<=60"):
-        kubectl("delete", "cps", NAME, "-n", namespace, "--timeout=360s", timeout=150)
+        kubectl("delete", "cps", NAME, "-n", namespace, timeout=150)
     if installation.cluster.name == "local":
         assert files(server) == []

@@ -197,7 +197,7 @@ def test_growth_that_the_storage_refuses_is_told_and_can_be_taken_back(
     say(f"  a person sees: Stalled {stalled['reason']}: {stalled['message']}")
     assert "data-quiet-0" in stalled["message"]
     assert "resize" in stalled["message"]
-    quiet.serves()
+    assert quiet.condition("Ready")["status"] == "True"
     with pytest.raises(CommandFailed, match="storage cannot shrink"):
         quiet.patch({"postgres": {"storage": {"size": "9Gi"}}})
     quiet.patch({"postgres": {"storage": {"size": "10Gi"}}})

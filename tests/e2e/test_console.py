@@ -71,7 +71,7 @@ class Visitor:
 def forward(kubectl: Kubectl) -> Iterator[Forward]:
     """To a console that runs."""
     where = ["-n", operator.NAMESPACE]
-    kubectl("rollout", "status", f"deployment/{operator.CONSOLE}", *where, "--timeout=360s", timeout=130)
+    kubectl("rollout", "status", f"deployment/{operator.CONSOLE}", *where, timeout=130)
     found = Forward(kubectl, operator.NAMESPACE, f"service/{operator.CONSOLE}", 443)
     yield found
     found.end()

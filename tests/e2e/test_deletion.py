@@ -19,7 +19,7 @@ def test_deletion_leaves_only_volumes(
     volumes = {name for name in before if name.startswith("PersistentVolumeClaim/")}
     assert volumes
     began = time.monotonic()
-    kubectl("delete", "checkpointstore", NAME, "-n", namespace, "--timeout=180s")
+    kubectl("delete", "checkpointstore", NAME, "-n", namespace)
     left: set[str] = set()
 
     def gone() -> bool:

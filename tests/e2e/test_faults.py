@@ -15,7 +15,7 @@ from demo.kubectl import CommandFailed, Kubectl, wait_for
 from tests.e2e import operators, outage, process
 from tests.e2e.figure import Figures
 from tests.e2e.subject import Subject, stamp
-from tests.e2e.writing import CONNECTIONS, Writer, wrote
+from tests.e2e.writing import Writer, wrote
 
 NAME = "pair"
 PATIENCE = 180
@@ -63,9 +63,7 @@ def test_api_server_away(
     figures.note("api_server_away_for", seconds, "s")
     figures.note("api_server_away_failed_calls", result["failed"], "calls", "<=0")
     figures.note("api_server_away_longest_gap", result["longest_gap"], "s")
-    # Without an API server the primary keeps its place by asking the others within two seconds.
-    assert result["failed"] <= CONNECTIONS, writer.agent.tail()
-    assert result["lost"] == 0, writer.agent.tail()
+    assert result["failed"] == 0, writer.agent.tail()
 
 
 def test_api_server_hangs(pair: Subject, start_agent: Callable[..., Agent], figures: Figures) -> None:
@@ -131,7 +129,7 @@ class Faults:
         leader = wait_for("an operator that leads", lambda: operator.holder(kubectl) or None, 60)
         kubectl("delete", "pod", leader, "-n", operator.NAMESPACE)
         wait_for("another leader", lambda: bool({operator.holder(kubectl)} - {leader, ""}), 60)
-        kubectl("rollout", "status", f"deployment/{operator.OPERATOR}", "-n", operator.NAMESPACE, "--timeout=180s")
+        kubectl("rollout", "status", f"deployment/{operator.OPERATOR}", "-n", operator.NAMESPACE)
 
     def _cut(self, number: int, role: str) -> None:
         """One round: place the poolers, write, cut, wait until every client writes again, heal."""

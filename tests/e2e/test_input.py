@@ -165,8 +165,8 @@ def test_adopting_what_an_earlier_store_left(agents: Subject, say: Say) -> None:
     half = ["generic", "bucket", "-n", agents.namespace, "--from-literal=AWS_ACCESS_KEY_ID=x"]
     agents.kubectl("create", "secret", *half)
     expect(agents, "credentials of an object store that lack a key", say)
-    agents.serves()
-    agents.kubectl("delete", "cps", NAME, "-n", agents.namespace, "--timeout=180s")
+    assert agents.condition("Ready")["status"] == "True"
+    agents.kubectl("delete", "cps", NAME, "-n", agents.namespace)
     wait_for("its pods to go", lambda: not agents.pods(going=True), 90)
     agents.kubectl("apply", "-n", agents.namespace, "-f", str(SAMPLES / "minimal.yaml"))
     expect(agents, "volumes of an earlier store of this name", say)
@@ -190,7 +190,7 @@ def test_sample_agent_remembers(agents: Subject, installation: Installation) -> 
     image = next(line.split("image: ")[1] for line in text.splitlines() if "image: " in line)
     agents.kubectl("apply", "-n", agents.namespace, "-f", "-", text=text.replace(image, installation.agent_image))
     log = ["logs", "deployment/chat-agent", "-n", agents.namespace, "--tail=20"]
-    agents.kubectl("rollout", "status", "deployment/chat-agent", "-n", agents.namespace, "--timeout=300s")
+    agents.kubectl("rollout", "status", "deployment/chat-agent", "-n", agents.namespace)
     wait_for("a second turn", lambda: "turn 2" in agents.kubectl(*log), 120, every=1)
 
 

@@ -50,7 +50,7 @@ def test_kubectl_apply_k_installs_what_serves(overlay: Path, kubectl: Kubectl) -
     kubectl("apply", "-k", str(overlay))
     kubectl("wait", "crd/checkpointstores.checkpointstore.dev", "--for=condition=Established", "--timeout=90s")
     where = ["-n", operator.NAMESPACE]
-    kubectl("rollout", "status", f"deployment/{operator.OPERATOR}", *where, "--timeout=450s", timeout=160)
+    kubectl("rollout", "status", f"deployment/{operator.OPERATOR}", *where, timeout=160)
     namespace = f"{operator.NAMESPACE}-try"
     kubectl.namespace(namespace)
     try:

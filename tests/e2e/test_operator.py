@@ -129,7 +129,7 @@ class Lifecycle:
         volumes = {f"PersistentVolumeClaim/data-{name}-{ordinal}" for ordinal in range(self.instances)}
         command = partial(self._kubectl, "delete", "checkpointstore", name, "--wait=false")
         self._step("delete", command, self.left, volumes)
-        self._kubectl("delete", *sorted(volumes), "--timeout=180s")
+        self._kubectl("delete", *sorted(volumes))
 
     def credentials(self) -> "Credentials":
         """The store's login, of which there is one, alike in both of its Secrets; one schema Job made it."""
@@ -173,7 +173,7 @@ class Lifecycle:
             except (CommandFailed, KeyError) as error:
                 # Nobody to ask, while the only instance restarts.
                 seen[0] = f"{type(error).__name__}: {error}"
-            return seen[0] == wanted and (step == "delete" or self.subject.at_rest())
+            return seen[0] == wanted and (step == "delete" or store.is_ready(self.subject.seen()))
 
         def told() -> str:
             found = self.subject.seen()

@@ -67,7 +67,7 @@ def test_one_life_of_a_store(process: subprocess.Popen[bytes], kubectl: Kubectl,
     kubectl("delete", "secret", f"{NAME}-postgres-tls", "-n", namespace)
     subject.poke()
     subject.changed("another certificate", lambda: kubectl.find("secret", f"{NAME}-postgres-tls", namespace))
-    kubectl("delete", "checkpointstore", NAME, "-n", namespace, "--timeout=180s")
+    kubectl("delete", "checkpointstore", NAME, "-n", namespace)
     kinds = {"PersistentVolumeClaim"}
     wait_for(
         "only volumes",

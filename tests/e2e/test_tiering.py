@@ -59,7 +59,7 @@ def test_a_thread_goes_and_comes_back(
     # A thread whose rows the killed one still held is left for a later run, too.
     wait_for("both threads to be told as cold", lambda: counted(cold) == (2, 0), 150, seen=lambda: str(counted(cold)))
     say(f"  {cold.condition('TieringSucceeded')['message']}")
-    cold.serves()
+    assert cold.condition("Ready")["status"] == "True"
 
     result, agent = run_agent("conversation.py", NAME, MESSAGES="10")
     assert result["ok"], agent.tail()
@@ -108,7 +108,7 @@ def test_cold_data_goes_with_its_store_where_that_is_said(
     cold.patch({"reclaimPolicy": {"coldData": "Delete"}})
     wait_for("the operator to know", lambda: bool(cold.seen()["metadata"].get("finalizers")), 60)
     with figures.timed("store_and_cold_data_gone", "<=60"):
-        kubectl("delete", "cps", NAME, "-n", namespace, "--timeout=900s", timeout=330)
+        kubectl("delete", "cps", NAME, "-n", namespace, timeout=330)
     if installation.cluster.name == "local":
         assert not [path for path in LOCAL.data.joinpath(server.bucket, FOLDER).rglob("*") if path.is_file()]
     events = kubectl("get", "events", "-n", namespace, "--field-selector=reason=ColdDataDeleted", "-o", "name")

@@ -23,7 +23,7 @@ def release(kubectl: Kubectl) -> Iterator[Kubectl]:
     """The operator's release, as it was before once the module has ended."""
     (listed,) = json.loads(kubectl.helm("list", "-n", operator.NAMESPACE, "-f", f"^{operator.RELEASE}$", "-o", "json"))
     yield kubectl
-    where = ["-n", operator.NAMESPACE, "--wait", "--timeout", "540s"]
+    where = ["-n", operator.NAMESPACE, "--wait"]
     kubectl.helm("rollback", operator.RELEASE, str(listed["revision"]), *where)
 
 
@@ -40,7 +40,7 @@ def pair(release: Kubectl, namespace: str) -> tuple[Subject, Subject]:
 
 def upgrade(kubectl: Kubectl, *settings: str) -> None:
     """`helm upgrade` with other values."""
-    where = ["-n", operator.NAMESPACE, "--wait", "--timeout", "540s"]
+    where = ["-n", operator.NAMESPACE, "--wait"]
     kubectl.helm("upgrade", operator.RELEASE, operator.CHART, "--reuse-values", *settings, *where)
 
 

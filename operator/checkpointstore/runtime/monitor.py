@@ -94,8 +94,9 @@ class Monitor:
             series[name] = found[0].points if len(found) == 1 else ()
         known = self._long.get(who)
         # A new store has nothing to tell at first, and a scrape may be missed.
-        told = known is not None and None not in (known.day.read_share, known.day.database)
-        if known is None or time.monotonic() - known.at > (RARELY if told else SOON):
+        if known is None or time.monotonic() - known.at > (
+            SOON if None in (known.day.read_share, known.day.database) else RARELY
+        ):
             known = self._long[who] = await _long(access, order.whose)
         return Told(series, known.days, known.day)
 

@@ -27,10 +27,10 @@ DATABASE = "app"
 TIMING = {"ttl": 20, "loop_wait": 2, "retry_timeout": 5}
 
 
-def file(spec: Postgres, env: Env, observed: Observed, archives: bool, founds: bool) -> Manifest:
+def file(spec: Postgres, env: Env, observed: Observed, archives: bool, bootstraps: bool) -> Manifest:
     """The ConfigMap with all files that the containers read; what differs between pods comes from their environment.
 
-    `founds` says that an instance without data may make the database: there is no other with data to wait for.
+    `bootstraps` says that an instance without data may make the database: there is no other with data to wait for.
     """
     return env.object(
         "v1",
@@ -38,7 +38,7 @@ def file(spec: Postgres, env: Env, observed: Observed, archives: bool, founds: b
         env.names.postgres_config,
         COMPONENT,
         data={
-            "patroni.yml": _text(env, founds),
+            "patroni.yml": _text(env, bootstraps),
             archive.FILE: archive.file(env, observed, storage_bytes(spec.storage), archives),
             archive.GUARD_FILE: archive.guard(),
             exporter.FILE: exporter.QUERIES,
@@ -47,12 +47,12 @@ def file(spec: Postgres, env: Env, observed: Observed, archives: bool, founds: b
 
 
 @lru_cache(maxsize=1024)
-def _text(env: Env, founds: bool) -> str:
+def _text(env: Env, bootstraps: bool) -> str:
     """Kept, as writing YAML takes longer than all the rest of a plan."""
-    return yaml.safe_dump(_local(env, founds), sort_keys=False)
+    return yaml.safe_dump(_local(env, bootstraps), sort_keys=False)
 
 
-def _local(env: Env, founds: bool) -> dict[str, Any]:
+def _local(env: Env, bootstraps: bool) -> dict[str, Any]:
     initdb = [
         "data-checksums",
         {"encoding": "UTF8"},
@@ -82,7 +82,7 @@ def _local(env: Env, founds: bool) -> dict[str, Any]:
         "restapi": {"listen": f"0.0.0.0:{REST_PORT}", **certificate, "verify_client": "optional"},
         "ctl": certificate,
         # Without it Patroni waits for a leader where it finds no data, instead of racing for the right to make some.
-        **({"bootstrap": {"initdb": initdb}} if founds else {}),
+        **({"bootstrap": {"initdb": initdb}} if bootstraps else {}),
         "postgresql": {
             "listen": f"0.0.0.0:{PORT}",
             "data_dir": PGDATA,

@@ -77,7 +77,7 @@ def contribute(
         desired=(
             *network.account(env),
             *network.services(env, observed),
-            config.file(spec, env, observed, archives, founds=not recovered and not _earlier(observed, created)),
+            config.file(spec, env, observed, archives, bootstraps=not recovered and not _earlier(observed, created)),
             config.dynamic(spec, env, archives),
             workload.disruption_budget(spec, env),
             workload.statefulset(spec, env, delete_volumes, commands, now_shape),

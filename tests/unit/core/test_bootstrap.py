@@ -29,14 +29,14 @@ def recovers(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("begins", "founds"), [(fresh, True), (adopts_nothing, True), (adopts, False), (recovers, False)]
+    ("begins", "bootstraps"), [(fresh, True), (adopts_nothing, True), (adopts, False), (recovers, False)]
 )
-def test_where_there_is_data_nobody_founds_another_database(begins: Callable[[World], Any], founds: bool) -> None:
+def test_where_there_is_data_nobody_founds_another_database(begins: Callable[[World], Any], bootstraps: bool) -> None:
     """Patroni without a section `bootstrap` waits for a leader; with one, the first that looks makes a database."""
     with World() as world:
         begins(world)
         for _ in range(2):
             world.settle()
             settings = yaml.safe_load(world.need("ConfigMap", "agents-postgres")["data"]["patroni.yml"])
-            assert ("bootstrap" in settings) is founds
+            assert ("bootstrap" in settings) is bootstraps
             world.tick(60)
