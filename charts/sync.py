@@ -56,7 +56,7 @@ def render(*arguments: str, chart: Path = CHART, release: str = RELEASE) -> list
     )
     if answer.returncode:
         raise ValueError(answer.stderr.strip())
-    return [document for document in yaml.safe_load_all(answer.stdout) if document]
+    return [document for document in yaml.load_all(answer.stdout, yaml.CSafeLoader) if document]
 
 
 def without_helm(manifest: dict[str, Any]) -> dict[str, Any]:

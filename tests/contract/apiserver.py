@@ -15,6 +15,7 @@ from . import default
 from .field import IDENTITY, Paths, at, merged, overlaid, owned, paths, tree, without
 
 Key = tuple[str, str, str]
+Moment = tuple[dt.datetime, dict[Key, Manifest], dict[Key, bytes], int, int]
 START = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 GENERATIONS = frozenset(
     {
@@ -40,7 +41,10 @@ FIXED = {"Deployment": ("spec", "selector"), "RoleBinding": ("roleRef",)}
 
 @dataclass
 class ApiServer:
-    """Objects by (kind, namespace, name). What goes in and out is copied through JSON, as on the wire."""
+    """Objects by (kind, namespace, name). What goes in is copied through JSON, as on the wire.
+
+    What comes out is what is kept, which is never changed but replaced; `untouched` tells whether readers held to that.
+    """
 
     now: dt.datetime = START
     objects: dict[Key, Manifest] = field(default_factory=dict)
@@ -51,19 +55,28 @@ class ApiServer:
     """Volumes get the size that their claims ask for at once; else never."""
     _version: int = 0
     _made: int = 0
+    _packed: dict[Key, bytes] = field(default_factory=dict)
 
     def get(self, kind: str, namespace: str | None, name: str) -> Manifest | None:
-        found = self.objects.get((kind, namespace or "", name))
-        return copied(found) if found else None
+        return self.objects.get((kind, namespace or "", name))
 
     def all(self, kind: str, namespace: str | None = None, selector: Mapping[str, str] | None = None) -> list[Manifest]:
-        return [
-            copied(item)
-            for (its_kind, its_namespace, _), item in sorted(self.objects.items())
-            if its_kind == kind
-            and (namespace is None or its_namespace == namespace)
-            and (selector or {}).items() <= item["metadata"].get("labels", {}).items()
-        ]
+        wanted = (selector or {}).items()
+        found = [key for key in self.objects if key[0] == kind and (namespace is None or key[1] == namespace)]
+        items = (self.objects[key] for key in sorted(found))
+        return [item for item in items if wanted <= item["metadata"].get("labels", {}).items()]
+
+    def moment(self) -> Moment:
+        return self.now, dict(self.objects), dict(self._packed), self._version, self._made
+
+    def back(self, to: Moment) -> None:
+        """All but what was deleted is as it was at that moment."""
+        self.now, objects, packed, self._version, self._made = to
+        self.objects, self._packed = dict(objects), dict(packed)
+
+    def untouched(self) -> bool:
+        """Whether everything is as it was stored."""
+        return all(_pack(item) == self._packed[key] for key, item in self.objects.items())
 
     def create(self, manifest: Manifest, manager: str = FIELD_MANAGER) -> Manifest:
         body = wire(manifest)
@@ -81,7 +94,7 @@ class ApiServer:
         live = self.objects.get(self._key(sent))
         mine = (manager, "Apply", "")
         entries = _entries(live or {})
-        after = copied(live) if live else self._born({key: sent[key] for key in ("apiVersion", "kind", "metadata")})
+        after = _copied(live) if live else self._born({key: sent[key] for key in ("apiVersion", "kind", "metadata")})
         wanted = owned(sent)
         others = frozenset[tuple[str, ...]]().union(*(have for who, have in entries.items() if who != mine))
         without(after, entries.get(mine, frozenset()) - wanted - others)
@@ -101,13 +114,15 @@ class ApiServer:
         live = self.objects.get((kind, namespace, name))
         if live is None:
             return None
-        after = merged(copied(live), wire(patch))
+        sent = wire(patch)
         if subresource == "status":
-            after = {**copied(live), "status": after.get("status", {})}
-        elif kind in HAS_STATUS and "status" in live:
-            after["status"] = live["status"]
+            after = {**live, "status": merged(live.get("status", {}), sent.get("status"))}
+        else:
+            after = merged(live, sent)
+            if kind in HAS_STATUS and "status" in live:
+                after["status"] = live["status"]
         if after == live:
-            return self.get(kind, namespace, name)
+            return live
         changed = _changed(live, after)
         entries = _kept(_entries(live), live, after)
         me = (manager, "Update", subresource)
@@ -130,17 +145,16 @@ class ApiServer:
             return False
         if kind == "Pod" and not force:
             if "deletionTimestamp" not in live["metadata"]:
-                live["metadata"]["deletionTimestamp"] = stamp(self.now)
-                self._touch(live)
+                self._keep(_with_meta(live, deletionTimestamp=stamp(self.now)))
             return True
         del self.objects[kind, namespace, name]
         self.deleted.append(live)
         if orphan:
-            for item in self.objects.values():
+            for item in list(self.objects.values()):
                 owners = item["metadata"].get("ownerReferences", [])
                 left = [owner for owner in owners if owner["uid"] != live["metadata"]["uid"]]
                 if left != owners:
-                    item["metadata"]["ownerReferences"] = left
+                    self._keep(_with_meta(item, ownerReferences=left))
         if kind == "Service":
             self.delete("Endpoints", namespace, name)
         self._told(live)
@@ -153,7 +167,7 @@ class ApiServer:
         return body
 
     def _store(self, live: Manifest, after: Manifest, entries: Mapping[tuple[str, str, str], Paths]) -> Manifest:
-        default.filled(after)
+        after = _with_meta(default.filled(after))
         _check(live, after)
         kind, meta = after["kind"], after["metadata"]
         if kind in GENERATIONS:
@@ -169,16 +183,15 @@ class ApiServer:
             for (manager, operation, subresource), have in sorted(entries.items())
             if have
         ]
-        if after != live:
-            self.objects[self._key(after)] = after
-            self._touch(after)
-        answer: Manifest = wire(after)
-        return answer
+        return self._keep(after) if after != live else live
 
-    def _touch(self, item: Manifest) -> None:
+    def _keep(self, item: Manifest) -> Manifest:
         self._version += 1
-        item["metadata"]["resourceVersion"] = str(self._version)
-        self._told(item)
+        kept = _with_meta(item, resourceVersion=str(self._version))
+        key = self._key(kept)
+        self.objects[key], self._packed[key] = kept, _pack(kept)
+        self._told(kept)
+        return kept
 
     def _told(self, item: Manifest) -> None:
         for watcher in self.watchers:
@@ -195,10 +208,18 @@ def wire(value: Any) -> Any:
     return json.loads(json.dumps(value))
 
 
-def copied(live: Manifest) -> Manifest:
-    """What is stored has come in already, and this takes a third of the time."""
-    copy: Manifest = marshal.loads(marshal.dumps(live))
+def _copied(live: Manifest) -> Manifest:
+    copy: Manifest = marshal.loads(_pack(live))
     return copy
+
+
+def _pack(live: Manifest) -> bytes:
+    """The same for what is equal: of this version of the format, which knows no references."""
+    return marshal.dumps(live, 2)
+
+
+def _with_meta(item: Manifest, **more: Any) -> Manifest:
+    return {**item, "metadata": {**item["metadata"], **more}}
 
 
 def stamp(moment: dt.datetime) -> str:

@@ -87,6 +87,7 @@ class World:
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
+        assert self.server.untouched(), "somebody has changed what the API server keeps"
 
     # What people do
 

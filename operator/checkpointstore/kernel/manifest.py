@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from .action import Manifest, Ref
@@ -40,14 +41,14 @@ def covers(live: Mapping[str, Any], desired: Mapping[str, Any]) -> bool:
 
 
 def _within(live: Any, desired: Any, key: str = "") -> bool:
-    if isinstance(desired, Mapping):
-        return isinstance(live, Mapping) and all(
+    if desired == live:
+        return True
+    if isinstance(desired, dict):
+        return isinstance(live, dict) and all(
             name in live and _within(live[name], value, name) for name, value in desired.items()
         )
     if isinstance(desired, list | tuple):
         return isinstance(live, list) and _list_within(live, desired)
-    if desired == live:
-        return True
     return key in _QUANTITIES and live is not None and quantity(live) == quantity(desired)
 
 
@@ -55,12 +56,12 @@ def _list_within(live: Sequence[Any], desired: Sequence[Any]) -> bool:
     key = _list_key(desired)
     if key is None:
         return len(live) == len(desired) and all(_within(a, b) for a, b in zip(live, desired, strict=True))
-    found = {item.get(key): item for item in live if isinstance(item, Mapping)}
+    found = {item.get(key): item for item in live if isinstance(item, dict)}
     return all(item[key] in found and _within(found[item[key]], item) for item in desired)
 
 
 def _list_key(items: Sequence[Any]) -> str | None:
-    if not items or not all(isinstance(item, Mapping) for item in items):
+    if not items or not all(isinstance(item, dict) for item in items):
         return None
     for key in _LIST_KEYS:
         values = [item.get(key) for item in items]
@@ -121,13 +122,13 @@ def _held(fields: Mapping[str, Any], desired: Any) -> bool:
     """Whether `fields`, in the form of fieldsV1, names all that `desired` sets; an empty one is a whole value."""
     if not fields:
         return True
-    if isinstance(desired, Mapping):
+    if isinstance(desired, dict):
         return all(f"f:{name}" in fields and _held(fields[f"f:{name}"], value) for name, value in desired.items())
     ours = [(_keyed(desired, path[2:]), below) for path, below in fields.items() if path.startswith("k:")]
     return all(
         any(found is item and _held(below, item) for found, below in ours)
         for item in desired
-        if isinstance(item, Mapping)
+        if isinstance(item, dict)
     )
 
 
@@ -138,7 +139,7 @@ def _unset(fields: Mapping[str, Any], desired: Any) -> bool:
 def _missing(path: str, below: Mapping[str, Any], desired: Any) -> bool:
     kind, _, name = path.partition(":")
     if kind == "f":
-        return not isinstance(desired, Mapping) or name not in desired or _unset(below, desired[name])
+        return not isinstance(desired, dict) or name not in desired or _unset(below, desired[name])
     if kind == "k":
         item = _keyed(desired, name)
         return item is None or _unset(below, item)
@@ -147,13 +148,18 @@ def _missing(path: str, below: Mapping[str, Any], desired: Any) -> bool:
 
 def _keyed(items: Any, key: str) -> Any:
     """The list item whose fields equal the JSON object `key`, as the API server names list-map items."""
-    wanted = json.loads(key)
     if not isinstance(items, list | tuple):
         return None
+    wanted = _named(key)
     for item in items:
-        if all(item.get(name, _DEFAULTS.get(name)) == value for name, value in wanted.items()):
+        if all(item.get(name, _DEFAULTS.get(name)) == value for name, value in wanted):
             return item
     return None
+
+
+@lru_cache(maxsize=4096)
+def _named(key: str) -> tuple[tuple[str, Any], ...]:
+    return tuple(json.loads(key).items())
 
 
 _DEFAULTS = {"protocol": "TCP"}

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from checkpointstore.kernel.action import Manifest
+from tests.contract import apiserver
 from tests.contract.apiserver import stamp
 from tests.contract.world import NAMESPACE, World
 from tests.golden.backup import BACKUP
@@ -142,20 +143,16 @@ def level(world: World) -> dict[str, tuple[str, str]]:
 class Moment:
     """A world as it was, to come back to."""
 
-    objects: str
-    server: dict[str, Any]
+    server: apiserver.Moment
     labels: tuple[str, ...]
 
     @classmethod
     def of(cls, world: World) -> "Moment":
-        plain = {name: getattr(world.server, name) for name in ("now", "_version", "_made")}
-        return cls(json.dumps(list(world.server.objects.items())), plain, tuple(world.repository.labels))
+        return cls(world.server.moment(), tuple(world.repository.labels))
 
     def onto(self, world: World) -> World:
         """What runs has read its files."""
-        world.server.objects = {tuple(key): item for key, item in json.loads(self.objects)}
-        for name, value in self.server.items():
-            setattr(world.server, name, value)
+        world.server.back(self.server)
         world.repository.labels[:] = self.labels
         world.rest.starts()
         world.console.step()

@@ -288,7 +288,7 @@ def test_volumes_that_do_not_tell_leave_the_queue_as_it_is() -> None:
         assert not [action for action in plan.actions if isinstance(action, Apply)]
         assert queue(world) == before
         config = world.need("ConfigMap", "agents-postgres")
-        del config["data"][archive.FILE]
+        config = {**config, "data": {key: text for key, text in config["data"].items() if key != archive.FILE}}
         forgotten = {ref: config if ref.kind == "ConfigMap" else item for ref, item in seen.objects.items()}
         env = reconcile._env(store, PLATFORM)
         assert f"{archive.OPTION}={4 * GIB}" in archive.file(env, replace(seen, objects=forgotten), 10 * GIB, on=True)

@@ -164,7 +164,9 @@ def test_there_is_no_monitor_without_the_api_or_when_it_is_switched_off(argument
 def test_crd_is_the_generated_one_and_outlives_the_release() -> None:
     crd = Rendered().one("CustomResourceDefinition", "checkpointstores.checkpointstore.dev")
     assert crd["metadata"]["annotations"].pop("helm.sh/resource-policy") == "keep"
-    generated = yaml.safe_load((sync.ROOT / "crds" / "checkpointstore.dev_checkpointstores.yaml").read_text())
+    generated = yaml.load(
+        (sync.ROOT / "crds" / "checkpointstore.dev_checkpointstores.yaml").read_text(), yaml.CSafeLoader
+    )
     assert crd["spec"] == generated["spec"]
     assert not Rendered("--set", "crds.install=false").all("CustomResourceDefinition")
 

@@ -16,7 +16,7 @@ def kustomize(folder: Path) -> list[Manifest]:
     command = [need("kubectl"), "kustomize", str(folder), "--load-restrictor", "LoadRestrictionsNone"]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     assert answer.returncode == 0, answer.stderr
-    return list(yaml.safe_load_all(answer.stdout))
+    return list(yaml.load_all(answer.stdout, yaml.CSafeLoader))
 
 
 def key(manifest: Manifest) -> tuple[str, str, str]:
