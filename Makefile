@@ -75,7 +75,7 @@ installed: $(VENV)/.ready
 .PHONY: integration
 integration: $(VENV)/.ready
 	$(MAKE) --no-print-directory --jobs=2 lint covered
-	$(BIN)/pytest -n 2 --dist loadfile --cov --cov-append --cov-report= tests/integration
+	$(BIN)/pytest -n 4 --dist loadfile --cov --cov-append --cov-report= tests/integration
 
 .PHONY: test
 test: ## Everything a fresh machine can run: check, integration on PostgreSQL, end to end on Kubernetes
@@ -83,12 +83,12 @@ test: ## Everything a fresh machine can run: check, integration on PostgreSQL, e
 	$(MAKE) --no-print-directory tools
 	@echo "==> the cluster is built while those tests run that need none"
 	$(MAKE) --no-print-directory --jobs=2 installed integration
-	$(MAKE) --no-print-directory --jobs=2 lane-stores lane-backups
+	$(MAKE) --no-print-directory --jobs=3 lane-stores lane-schedules lane-backups
 	$(MAKE) --no-print-directory lane-alone
 	$(BIN)/coverage combine --quiet --append
 	$(BIN)/coverage report --omit='$(PURE),$(ELSEWHERE)' --fail-under=85
 
-LANES := lane-stores lane-backups lane-alone
+LANES := lane-stores lane-schedules lane-backups lane-alone
 .PHONY: $(LANES)
 lane-alone: MORE = tests/contract
 $(LANES): lane-%:

@@ -163,7 +163,7 @@ class Agent:
         return known
 
     def stop(self) -> Line:
-        """Tell a writer that it is enough; gives its result."""
+        """Tell a writer, or who holds a conversation, that it is enough; gives its result."""
         self.inside("touch", "/tmp/stop")
         return self.result()
 

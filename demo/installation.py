@@ -101,7 +101,7 @@ def forget_interrupted(kubectl: Kubectl) -> None:
 
 def holder(kubectl: Kubectl) -> str:
     """The name of the operator's pod that works now, empty between two."""
-    lease = kubectl.json("get", "lease", OPERATOR, "-n", NAMESPACE)
+    lease = kubectl.json("lease", OPERATOR, "-n", NAMESPACE)
     return str(lease["spec"].get("holderIdentity") or "")
 
 

@@ -1,5 +1,6 @@
-"""kubectl and helm on one cluster, as a person would type them, with JSON answers as Python values."""
+"""kubectl and helm on one cluster, as a person would type them; what they only read comes as Python values."""
 
+import functools
 import json
 import os
 import subprocess
@@ -9,6 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+
+from demo.reading import Login, NotRead, Question, Reader
 
 ROOT = Path(__file__).resolve().parent.parent
 DEMO_LABEL = "checkpointstore.dev/demo"
@@ -64,20 +67,46 @@ class Kubectl:
         """Run helm."""
         return run([str(self.helm_program), *arguments], env=self.environment(), timeout=timeout)
 
-    def json(self, *arguments: str) -> Any:
-        """Run kubectl with `-o json`."""
-        return json.loads(self(*arguments, "-o", "json"))
+    def json(self, *arguments: str) -> dict[str, Any]:
+        """What `kubectl get` with these arguments answers. Raises CommandFailed."""
+        found = self._read(*arguments)
+        if found is None:
+            raise CommandFailed(f"kubectl get {' '.join(arguments)}: not found")
+        return found
 
     def items(self, *arguments: str) -> list[dict[str, Any]]:
-        """The items of a `get` that answers with a list."""
-        found: list[dict[str, Any]] = self.json("get", *arguments)["items"]
+        """The items of a `get` that answers with a list. Raises CommandFailed."""
+        found: list[dict[str, Any]] = self.json(*arguments)["items"]
         return found
 
     def find(self, kind: str, name: str, namespace: str) -> dict[str, Any] | None:
-        """One object, or None where there is none."""
-        answer = self("get", kind, name, "-n", namespace, "--ignore-not-found", "-o", "json")
-        found: dict[str, Any] | None = json.loads(answer) if answer.strip() else None
-        return found
+        """One object, or None where there is none. Raises CommandFailed."""
+        return self._read(kind, name, "-n", namespace)
+
+    def _read(self, *arguments: str) -> dict[str, Any] | None:
+        reader = self._reader()
+        if reader is None:
+            answer = self("get", *arguments, "--ignore-not-found", "-o", "json")
+            found: dict[str, Any] | None = json.loads(answer) if answer.strip() else None
+            return found
+        try:
+            return reader.read(Question.of(*arguments))
+        except NotRead as error:
+            raise CommandFailed(f"kubectl get {' '.join(arguments)}: {error}") from error
+
+    def raw(self, path: str) -> Any:
+        """What a path of the API server answers, None where there is nothing. Raises CommandFailed."""
+        reader = self._reader()
+        if reader is None:
+            return json.loads(self("get", "--raw", path))
+        try:
+            return reader.get(path)
+        except NotRead as error:
+            raise CommandFailed(str(error)) from error
+
+    def _reader(self) -> Reader | None:
+        """None where another program logs in: then kubectl is asked each time."""
+        return _reader(self, self.kubeconfig.stat().st_mtime)
 
     def watch(self, kind: str, name: str, namespace: str, timeout: float) -> Iterator[dict[str, Any]]:
         """One object as it is and each time it changes, until `timeout` seconds have passed.
@@ -116,6 +145,13 @@ class Kubectl:
         labels = {"pod-security.kubernetes.io/enforce": "restricted", DEMO_LABEL: "true"}
         metadata = {"name": name, "labels": labels}
         self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+
+
+@functools.lru_cache(maxsize=4)
+def _reader(kubectl: Kubectl, _: float) -> Reader | None:
+    """A new one where the file is another."""
+    login = Login.of(json.loads(kubectl("config", "view", "--raw", "--minify", "--flatten", "-o", "json")))
+    return Reader(login) if login else None
 
 
 def wait_for(

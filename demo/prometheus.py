@@ -5,7 +5,7 @@ import json
 import urllib.parse
 from typing import Any
 
-from demo.kubectl import DEMO_LABEL, ROOT, Kubectl, wait_for
+from demo.kubectl import DEMO_LABEL, ROOT, CommandFailed, Kubectl, wait_for
 
 NAMESPACE = "checkpointstore-monitoring"
 NAME = "prometheus"
@@ -165,7 +165,10 @@ def alerts(kubectl: Kubectl) -> list[dict[str, Any]]:
 def _get(kubectl: Kubectl, question: str) -> Any:
     """What its API answers, through the API server."""
     path = f"/api/v1/namespaces/{NAMESPACE}/services/{NAME}:http/proxy/api/v1/{question}"
-    return json.loads(kubectl("get", "--raw", path))["data"]
+    answer = kubectl.raw(path)
+    if answer is None:
+        raise CommandFailed(f"nothing answers at {path}")
+    return answer["data"]
 
 
 def number(kubectl: Kubectl, query: str) -> float | None:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import time
+from pathlib import Path
 from typing import Any
 
 import chat
@@ -17,6 +18,7 @@ THREAD = os.environ.get("THREAD", "conversation")
 MESSAGES = int(os.environ.get("MESSAGES", "20"))
 PAUSE = float(os.environ.get("PAUSE", "0.1"))
 PATIENCE = float(os.environ.get("PATIENCE", "120"))
+STOP = Path("/tmp/stop")  # whoever makes this file ends the conversation early
 CONFIG: Any = {"configurable": {"thread_id": THREAD}}
 
 
@@ -53,7 +55,7 @@ async def turn(agent: chat.Chat, number: int) -> tuple[str, int]:
 
 async def converse() -> tuple[int, int, float]:
     """Hold the conversation; gives acknowledged turns, failed tries and the longest turn in seconds."""
-    retries, longest = 0, 0.0
+    retries, longest, number = 0, 0.0, 0
     async with pool() as connections:
         saver = AsyncPostgresSaver(connections)
         await saver.setup()
@@ -64,8 +66,10 @@ async def converse() -> tuple[int, int, float]:
             took = time.monotonic() - began
             retries, longest = retries + failed, max(longest, took)
             say("turn", message=number, reply=text, seconds=round(took, 3), retries=failed)
+            if STOP.exists():
+                break
             await asyncio.sleep(PAUSE)
-    return MESSAGES, retries, longest
+    return number, retries, longest
 
 
 async def main() -> None:

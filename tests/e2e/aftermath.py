@@ -26,7 +26,7 @@ def _told(kubectl: Kubectl) -> Iterator[str]:
     yield kubectl("get", "pods,pvc", "-A", "-o", "wide")
     yield _end(kubectl("get", "events", "-A", "--field-selector=type=Warning", "--sort-by=.lastTimestamp"))
     for chosen in (JOBS, OPERATOR):
-        found = kubectl.items("pods", "-A", "-l", chosen, "--sort-by=.metadata.creationTimestamp")
+        found = sorted(kubectl.items("pods", "-A", "-l", chosen), key=lambda pod: pod["metadata"]["creationTimestamp"])
         for pod in found[-PODS:]:
             yield _log(kubectl, pod["metadata"]["namespace"], pod["metadata"]["name"])
 

@@ -23,27 +23,23 @@ from tests.e2e.rotation import Rotation, begin
 from tests.e2e.subject import Subject
 
 LANES = {
-    # These two at once: they disturb nobody, and most of their time they wait.
+    # These three at once: they disturb nobody, and most of their time they wait.
     "stores": (
+        "test_reading",
         "test_external",
         "test_input",
         "test_report",
-        "test_retention",
-        "test_tiering",
-        "test_blobs",
         "test_deletion",
         "test_full_volume",
     ),
+    "schedules": ("test_retention", "test_blobs", "test_tiering", "test_dashboards", "test_tracing", "test_console"),
     "backups": ("test_backup", "test_backup_faults"),
     # One after the other: they measure, or break what all stand on.
     "alone": (
         "test_slice",
         "test_changes",
         "test_autoscaling",
-        "test_dashboards",
-        "test_tracing",
         "test_alerts",
-        "test_console",
         "test_authority",
         "test_operator",
         # It looks for a minute without writes, which the module between takes.

@@ -66,6 +66,7 @@ def test_api_server_away(
     assert result["failed"] == 0, writer.agent.tail()
 
 
+@pytest.mark.skipif("not config.getoption('--soak')", reason="a minute and a half: run by `make soak`")
 def test_api_server_hangs(pair: Subject, start_agent: Callable[..., Agent], figures: Figures) -> None:
     """For some seconds while a rotation waits for kubelets.
 

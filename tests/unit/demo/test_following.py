@@ -10,6 +10,7 @@ from tests.e2e.writing import wrote
 # Says one line more at each call of `logs`, the result last, as a log does that breaks off and is begun again.
 PROGRAM = """#!/bin/sh
 case "$1" in
+config) echo '{"clusters": [{"cluster": {}}], "users": [{"user": {"exec": {}}}]}'; exit;;
 get) echo '{"items": [{"status": {"phase": "Running"}}]}'; exit;;
 esac
 echo called >> "$0.calls"
@@ -25,6 +26,7 @@ def test_a_log_that_breaks_off_is_read_on_without_repeating_itself(tmp_path: Pat
     program = tmp_path / "kubectl"
     program.write_text(PROGRAM)
     program.chmod(0o755)
+    (tmp_path / "config").touch()
     monkeypatch.setattr("demo.agentjob.time.sleep", lambda seconds: None)
     agent = Agent(Kubectl(tmp_path / "config", program, program), "talk", "demo").follow()
     assert agent.result(timeout=30) == {"event": "result", "ok": True}
@@ -35,6 +37,7 @@ def test_a_log_that_breaks_off_is_read_on_without_repeating_itself(tmp_path: Pat
 # Says nothing before it is over, as a log that breaks off at once, and all of it afterwards.
 OVER = """#!/bin/sh
 case "$1" in
+config) echo '{"clusters": [{"cluster": {}}], "users": [{"user": {"exec": {}}}]}'; exit;;
 get)
   [ -e "$0.calls" ] && phase=Succeeded || phase=Running
   echo '{"items": [{"status": {"phase": "'$phase'"}}]}'; exit;;
@@ -48,6 +51,7 @@ def test_what_was_said_after_the_log_broke_off_is_read_when_all_is_over(tmp_path
     program = tmp_path / "kubectl"
     program.write_text(OVER)
     program.chmod(0o755)
+    (tmp_path / "config").touch()
     monkeypatch.setattr("demo.agentjob.time.sleep", lambda seconds: None)
     agent = Agent(Kubectl(tmp_path / "config", program, program), "talk", "demo").follow()
     assert agent.result(timeout=30)["ok"]
