@@ -126,9 +126,7 @@ def _held(fields: Mapping[str, Any], desired: Any) -> bool:
         return all(f"f:{name}" in fields and _held(fields[f"f:{name}"], value) for name, value in desired.items())
     ours = [(_keyed(desired, path[2:]), below) for path, below in fields.items() if path.startswith("k:")]
     return all(
-        any(found is item and _held(below, item) for found, below in ours)
-        for item in desired
-        if isinstance(item, dict)
+        any(found is item and _held(below, item) for found, below in ours) for item in desired if isinstance(item, dict)
     )
 
 
