@@ -8,7 +8,7 @@ import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -83,10 +83,13 @@ class Reader:
         self._places: dict[str, tuple[str, bool]] = {}
 
     def read(self, question: Question) -> dict[str, Any] | None:
-        """The object, or a list of objects with their `items`; None where there is no such object.
+        """The object, or a list of objects with their `items`, of one or more kinds; None where there is no such object.
 
         Raises NotRead.
         """
+        if "," in question.kind:
+            lists = (self.read(replace(question, kind=kind)) or {} for kind in question.kind.split(","))
+            return {"items": [item for found in lists for item in found["items"]]}
         folder, namespaced = self._place(question.kind)
         if namespaced and not question.namespace and (question.name or not question.is_everywhere):
             raise NotRead(f"in which namespace is {question.kind} {question.name}?")

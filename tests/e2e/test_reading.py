@@ -20,6 +20,7 @@ WHERE = ("-n", installation.NAMESPACE)
         ("pods", *WHERE, "--field-selector=status.phase=Running"),
         ("customresourcedefinitions",),
         ("cps", "-A"),
+        ("deployments,services,secrets", *WHERE),
     ],
     ids=" ".join,
 )
