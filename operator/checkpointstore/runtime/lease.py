@@ -56,12 +56,20 @@ class Lease:
             await asyncio.sleep(max(0.0, started + RENEW - time.monotonic()))
 
     async def release(self) -> None:
-        """Let another pod start at once."""
-        if self.held:
-            self.held = False
-            lease = await self._kube.get("Lease", self._namespace, NAME)
-            if lease is not None and lease["spec"].get("holderIdentity") == self._holder:
-                await self._kube.replace({**lease, "spec": {**lease["spec"], "holderIdentity": ""}})
+        """Let another pod start at once; where the API server does not let us, the lease expires.
+
+        As when all is uninstalled and our rights went first: kopf repeats after a minute what fails while it ends.
+        """
+        if not self.held:
+            return
+        self.held = False
+        try:
+            async with asyncio.timeout(RENEW):
+                lease = await self._kube.get("Lease", self._namespace, NAME)
+                if lease is not None and lease["spec"].get("holderIdentity") == self._holder:
+                    await self._kube.replace({**lease, "spec": {**lease["spec"], "holderIdentity": ""}})
+        except (StoreError, TimeoutError) as error:
+            _log.warning("lease not released: %s", error)
 
     async def _compete(self) -> bool:
         """One try; whether we hold the lease after it. Raises StoreError when the API server does not let us know."""

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checkpointstore.kernel.action import Manifest
-from checkpointstore.kernel.errors import Unavailable
+from checkpointstore.kernel.errors import Refused, StoreError, Unavailable
 from checkpointstore.runtime import lease as module
 from checkpointstore.runtime.lease import DURATION, NAME, RENEW, Lease
 from tests.contract import quick
@@ -198,6 +198,32 @@ def test_one_who_was_replaced_unknowingly_takes_nothing_back() -> None:
         held = contest.server.get("Lease", "system", NAME)
         assert held is not None
         assert held["spec"]["holderIdentity"] == "two"
+
+    contest(story)
+
+
+@pytest.mark.parametrize("gone", [Refused("Forbidden", "no right to get leases"), None], ids=["refused", "no answer"])
+def test_one_that_cannot_give_it_back_ends_all_the_same(
+    gone: StoreError | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when an uninstall takes its rights first: what fails while it ends is repeated after a minute."""
+
+    async def story(contest: Contest) -> None:
+        one = contest.join("one")
+        await asyncio.sleep(1)
+        two = contest.join("two")
+        await contest.leave("one")
+
+        async def get(*_: object) -> None:
+            await asyncio.sleep(0 if gone else 60)
+            raise gone or Unavailable("API server: TimeoutError")
+
+        monkeypatch.setattr(one._kube, "get", get)
+        began = asyncio.get_running_loop().time()
+        await one.release()
+        assert (one.held, asyncio.get_running_loop().time() - began <= RENEW) == (False, True)
+        await asyncio.sleep(DURATION + 2 * RENEW)
+        assert two.held
 
     contest(story)
 
