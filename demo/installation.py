@@ -9,7 +9,7 @@ from typing import Any
 
 from demo import prometheus
 from demo.clock import Clock
-from demo.kubectl import DEMO_LABEL, ROOT, CommandFailed, Kubectl
+from demo.kubectl import DEMO_LABEL, ROOT, CommandFailed, Kubectl, wait_for
 from localcluster.choice import Cluster, choose
 
 NAMESPACE = "checkpointstore-system"
@@ -122,6 +122,8 @@ def uninstall(kubectl: Kubectl) -> None:
     prometheus.uninstall(kubectl)
     kubectl("delete", "namespace", "-l", f"{DEMO_LABEL}=true", "--ignore-not-found", timeout=300)
     kubectl.helm("uninstall", RELEASE, "--namespace", NAMESPACE, "--ignore-not-found", "--wait")
+    # Kubernetes looks only twice a minute for the pods of a namespace that it deletes.
+    wait_for("the operator's pods to go", lambda: not kubectl.items("pods", "-n", NAMESPACE), 60)
     kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", timeout=300)
     kinds = [f"checkpoint{kind}.checkpointstore.dev" for kind in ("stores", "backups")]
     kubectl("delete", "crd", *kinds, "--ignore-not-found")

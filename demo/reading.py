@@ -83,7 +83,7 @@ class Reader:
         self._places: dict[str, tuple[str, bool]] = {}
 
     def read(self, question: Question) -> dict[str, Any] | None:
-        """The object, or a list of objects with their `items`, of one or more kinds; None where there is no such object.
+        """The object, or the `items` of one or more kinds; None where there is no such object.
 
         Raises NotRead.
         """

@@ -31,8 +31,11 @@ LANES = {
         "test_report",
         "test_deletion",
         "test_full_volume",
+        "test_dashboards",
+        "test_tracing",
+        "test_console",
     ),
-    "schedules": ("test_retention", "test_blobs", "test_tiering", "test_dashboards", "test_tracing", "test_console"),
+    "schedules": ("test_retention", "test_blobs", "test_tiering"),
     "backups": ("test_backup", "test_backup_faults"),
     # One after the other: they measure, or break what all stand on.
     "alone": (
