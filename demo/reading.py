@@ -14,6 +14,8 @@ from urllib.parse import urlencode
 
 FLAGS = {"-n": "namespace", "-l": "labelSelector", "--field-selector": "fieldSelector"}
 EVERYWHERE = "-A"
+KNOWN = {"server", "certificate-authority-data"}
+"""What a cluster of a kubeconfig may say for us to reach it."""
 DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 
 
@@ -57,21 +59,23 @@ class Login:
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> "Login | None":
-        """The same in a kubeconfig of one context, with its certificates in it; None for logins of other programs."""
+        """The same in a kubeconfig of one context, with its certificates in it.
+
+        None for what only kubectl knows: logins of other programs, proxies, servers behind a path, no authority.
+        """
         cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
         certificate, token = user.get("client-certificate-data"), user.get("token")
-        if not certificate and not token:
+        scheme, _, host = str(cluster.get("server", "")).partition("://")
+        authority = cluster.get("certificate-authority-data")
+        if not (certificate or token) or not authority or cluster.keys() - KNOWN or scheme != "https" or "/" in host:
             return None
-        authority = base64.b64decode(cluster["certificate-authority-data"]).decode()
-        tls = ssl.create_default_context(cadata=authority)
+        tls = ssl.create_default_context(cadata=base64.b64decode(authority).decode())
         if certificate:
             with tempfile.NamedTemporaryFile() as file:
                 file.write(base64.b64decode(certificate) + b"\n" + base64.b64decode(user["client-key-data"]))
                 file.flush()
                 tls.load_cert_chain(file.name)
-        return cls(
-            cluster["server"].removeprefix("https://"), tls, {"authorization": f"Bearer {token}"} if token else {}
-        )
+        return cls(host, tls, {"authorization": f"Bearer {token}"} if token else {})
 
 
 class Reader:
