@@ -89,7 +89,7 @@ class Kept:
         where = ["cpb", name, "-n", self.namespace]
 
         def over() -> dict[str, Any] | None:
-            status: dict[str, Any] = self.kubectl.json(*where).get("status", {})
+            status: dict[str, Any] = self.kubectl.get(*where).get("status", {})
             return status if status.get("phase") in ("Completed", "Failed") else None
 
         found = wait_for("the backup to end", over, SECONDS, every=1)
@@ -221,7 +221,7 @@ def _recoveries(stage: Stage, kept: Kept, source: dict[str, Any]) -> None:
         recovery = {"source": source, "recoveryTarget": target}
         spec = {"postgres": {"storage": {"size": "20Gi"}}, "bootstrap": {"recovery": recovery}}
         ready.append(kept.scene.store(name, spec))
-        found = kept.kubectl.json("cps", name, "-n", kept.namespace)["status"]["recovery"]
+        found = kept.kubectl.get("cps", name, "-n", kept.namespace)["status"]["recovery"]
         kept.kubectl("delete", "cps", name, "-n", kept.namespace, timeout=300)
         return max(1.0, float(found["duration"].removesuffix("s")))
 

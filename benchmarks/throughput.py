@@ -11,7 +11,7 @@ def measure(stage: Stage) -> None:
     with stage.scene("throughput") as scene:
         scene.store("agents", ASYNCHRONOUS)
         _, result = scene.run("puts.py", "agents", SECONDS=600 if stage.full else 20)
-        body = stage.kubectl.json("checkpointstore", "agents", "-n", scene.namespace)
+        body = stage.kubectl.get("checkpointstore", "agents", "-n", scene.namespace)
         note = stage.report.note
         note("throughput.puts", one(result["acknowledged"] / result["seconds"]), "puts/s", ">=500")
         note("throughput.seconds", one(result["seconds"]), "s")

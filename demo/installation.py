@@ -101,7 +101,7 @@ def forget_interrupted(kubectl: Kubectl) -> None:
 
 def holder(kubectl: Kubectl) -> str:
     """The name of the operator's pod that works now, empty between two."""
-    lease = kubectl.json("lease", OPERATOR, "-n", NAMESPACE)
+    lease = kubectl.get("lease", OPERATOR, "-n", NAMESPACE)
     return str(lease["spec"].get("holderIdentity") or "")
 
 
@@ -122,11 +122,15 @@ def uninstall(kubectl: Kubectl) -> None:
     prometheus.uninstall(kubectl)
     kubectl("delete", "namespace", "-l", f"{DEMO_LABEL}=true", "--ignore-not-found", timeout=300)
     kubectl.helm("uninstall", RELEASE, "--namespace", NAMESPACE, "--ignore-not-found", "--wait")
-    # Kubernetes looks only twice a minute for the pods of a namespace that it deletes.
-    wait_for("the operator's pods to go", lambda: not kubectl.items("pods", "-n", NAMESPACE), 60)
+    without_pods(kubectl, NAMESPACE)
     kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", timeout=300)
     kinds = [f"checkpoint{kind}.checkpointstore.dev" for kind in ("stores", "backups")]
     kubectl("delete", "crd", *kinds, "--ignore-not-found")
+
+
+def without_pods(kubectl: Kubectl, namespace: str, *selector: str) -> None:
+    """Wait for pods to go: Kubernetes looks only twice a minute for those of a namespace that it deletes."""
+    wait_for("the pods to go", lambda: not kubectl.items("pods", "-n", namespace, *selector), 60)
 
 
 def chosen() -> Cluster:

@@ -67,7 +67,7 @@ class Kubectl:
         """Run helm."""
         return run([str(self.helm_program), *arguments], env=self.environment(), timeout=timeout)
 
-    def json(self, *arguments: str) -> dict[str, Any]:
+    def get(self, *arguments: str) -> dict[str, Any]:
         """What `kubectl get` with these arguments answers. Raises CommandFailed."""
         found = self._read(*arguments)
         if found is None:
@@ -76,7 +76,7 @@ class Kubectl:
 
     def items(self, *arguments: str) -> list[dict[str, Any]]:
         """The items of a `get` that answers with a list. Raises CommandFailed."""
-        found: list[dict[str, Any]] = self.json(*arguments)["items"]
+        found: list[dict[str, Any]] = self.get(*arguments)["items"]
         return found
 
     def find(self, kind: str, name: str, namespace: str) -> dict[str, Any] | None:
@@ -84,7 +84,7 @@ class Kubectl:
         return self._read(kind, name, "-n", namespace)
 
     def _read(self, *arguments: str) -> dict[str, Any] | None:
-        reader = self._reader()
+        reader = self.reader()
         if reader is None:
             answer = self("get", *arguments, "--ignore-not-found", "-o", "json")
             found: dict[str, Any] | None = json.loads(answer) if answer.strip() else None
@@ -96,7 +96,7 @@ class Kubectl:
 
     def raw(self, path: str) -> Any:
         """What a path of the API server answers, None where there is nothing. Raises CommandFailed."""
-        reader = self._reader()
+        reader = self.reader()
         if reader is None:
             return json.loads(self("get", "--raw", path))
         try:
@@ -104,7 +104,7 @@ class Kubectl:
         except NotRead as error:
             raise CommandFailed(str(error)) from error
 
-    def _reader(self) -> Reader | None:
+    def reader(self) -> Reader | None:
         """None where another program logs in: then kubectl is asked each time."""
         return _reader(self, self.kubeconfig.stat().st_mtime)
 
@@ -148,8 +148,8 @@ class Kubectl:
 
 
 @functools.lru_cache(maxsize=4)
-def _reader(kubectl: Kubectl, _: float) -> Reader | None:
-    """A new one where the file is another."""
+def _reader(kubectl: Kubectl, _changed: float) -> Reader | None:
+    """A new one whenever the kubeconfig has changed."""
     login = Login.of(json.loads(kubectl("config", "view", "--raw", "--minify", "--flatten", "-o", "json")))
     return Reader(login) if login else None
 

@@ -92,8 +92,8 @@ class Reader:
         Raises NotRead.
         """
         if "," in question.kind:
-            lists = (self.read(replace(question, kind=kind)) or {} for kind in question.kind.split(","))
-            return {"items": [item for found in lists for item in found["items"]]}
+            lists = (self.read(replace(question, kind=kind)) for kind in question.kind.split(","))
+            return {"items": [item for found in lists if found for item in found["items"]]}
         folder, namespaced = self._place(question.kind)
         if namespaced and not question.namespace and (question.name or not question.is_everywhere):
             raise NotRead(f"in which namespace is {question.kind} {question.name}?")

@@ -66,5 +66,5 @@ def wait_ready(
 
 def primary(kubectl: Kubectl, name: str, namespace: str) -> str:
     """The pod that leads now, from the leader record that `-rw` follows."""
-    leader = kubectl.json("endpoints", f"{name}-rw", "-n", namespace)
+    leader = kubectl.get("endpoints", f"{name}-rw", "-n", namespace)
     return str(leader["metadata"]["annotations"].get("leader", ""))

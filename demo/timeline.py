@@ -94,7 +94,7 @@ class Timeline:
 
     def _look(self) -> Moment:
         kubectl, place = self.place.kubectl, self.place
-        seen = kubectl.json("cps", place.name, "-n", place.namespace)
+        seen = kubectl.get("cps", place.name, "-n", place.namespace)
         conditions = store.conditions(seen)
         pooler: dict[str, Any] = seen["status"]["pooler"]
         found = prometheus.number(kubectl, place.wait())

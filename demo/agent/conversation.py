@@ -3,7 +3,6 @@
 import asyncio
 import os
 import time
-from pathlib import Path
 from typing import Any
 
 import chat
@@ -12,13 +11,12 @@ from binding import uri
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
-from report import finish, say
+from report import STOP, finish, say
 
 THREAD = os.environ.get("THREAD", "conversation")
 MESSAGES = int(os.environ.get("MESSAGES", "20"))
 PAUSE = float(os.environ.get("PAUSE", "0.1"))
 PATIENCE = float(os.environ.get("PATIENCE", "120"))
-STOP = Path("/tmp/stop")  # whoever makes this file ends the conversation early
 CONFIG: Any = {"configurable": {"thread_id": THREAD}}
 
 

@@ -5,7 +5,6 @@ import collections
 import os
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -15,7 +14,7 @@ from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
-from report import finish, say
+from report import STOP, finish, say
 
 MODE = os.environ.get("MODE", "rows")  # rows: a table of its own; puts: checkpoints by a stock saver
 RATE = float(os.environ.get("RATE", "100"))  # writes a second and client
@@ -24,7 +23,6 @@ CLIENTS = int(os.environ.get("CLIENTS", "1"))
 PAYLOAD = "x" * int(os.environ.get("PAYLOAD", "100"))
 PATIENCE = float(os.environ.get("PATIENCE", "120"))
 RUN = os.environ.get("RUN", "writer")
-STOP = Path("/tmp/stop")  # whoever makes this file ends the writing early
 
 TABLE = (
     "create table if not exists numbered_rows (run text, client int, number bigint, payload text, "

@@ -45,7 +45,7 @@ def refused(board: Board, subject: Subject, spec: dict[str, Any]) -> Iterator[No
 @contextmanager
 def dark(board: Board, subject: Subject) -> Iterator[None]:
     """Its only instance has no node to run on."""
-    pod = subject.kubectl.json("pod", f"{subject.name}-0", "-n", subject.namespace)
+    pod = subject.kubectl.get("pod", f"{subject.name}-0", "-n", subject.namespace)
     with outage.cordoned(subject.kubectl, [pod["spec"]["nodeName"]]):
         board.caused("NotReady", subject.name)
         subject.kubectl("delete", "pod", f"{subject.name}-0", "-n", subject.namespace, "--wait=false")

@@ -38,7 +38,7 @@ def cut(installation: Installation, node: str) -> Iterator[float]:
 
 def is_ready(kubectl: Kubectl, node: str) -> bool:
     """Whether Kubernetes takes a node for Ready and nothing keeps pods off it."""
-    found = kubectl.json("node", node)
+    found = kubectl.get("node", node)
     states = {condition["type"]: condition["status"] for condition in found["status"]["conditions"]}
     return states["Ready"] == "True" and not found["spec"].get("taints")
 

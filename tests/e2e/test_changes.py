@@ -187,8 +187,8 @@ def test_hibernated_store_keeps_its_data(quiet: Subject, run_agent: Callable[...
 def test_growth_that_the_storage_refuses_is_told_and_can_be_taken_back(
     quiet: Subject, say: Callable[[str], None]
 ) -> None:
-    claim = quiet.kubectl.json("pvc", "data-quiet-0", "-n", quiet.namespace)
-    kind = quiet.kubectl.json("storageclass", claim["spec"]["storageClassName"])
+    claim = quiet.kubectl.get("pvc", "data-quiet-0", "-n", quiet.namespace)
+    kind = quiet.kubectl.get("storageclass", claim["spec"]["storageClassName"])
     if kind.get("allowVolumeExpansion"):
         pytest.skip("this cluster's StorageClass grows volumes")
     quiet.patch({"postgres": {"storage": {"size": "20Gi"}}})

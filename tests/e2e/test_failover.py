@@ -87,7 +87,7 @@ def wait_members(kubectl: Kubectl, namespace: str) -> None:
     """Wait until both pods are ready, so that the next fault meets a whole pair."""
 
     def whole() -> bool:
-        members = kubectl.json("statefulset", NAME, "-n", namespace)
+        members = kubectl.get("statefulset", NAME, "-n", namespace)
         return bool(members["status"].get("readyReplicas") == members["spec"]["replicas"])
 
     wait_for("both pods ready", whole, READY_SECONDS)

@@ -88,7 +88,7 @@ def full(subject: Subject) -> bool:
 
 
 def asked(subject: Subject) -> str:
-    claim = subject.kubectl.json("pvc", CLAIM, "-n", subject.namespace)
+    claim = subject.kubectl.get("pvc", CLAIM, "-n", subject.namespace)
     return str(claim["spec"]["resources"]["requests"]["storage"])
 
 

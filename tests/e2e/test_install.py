@@ -60,17 +60,14 @@ def test_kubectl_apply_k_installs_what_serves(overlay: Path, kubectl: Kubectl) -
     finally:
         empty(kubectl, namespace)
         kubectl("delete", "namespace", namespace, timeout=180)
-    kubectl("scale", "deployment", operator.OPERATOR, *where, "--replicas=0")
-    wait_for("the operator's pods to go", lambda: not kubectl.items("pods", *where), 60)
     kubectl("delete", "-k", str(overlay), "--wait", timeout=180)
     wait_for("nothing of it", lambda: not ours(kubectl), 60, seen=lambda: str(ours(kubectl)))
 
 
 def empty(kubectl: Kubectl, namespace: str) -> None:
-    """Kubernetes looks only twice a minute for the pods of a namespace that it deletes."""
+    """Take a namespace's stores away, with their pods."""
     kubectl("delete", "cps", "--all", "-n", namespace)
-    chosen = ("pods", "-n", namespace, "-l", f"{DOMAIN}/store")
-    wait_for("its stores' pods to go", lambda: not kubectl.items(*chosen), 60)
+    operator.without_pods(kubectl, namespace, "-l", f"{DOMAIN}/store")
 
 
 def ours(kubectl: Kubectl) -> set[str]:

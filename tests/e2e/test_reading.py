@@ -26,12 +26,14 @@ WHERE = ("-n", installation.NAMESPACE)
 )
 def test_an_answer_is_kubectls(kubectl: Kubectl, question: tuple[str, ...]) -> None:
     theirs = json.loads(kubectl("get", *question, "-o", "json"))
-    ours = kubectl.json(*question)
+    ours = kubectl.get(*question)
     assert ours.get("items", ours) == theirs.get("items", theirs)
 
 
 def test_what_is_not_there_is_nothing_and_what_cannot_be_asked_is_told(kubectl: Kubectl) -> None:
     assert kubectl.find("pods", "nobody", installation.NAMESPACE) is None
+    if kubectl.reader() is None:
+        pytest.skip("only kubectl can log in to this cluster, and is asked itself")
     for question, why in (
         (("pods", "nobody", *WHERE), "not found"),
         (("unicorns", *WHERE), "no unicorns"),
@@ -39,4 +41,4 @@ def test_what_is_not_there_is_nothing_and_what_cannot_be_asked_is_told(kubectl: 
         (("pods", *WHERE, "--sort-by=.metadata.name"), "no --sort-by"),
     ):
         with pytest.raises(CommandFailed, match=why):
-            kubectl.json(*question)
+            kubectl.get(*question)

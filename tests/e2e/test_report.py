@@ -96,7 +96,7 @@ def standby(kubectl: Kubectl, namespace: str) -> str:
 
 def lives(kubectl: Kubectl, namespace: str, pod: str) -> int:
     """How often PostgreSQL's container has been started, once it is ready; 0 before."""
-    statuses = kubectl.json("pod", pod, "-n", namespace)["status"]["containerStatuses"]
+    statuses = kubectl.get("pod", pod, "-n", namespace)["status"]["containerStatuses"]
     found = next(status for status in statuses if status["name"] == "postgres")
     return found["restartCount"] + 1 if found["ready"] else 0
 

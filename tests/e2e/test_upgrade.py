@@ -59,7 +59,7 @@ def runs(subject: Subject) -> set[str]:
 
 def at_full_strength(subject: Subject) -> bool:
     """Whether no instance and no pooler is missing or new and not ready yet."""
-    found = subject.kubectl.json("deployment", f"{subject.name}-pooler", "-n", subject.namespace)
+    found = subject.kubectl.get("deployment", f"{subject.name}-pooler", "-n", subject.namespace)
     status = found["status"]
     seen = status.get("observedGeneration") == found["metadata"]["generation"]
     counts = {status.get(kind, 0) for kind in ("replicas", "updatedReplicas", "readyReplicas")}

@@ -1,10 +1,13 @@
 """An agent's log is read on where it broke off, and a writer's seconds are judged by client."""
 
+import json
+import runpy
+from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 from demo.agentjob import Agent
-from demo.kubectl import Kubectl
+from demo.kubectl import ROOT, Kubectl
 from tests.e2e.writing import wrote
 
 # Says one line more at each call of `logs`, the result last, as a log does that breaks off and is begun again.
@@ -60,3 +63,21 @@ def test_what_was_said_after_the_log_broke_off_is_read_when_all_is_over(tmp_path
 def test_every_client_must_have_written() -> None:
     seconds: list[dict[str, Any]] = [{"each": [5, 5]}, {"each": [9, 5]}, {"each": [12, 6]}]
     assert [wrote(seconds[:count]) for count in (0, 1, 2, 3)] == [False, False, False, True]
+
+
+def test_an_agent_writes_a_line_in_one_piece() -> None:
+    """As its threads write, too: of a text and an end apart one line in four comes out as two halves."""
+    written: list[str] = []
+
+    class Out:
+        def write(self, text: str) -> None:
+            written.append(text)
+
+        def flush(self) -> None: ...
+
+    report = runpy.run_path(str(ROOT / "demo/agent/report.py"))
+    with redirect_stdout(cast(IO[str], Out())):
+        report["say"]("turn", message=1)
+    (line,) = written
+    assert json.loads(line)["message"] == 1
+    assert line.endswith("}\n")
