@@ -14,6 +14,8 @@ from localcluster.progress import say, step
 
 KIND = "kind"
 SOURCES = PACKAGE / "go"
+# Each process of the compiler ends within seconds: to collect garbage takes a quarter of its time.
+COMPILER = {"GOGC": "off", "GOMEMLIMIT": "2GiB"}
 
 
 @dataclass(frozen=True)
@@ -161,8 +163,8 @@ def compile_(program: Program) -> None:
             shutil.rmtree(older)
     target.parent.mkdir(parents=True)
     partial = target.with_suffix(".partial")
-    environment = {**os.environ, "CGO_ENABLED": "0", "GOWORK": str(workspace(program) or "off")}
-    run(*build_command(program, partial), cwd=program.folder, env=environment)
+    settings = {**COMPILER, "CGO_ENABLED": "0", "GOWORK": str(workspace(program) or "off")}
+    run(*build_command(program, partial), cwd=program.folder, env={**os.environ, **settings})
     partial.rename(target)
 
 
