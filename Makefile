@@ -13,7 +13,7 @@ help: ## List the commands
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	@echo "==> Python environment in $(VENV)"
-	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || apt-get install -y -q python3-venv
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || $(PYTHON) -m localcluster.debian python3-venv
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	touch $@
@@ -72,19 +72,19 @@ programs: ## Build the programs that tests without a cluster need
 installed: $(VENV)/.ready
 	$(BIN)/python -m demo install
 
+# It needs no cluster, and takes what a cluster's tests leave of the processors.
 .PHONY: integration
-integration: $(VENV)/.ready
-	$(MAKE) --no-print-directory --jobs=2 lint covered
-	$(BIN)/pytest -n 4 --dist loadfile --cov --cov-append --cov-report= tests/integration
+integration: export COVERAGE_FILE = .coverage.integration
+integration: $(VENV)/.ready programs tools ## Tests on a real PostgreSQL, object store, Prometheus and browser
+	$(BIN)/pytest -n 2 --dist loadfile --cov --cov-report= tests/integration
 
 .PHONY: test
 test: ## Everything a fresh machine can run: check, integration on PostgreSQL, end to end on Kubernetes
-	$(MAKE) --no-print-directory --jobs=2 $(VENV)/.ready programs
-	$(MAKE) --no-print-directory tools
+	$(MAKE) --no-print-directory --jobs=3 $(VENV)/.ready programs tools
 	@echo "==> the cluster is built while those tests run that need none"
-	$(MAKE) --no-print-directory --jobs=2 installed integration
+	$(MAKE) --no-print-directory --jobs=3 installed lint covered
 	$(MAKE) --no-print-directory --jobs=3 lane-stores lane-schedules lane-backups
-	$(MAKE) --no-print-directory lane-alone
+	$(MAKE) --no-print-directory --jobs=2 lane-alone integration
 	$(BIN)/coverage combine --quiet --append
 	$(BIN)/coverage report --omit='$(PURE),$(ELSEWHERE)' --fail-under=85
 

@@ -37,10 +37,14 @@ LANES = {
     ),
     "schedules": ("test_retention", "test_blobs", "test_tiering"),
     "backups": ("test_backup", "test_backup_faults"),
-    # One after the other: they measure, or break what all stand on.
+    # One after the other: they measure, or break what all stand on. Beside the first of them integration tests run.
     "alone": (
-        "test_slice",
+        "test_adoption",
+        "test_outside",
+        "test_upgrade",
+        "test_demo",
         "test_changes",
+        "test_slice",
         "test_autoscaling",
         "test_alerts",
         "test_authority",
@@ -48,11 +52,7 @@ LANES = {
         # It looks for a minute without writes, which the module between takes.
         "test_failover",
         "test_rest",
-        "test_adoption",
         "test_faults",
-        "test_outside",
-        "test_upgrade",
-        "test_demo",
         "test_install",
     ),
 }

@@ -53,7 +53,8 @@ def test_operator_leader_killed_among_two(pair: Subject, kubectl: Kubectl, figur
 def test_api_server_away(
     pair: Subject, installation: Installation, start_agent: Callable[..., Agent], figures: Figures, soak: bool
 ) -> None:
-    seconds = 600 if soak else 30
+    # Kubelets look for it again after as long as it was away, or twice that.
+    seconds = 600 if soak else 10
     server = outage.api_server()
     writer = Writer.start(start_agent, figures, NAME, "api-away")
     with outage.killed(installation, server):
