@@ -16,6 +16,8 @@ from localcluster.layout import CGROUP, LOGS, MARK, STATE, Node
 RECORDS = STATE / "daemons"
 CGROUPS = Path("/sys/fs/cgroup")
 BOOT = Path("/proc/sys/kernel/random/boot_id")
+# All of them are written in Go: on one machine the processors are what they lack, and not memory.
+SETTINGS = {"GOGC": "400"}
 
 # The shell writes down its own pid and start time, then becomes the program: a program without a record cannot be.
 LAUNCH = 'cat /proc/$$/stat >"$0" && exec "$@"'
@@ -96,7 +98,7 @@ def start(daemon: Daemon) -> None:
         return
     RECORDS.mkdir(parents=True, exist_ok=True)
     LOGS.mkdir(parents=True, exist_ok=True)
-    environment = {**os.environ, **variables(daemon.environment), MARK: daemon.name}
+    environment = {**os.environ, **SETTINGS, **variables(daemon.environment), MARK: daemon.name}
     environment.pop("KUBECONFIG", None)
     with daemon.log.open("ab") as log:
         subprocess.Popen(
