@@ -72,11 +72,10 @@ programs: ## Build the programs that tests without a cluster need
 installed: $(VENV)/.ready
 	$(BIN)/python -m demo install
 
-# It needs no cluster, and takes what a cluster's tests leave of the processors.
 .PHONY: integration
 integration: export COVERAGE_FILE = .coverage.integration
 integration: $(VENV)/.ready programs tools ## Tests on a real PostgreSQL, object store, Prometheus and browser
-	$(BIN)/pytest -n 2 --dist loadfile --cov --cov-report= tests/integration
+	$(BIN)/pytest -n 3 --dist loadfile --cov --cov-report= tests/integration
 
 .PHONY: test
 test: ## Everything a fresh machine can run: check, integration on PostgreSQL, end to end on Kubernetes
@@ -84,11 +83,12 @@ test: ## Everything a fresh machine can run: check, integration on PostgreSQL, e
 	@echo "==> the cluster is built while those tests run that need none"
 	$(MAKE) --no-print-directory --jobs=3 installed lint covered
 	$(MAKE) --no-print-directory --jobs=3 lane-stores lane-schedules lane-backups
-	$(MAKE) --no-print-directory --jobs=2 lane-alone integration
+	$(MAKE) --no-print-directory --jobs=2 lane-operator integration
+	$(MAKE) --no-print-directory lane-alone
 	$(BIN)/coverage combine --quiet --append
 	$(BIN)/coverage report --omit='$(PURE),$(ELSEWHERE)' --fail-under=85
 
-LANES := lane-stores lane-schedules lane-backups lane-alone
+LANES := lane-stores lane-schedules lane-backups lane-operator lane-alone
 .PHONY: $(LANES)
 lane-alone: MORE = tests/contract
 $(LANES): lane-%:

@@ -37,14 +37,12 @@ LANES = {
     ),
     "schedules": ("test_retention", "test_blobs", "test_tiering"),
     "backups": ("test_backup", "test_backup_faults"),
-    # One after the other: they measure, or break what all stand on. Beside the first of them integration tests run.
+    # One after the other: they move the operator of all stores. Beside them integration tests run.
+    "operator": ("test_adoption", "test_outside", "test_upgrade", "test_demo"),
+    # One after the other, and nothing beside: they measure, or break what all stand on.
     "alone": (
-        "test_adoption",
-        "test_outside",
-        "test_upgrade",
-        "test_demo",
-        "test_changes",
         "test_slice",
+        "test_changes",
         "test_autoscaling",
         "test_alerts",
         "test_authority",
