@@ -80,15 +80,15 @@ integration: $(VENV)/.ready programs tools ## Tests on a real PostgreSQL, object
 .PHONY: test
 test: ## Everything a fresh machine can run: check, integration on PostgreSQL, end to end on Kubernetes
 	$(MAKE) --no-print-directory --jobs=3 $(VENV)/.ready programs tools
-	@echo "==> the cluster is built while those tests run that need none"
+	@echo "==> the cluster is built while unit tests run"
 	$(MAKE) --no-print-directory --jobs=3 installed lint covered
 	$(MAKE) --no-print-directory --jobs=3 lane-stores lane-schedules lane-backups
-	$(MAKE) --no-print-directory --jobs=2 lane-operator integration
+	$(MAKE) --no-print-directory --jobs=2 lane-disturbing integration
 	$(MAKE) --no-print-directory lane-alone
 	$(BIN)/coverage combine --quiet --append
 	$(BIN)/coverage report --omit='$(PURE),$(ELSEWHERE)' --fail-under=85
 
-LANES := lane-stores lane-schedules lane-backups lane-operator lane-alone
+LANES := lane-stores lane-schedules lane-backups lane-disturbing lane-alone
 .PHONY: $(LANES)
 lane-alone: MORE = tests/contract
 $(LANES): lane-%:
@@ -112,4 +112,4 @@ demo-down: ## Leave nothing behind
 
 .PHONY: clean
 clean: ## Remove the Python environment and caches of this checkout
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*

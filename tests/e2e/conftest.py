@@ -37,8 +37,8 @@ LANES = {
     ),
     "schedules": ("test_retention", "test_blobs", "test_tiering"),
     "backups": ("test_backup", "test_backup_faults"),
-    # One after the other: they move the operator of all stores. Beside them integration tests run.
-    "operator": ("test_adoption", "test_outside", "test_upgrade", "test_demo"),
+    # One after the other, as they disturb all stores; they measure little, so that integration tests run beside them.
+    "disturbing": ("test_adoption", "test_outside", "test_upgrade", "test_demo"),
     # One after the other, and nothing beside: they measure, or break what all stand on.
     "alone": (
         "test_slice",

@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -18,6 +18,7 @@ SELECT (SELECT count(*) FROM public.checkpoints) AS checkpoints,
        (SELECT count(*) FROM public.checkpoint_blobs) AS blobs,
        (SELECT count(*) FROM public.checkpoint_writes AS w
          WHERE EXISTS (SELECT FROM public.checkpoints AS c WHERE c.thread_id = w.thread_id)) AS writes"""
+ASKED = "SELECT count(*) AS asked FROM checkpointstore.recalls WHERE done IS NULL"
 PATIENCE = 10.0
 """Seconds."""
 
@@ -32,25 +33,29 @@ class Frost:
         """Threads that went."""
 
     def __call__(self) -> None:
-        deadline = time.monotonic() + PATIENCE
         with self._lock:
-            while any(left := self._move()):
-                # A run leaves alone what somebody is at, such as a recaller that has just brought it back.
-                assert time.monotonic() < deadline, left
+            # Who asks just as a thread comes back asks once more, and the recaller has to see that, too.
+            deadline = time.monotonic() + PATIENCE
+            while self._connection.execute(ASKED).fetchone()["asked"]:
+                assert time.monotonic() < deadline, "the recaller does not end what it was asked for"
+                time.sleep(0.005)
+            # Who was asked for stays hot for a while; here nobody does.
+            self._connection.execute("DELETE FROM checkpointstore.recalls WHERE done IS NOT NULL")
+            self._tier()
+            if self._tier():
+                self._tier()
+            [left] = self._connection.execute(HOT).fetchall()
+            assert not any(left.values()), left
 
-    def _move(self) -> Sequence[int]:
-        """Rows of each table that are still hot."""
-        # Who was asked for stays hot for a while; here nobody does.
-        self._connection.execute("DELETE FROM checkpointstore.recalls WHERE done IS NOT NULL")
-        self._tier()
-        return tuple(self._connection.execute(HOT).fetchone().values())
-
-    def _tier(self) -> None:
+    def _tier(self) -> int:
         # Objects stay: what nobody refers to any more is no matter here.
         request = Request.model_validate_json(self._store.asked(grace=86400, **WHOLE)["CHECKPOINTSTORE_JOB"])
         archive = Archive(self._connection, request.owner, request.group, False)
         outcome = tiering.Work(archive, self._bucket, request).tier()
         self.moved += outcome.moved.threads
+        return int(
+            self._connection.execute("SELECT count(*) AS count FROM public.checkpoint_blobs").fetchone()["count"]
+        )
 
 
 @contextmanager
