@@ -204,6 +204,8 @@ class World:
         """One pass; how many writes it took. A killed operator is followed by a new one; errors end only the pass."""
         before = self.kube.writes.total()
         self._actors.sentinel.gone = self.silent
+        # No watch tells it what has changed.
+        self._actors._memories.clear()
         try:
             result = asyncio.run(self._actors._pass(actor.Key(NAMESPACE, self.name), self._suspects))
             self._suspects, self.again = result or (frozenset(), None)

@@ -25,6 +25,7 @@ from .execute import emit, execute, mark
 from .gauge import Gauge
 from .limit import Limit
 from .log import PASS, STORE
+from .memory import SECONDS, Memory
 from .monitor import Monitor
 from .observe import instance_addresses, node_addresses, observe
 from .sentinel import Sentinel
@@ -56,6 +57,7 @@ class Actors:
         self._known: set[Key] = set()
         self._tasks: dict[Key, asyncio.Task[None]] = {}
         self._wakes: dict[Key, asyncio.Event] = {}
+        self._memories: dict[Key, Memory] = {}
         self._leading = False
         self._turn: Key | None = None
         self._waiting: set[Key] = set()
@@ -81,9 +83,11 @@ class Actors:
             self._tasks[key] = asyncio.create_task(self._live(key, self._wakes[key]), name=str(key))
         self._wakes[key].set()
 
-    def nudge(self, key: Key) -> None:
-        """A child changed: only a store that has an actor cares."""
+    def nudge(self, key: Key, kind: str = "") -> None:
+        """A child changed, of that kind if it is an object: only a store that has an actor cares."""
         if key in self._wakes:
+            if kind and key in self._memories:
+                self._memories[key].changed(kind)
             self._wakes[key].set()
 
     def start(self) -> None:
@@ -102,6 +106,7 @@ class Actors:
                 await task
         self._tasks.clear()
         self._wakes.clear()
+        self._memories.clear()
         self._waiting.clear()
         self._turn = None
         self.autoscaler.clear()
@@ -147,6 +152,7 @@ class Actors:
         self._known.discard(key)
         self._busy.pop(key, None)
         self._limits.pop(key, None)
+        self._memories.pop(key, None)
         self._take_turns(key, release=False)
         self.sentinel.watch(str(key), ())
         self.gauge.watch(str(key), ())
@@ -191,8 +197,9 @@ class Actors:
     ) -> tuple[frozenset[Ref], dt.timedelta | None]:
         """Raises Refused when the store cannot even be looked at."""
         now = dt.datetime.now(dt.UTC)
-        observed = await observe(self._kube, store, suspects, self.sentinel.gone)
         key = Key(store.namespace, store.name)
+        memory = self._memory(key, store.uid)
+        observed = await observe(self._kube, store, suspects, self.sentinel.gone, memory)
         self.sentinel.watch(str(key), node_addresses(observed))
         self.gauge.watch(str(key), instance_addresses(observed), archives=store.spec.backup is not None)
         observed = replace(
@@ -212,18 +219,30 @@ class Actors:
             # Ready=False with observedGeneration stands before any work, or kstatus takes the store for done.
             body = await self._tell(body, plan) or body
         taken: frozenset[Ref] = frozenset()
+        acts = bool(plan.actions)
         try:
-            if plan.actions:
+            if acts:
                 _log.info("acting", extra={"actions": [type(action).__name__ for action in plan.actions]})
                 taken = await execute(self._kube, store, plan.actions)
         except Refused as error:
             metrics.ERRORS.labels(error.reason).inc()
             plan = reconcile.refused(plan, error.reason, error.message)
+        finally:
+            if acts:
+                memory.forget()
         await self._tell(body, plan)
         # Nobody tells us of a Secret's change, so what was done is looked at, though not for ever at that pace.
         busy = self._busy[key] = self._busy.get(key, 0) + 1 if plan.actions else 0
         soon = dt.timedelta(seconds=1 if busy < PATIENCE else RARELY) if plan.actions or taken else plan.again
         return (taken or observed.foreign), soon
+
+    def _memory(self, key: Key, uid: str) -> Memory:
+        """What the store's last looks have read; that of an earlier store of its name says nothing of this one."""
+        known = self._memories.get(key)
+        if known is None or known.uid != uid:
+            known = self._memories[key] = Memory(self._kube, uid)
+        asyncio.get_running_loop().call_later(SECONDS, known.forget)
+        return known
 
     def _take_turns(self, key: Key, release: bool) -> None:
         """One store after another rolls a new release out; a store that is stuck with it keeps the others safe."""

@@ -14,6 +14,7 @@ from ..kernel.errors import StoreError
 from ..kernel.naming import DOMAIN, MANAGED_BY, MANAGED_BY_LABEL, STORE_LABEL
 from . import log, metrics, web
 from .actor import RESYNC, Actors, Key
+from .echo import Echoes
 from .lease import Lease
 from .settings import Settings
 
@@ -43,6 +44,7 @@ def registry(configured: Settings) -> kopf.OperatorRegistry:
         _configure(settings)
         memo.kube = await kube.connect()
         memo.actors = Actors(memo.kube, configured.platform)
+        memo.echoes = Echoes()
         # A way of its own: behind the requests of many stores a renewal would come too late.
         memo.lease_kube = await kube.connect()
         memo.lease_kube.calls = memo.kube.calls
@@ -82,8 +84,11 @@ def registry(configured: Settings) -> kopf.OperatorRegistry:
     for group, version, plural in CHILDREN:
 
         @kopf.on.event(group, version, plural, labels={MANAGED_BY_LABEL: MANAGED_BY}, registry=handlers, id=plural)
-        async def _child(*, memo: Any, namespace: str | None, labels: Mapping[str, str], **_: Any) -> None:
-            memo.actors.nudge(Key(str(namespace), labels.get(STORE_LABEL, "")))
+        async def _child(
+            *, memo: Any, type: str | None, body: kopf.Body, namespace: str | None, labels: Mapping[str, str], **_: Any
+        ) -> None:
+            if body["kind"] != "Pod" or memo.echoes.news(type, body):
+                memo.actors.nudge(Key(str(namespace), labels.get(STORE_LABEL, "")), body["kind"])
 
     return handlers
 

@@ -21,6 +21,7 @@ from ..kernel.naming import ROTATION, SINCE, SOURCE, STORE_LABEL, Names, host
 from ..kernel.observed import Archiver, Given, Observed, Pooler, Progress, SecretFact, Server, Volume
 from ..kernel.scheduled import OVER_THREADS
 from ..providers.patroni.place import DATA
+from .memory import Memory
 
 # Made by us with the store as their controller; the rest is made by Kubernetes or Patroni on our behalf.
 OWNED = (
@@ -36,19 +37,25 @@ OWNED = (
     "StatefulSet",
 )
 FOLLOWING = ("Endpoints", "PersistentVolumeClaim", "Pod")
+# Read anew each time: what Patroni writes there, no watch tells of.
+RESTLESS = frozenset({"Endpoints", "Pod"})
 DIGEST = "checkpointstore.dev/digest"
 _DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 
 
-async def observe(kube: Kube, store: Store, suspects: Iterable[Ref], unreachable: frozenset[str]) -> Observed:
-    """Everything the core may know. `suspects` are names that an earlier pass found taken, looked at again."""
+async def observe(
+    kube: Kube, store: Store, suspects: Iterable[Ref], unreachable: frozenset[str], memory: Memory | None = None
+) -> Observed:
+    """Everything the core may know. `suspects` are names that an earlier pass found taken, looked at again; `memory`
+    has what the store's last look read."""
     kinds = (*OWNED, *FOLLOWING)
+    known = memory or Memory(kube, store.uid)
     selector = f"{STORE_LABEL}={store.name}"
     names = Names(store.name)
     secrets = (*_secret_names(names), *([names.blobs] if store.spec.limits.externalize else []))
     lists, values, taken, backups = await asyncio.gather(
-        asyncio.gather(*(kube.all(kind, store.namespace, selector) for kind in kinds)),
-        asyncio.gather(*(kube.get("Secret", store.namespace, name) for name in secrets)),
+        asyncio.gather(*((kube if kind in RESTLESS else known).all(kind, store.namespace, selector) for kind in kinds)),
+        asyncio.gather(*(known.get("Secret", store.namespace, name) for name in secrets)),
         asyncio.gather(*(_taken(kube, store, ref) for ref in suspects)),
         kube.all("CheckpointBackup", store.namespace),
     )

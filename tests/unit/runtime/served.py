@@ -1,7 +1,7 @@
 """A store that is really served: actors woken by what the watches would tell, in a world whose time is the loop's."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from typing import Any
 
@@ -9,6 +9,8 @@ from checkpointstore.adapters.kube import PATHS
 from checkpointstore.kernel.naming import MANAGED_BY, MANAGED_BY_LABEL, STORE_LABEL
 from checkpointstore.runtime import handlers
 from checkpointstore.runtime.actor import Actors, Key
+from checkpointstore.runtime.echo import Echoes
+from tests.contract import quick
 from tests.contract.apiserver import START
 from tests.contract.twin import Twin
 from tests.contract.world import NAMESPACE, PLATFORM, World
@@ -30,6 +32,7 @@ class Served:
         self.kube = Twin(world.server)
         self.actors = Actors(self.kube, PLATFORM)
         self._astir = True
+        self._echoes = Echoes()
         world.server.watchers.append(self._event)
         self._loop = asyncio.get_running_loop()
         self._nature = asyncio.create_task(self._turn())
@@ -66,5 +69,20 @@ class Served:
         labels = meta.get("labels", {})
         if item["kind"] == "CheckpointStore":
             self._loop.call_later(LATENCY, self.actors.wake, Key(meta["namespace"], meta["name"]))
+        elif item["kind"] == "Pod" and not self._echoes.news("MODIFIED", item):
+            return
         elif item["kind"] in WATCHED and labels.get(MANAGED_BY_LABEL) == MANAGED_BY:
-            self._loop.call_later(LATENCY, self.actors.nudge, Key(NAMESPACE, labels.get(STORE_LABEL, "")))
+            key = Key(NAMESPACE, labels.get(STORE_LABEL, ""))
+            self._loop.call_later(LATENCY, self.actors.nudge, key, item["kind"])
+
+
+def served(story: Callable[[Served], Coroutine[Any, Any, None]]) -> None:
+    """Runs a story of one that serves an empty cluster."""
+
+    async def main() -> None:
+        with World() as world:
+            served = Served(world)
+            await story(served)
+            await served.stop()
+
+    quick.run(main())

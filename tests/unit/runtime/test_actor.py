@@ -1,7 +1,7 @@
 """The only loop: it wakes for what matters, survives what goes wrong, and forgets what is gone."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -13,19 +13,9 @@ from checkpointstore.runtime.actor import Key
 from tests.contract import quick
 from tests.contract.world import NAMESPACE, World
 
-from .served import WATCHED, Served
+from .served import WATCHED, Served, served
 
 KEY = Key(NAMESPACE, "agents")
-
-
-def served(story: Callable[[Served], Coroutine[Any, Any, None]]) -> None:
-    async def main() -> None:
-        with World() as world:
-            served = Served(world)
-            await story(served)
-            await served.stop()
-
-    quick.run(main())
 
 
 def test_secrets_and_endpoints_are_not_watched() -> None:

@@ -1,0 +1,43 @@
+"""Which changes of pods wake nobody: Patroni notes in each pod how far its server has come, every few seconds."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+PATRONI = "status"
+"""The annotation that Patroni writes."""
+PLACES = frozenset({"latest_end_lsn", "receive_lsn", "replay_lsn", "slots", "xlog_location"})
+"""What it says there of places in the WAL, which no pass reads."""
+
+
+class Echoes:
+    """Pods as they were when they were last told of."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, bytes] = {}
+
+    def news(self, type_: str | None, pod: Mapping[str, Any]) -> bool:
+        """Whether a watch's event says anything that a pass may read. `type_` is None for what was there already
+        when the watch began."""
+        uid = str(pod["metadata"]["uid"])
+        if type_ == "DELETED":
+            self._told.pop(uid, None)
+            return True
+        told = _digest(pod)
+        same = self._told.get(uid) == told
+        self._told[uid] = told
+        return type_ != "MODIFIED" or not same
+
+
+def _digest(pod: Mapping[str, Any]) -> bytes:
+    meta = {key: value for key, value in pod["metadata"].items() if key not in ("managedFields", "resourceVersion")}
+    notes = dict(meta.get("annotations") or {})
+    try:
+        said = json.loads(notes.get(PATRONI, "null"))
+    except ValueError:
+        said = None
+    if isinstance(said, dict):
+        notes[PATRONI] = {key: value for key, value in said.items() if key not in PLACES}
+    text = json.dumps({**pod, "metadata": {**meta, "annotations": notes}}, sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=16).digest()
