@@ -80,9 +80,9 @@ def asked(store: Store, env: Env, platform: Platform, observed: Observed, comman
         filled,
         _backed_up(store, env, observed, database, commands, now),
         told,
-        _retained(store, env, observed, database, commands.hibernate or commands.paused or not stands, now),
+        _retained(store, env, observed, database, commands, stands, now),
         _tiered(store, env, observed, database, commands, stands, now),
-        _outside(store, env, observed, database, commands.hibernate or commands.paused or not stands, now),
+        _outside(store, env, observed, database, commands, stands, now),
         repeats,
     ]
     parts.append(_reckoned(store, env, observed, parts, now))
@@ -156,21 +156,24 @@ def _backed_up(
 
 
 def _retained(
-    store: Store, env: Env, observed: Observed, database: Database, rests: bool, now: datetime
+    store: Store, env: Env, observed: Observed, database: Database, commands: Commands, stands: bool, now: datetime
 ) -> Contribution:
     spec = store.spec.retention
     if spec is None:
         return retention.without(store.status)
-    return retention.contribute(spec, env, observed, database, store.status, now, rests)
+    rests = commands.hibernate or commands.paused or not stands
+    return retention.contribute(spec, env, observed, database, store.status, now, rests, commands.run_retention)
 
 
 def _outside(
-    store: Store, env: Env, observed: Observed, database: Database, rests: bool, now: datetime
+    store: Store, env: Env, observed: Observed, database: Database, commands: Commands, stands: bool, now: datetime
 ) -> Contribution:
     spec = store.spec.limits.externalize
     if spec is None:
         return blobs.without(store.status)
-    return blobs.contribute(spec, env, observed, database, _window(store), store.status, now, rests)
+    rests = commands.hibernate or commands.paused or not stands
+    asked = commands.run_blob_collection
+    return blobs.contribute(spec, env, observed, database, _window(store), store.status, now, rests, asked)
 
 
 def _stray(store: Store) -> bool:
@@ -208,7 +211,16 @@ def _tiered(
     )
     rests = commands.hibernate or commands.paused or not stands
     return tiering.contribute(
-        spec, env, observed, database, beside, store.status, now, rests, sleeps=commands.hibernate
+        spec,
+        env,
+        observed,
+        database,
+        beside,
+        store.status,
+        now,
+        rests,
+        sleeps=commands.hibernate,
+        asked=commands.run_tiering,
     )
 
 

@@ -14,6 +14,8 @@ DOMAIN = "checkpointstore.dev"
 PASSING = "passing"
 """How the stores are called in whose lives the operator is killed."""
 SOCKET = "/run/postgresql"
+RUNS = {"retention": "run-retention", "tiering": "run-tiering", "blobs": "run-blob-collection"}
+"""The commands for runs over threads, by the part of the status that tells of them."""
 # The certificate that a server shows on a port, from inside its pod: PostgreSQL wants to be asked for TLS first.
 SERVED = """
 import socket, ssl
@@ -107,6 +109,17 @@ class Subject:
         (pod, *_) = wait_for(f"a {component} Job's pod", lambda: self.kubectl.items(*at_work) or None, 150, every=0.2)
         where = ("-n", self.namespace, "--grace-period=0", "--force", "--ignore-not-found")
         self.kubectl("delete", "pod", pod["metadata"]["name"], *where)
+
+    def run(self, room: str) -> dict[str, Any]:
+        """Ask for a run over its threads and wait for its end; what the status says of it."""
+        asked = stamp()
+        self.command(RUNS[room], asked)
+
+        def ended() -> dict[str, Any] | None:
+            known: dict[str, Any] = self.seen()["status"].get(room, {})
+            return known if known.get("asked") == asked and not known.get("begun") else None
+
+        return wait_for(f"a run of {room} to end", ended, 150, every=0.5)
 
     def lives(self, component: str = "postgres") -> set[tuple[str, str, str]]:
         """Which lives the containers lead: another pod, or another start, is another life."""

@@ -11,7 +11,7 @@ from demo.installation import Installation
 from demo.kubectl import CommandFailed, Kubectl, wait_for
 from localcluster.objectstore import LOCAL, ObjectStore
 from tests.e2e.figure import Figures
-from tests.e2e.subject import Subject
+from tests.e2e.subject import Subject, stamp
 
 NAME, THREAD, SECOND = "cold", "conversation", "second"
 FOLDER = bucket.folder("tiering")
@@ -50,14 +50,15 @@ def test_a_thread_goes_and_comes_back(
     cold.psql(AGED)
     bucket.give(kubectl, namespace, server)
     there = {"objectStore": bucket.object_store(server, FOLDER), "tiers": [{"name": "cold", "after": "1h"}]}
-    cold.patch({"tiering": {**there, "schedule": "* * * * *"}})
+    cold.patch({"tiering": there})
+    cold.command("run-tiering", stamp())
     cold.kill_a_run("tiering")
     with figures.timed("tiering_killed_to_cold", "<=150"):
         wait_for("all but the newest checkpoint to go", lambda: int(cold.psql(COUNT)) == 1, 150, every=1)
     cold.said("TieringSucceeded", "Succeeded", 150)
     # Where the pod was done before it was killed, its figures went with it, and the next run tells them.
     # A thread whose rows the killed one still held is left for a later run, too.
-    wait_for("both threads to be told as cold", lambda: counted(cold) == (2, 0), 150, seen=lambda: str(counted(cold)))
+    wait_for("both threads to be told as cold", lambda: counted(cold.run("tiering")) == (2, 0), 150)
     say(f"  {cold.condition('TieringSucceeded')['message']}")
     assert cold.condition("Ready")["status"] == "True"
 
@@ -86,9 +87,9 @@ def test_our_saver_brings_back_what_it_needs(
     say(f"  {result['checkpoints']} checkpoints were there {result['seconds']} s after they were asked for")
 
 
-def counted(subject: Subject) -> tuple[int | None, int | None]:
-    """Threads that are cold, and those of them that wait to come back; None where the last run told no figures."""
-    cold: dict[str, int] = subject.seen()["status"]["tiering"].get("cold") or {}
+def counted(known: dict[str, Any]) -> tuple[int | None, int | None]:
+    """Threads that are cold, and those of them that wait to come back; None where the run told no figures."""
+    cold: dict[str, int] = known.get("cold") or {}
     return cold.get("threads"), cold.get("waiting")
 
 

@@ -4,7 +4,18 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from ..kernel.command import HIBERNATE, PAUSED, RESTART, ROTATE, ROTATE_AUTHORITY, SWITCHOVER, VERIFY
+from ..kernel.command import (
+    HIBERNATE,
+    PAUSED,
+    RESTART,
+    ROTATE,
+    ROTATE_AUTHORITY,
+    RUN_BLOB_COLLECTION,
+    RUN_RETENTION,
+    RUN_TIERING,
+    SWITCHOVER,
+    VERIFY,
+)
 from ..kernel.naming import NAME_LIMIT, NAME_RULE, Names, labels
 from ..providers.patroni.parameter import OWNED
 from .reason import CONDITIONS, EVENTS, OF_BACKUPS
@@ -44,6 +55,17 @@ COMMANDS = (
         VERIFY,
         "any text, by custom a timestamp",
         "The newest backup is restored into a throw-away instance and checked, now and not only by schedule.",
+    ),
+    (
+        RUN_RETENTION,
+        "any text, by custom a timestamp",
+        "A run of spec.retention begins now, or when the one that is under way has ended, and not only by schedule.",
+    ),
+    (RUN_TIERING, "any text, by custom a timestamp", "The same of spec.tiering."),
+    (
+        RUN_BLOB_COLLECTION,
+        "any text, by custom a timestamp",
+        "The same of the collection of values outside, spec.limits.externalize.",
     ),
     (HIBERNATE, "`true`", "No pods run. Volumes and Secrets stay. Take it off, and the store comes back."),
 )

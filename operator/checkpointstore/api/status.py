@@ -153,8 +153,9 @@ STATUS: dict[str, Any] = _object(
     retention=_object(
         "What the last retention run did; numbers in two digits.",
         since=_moment("When retention was switched on."),
-        begun=_text("The due time of the run that is under way."),
-        lastRun=_moment("The due time of the newest run."),
+        begun=_text("The due time of the run that is under way, or the command that asked for it."),
+        lastRun=_moment("The due time of the newest run, or when it was begun for a command."),
+        asked=_text("The command that the newest run answers."),
         spareBytes=_count("Bytes that the volumes could take when the run under way was begun."),
         progress=_object(
             "How far the run under way is, as its pod tells twice a minute.",
@@ -187,8 +188,9 @@ STATUS: dict[str, Any] = _object(
     tiering=_object(
         "What the last tiering run did; counts in two digits, bytes as they are.",
         since=_moment("When tiering was switched on."),
-        begun=_text("The due time of the run that is under way."),
-        lastRun=_moment("The due time of the newest run."),
+        begun=_text("The due time of the run that is under way, or the command that asked for it."),
+        lastRun=_moment("The due time of the newest run, or when it was begun for a command."),
+        asked=_text("The command that the newest run answers."),
         progress=_object(
             "How far the run under way is, as its pod tells twice a minute.",
             at=_moment("When it told that."),
@@ -256,8 +258,9 @@ STATUS: dict[str, Any] = _object(
         "Values outside, and what the last collection did; counts in two digits.",
         secret=_text("The Secret that applications read and write them with."),
         since=_moment("When limits.externalize was set."),
-        begun=_text("The due time of the run that is under way."),
-        lastRun=_moment("The due time of the newest run."),
+        begun=_text("The due time of the run that is under way, or the command that asked for it."),
+        lastRun=_moment("The due time of the newest run, or when it was begun for a command."),
+        asked=_text("The command that the newest run answers."),
         progress=_object(
             "How far the run under way is, as its pod tells twice a minute.",
             at=_moment("When it told that."),

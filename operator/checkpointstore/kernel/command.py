@@ -12,6 +12,9 @@ SWITCHOVER = f"{DOMAIN}/switchover"
 ROTATE = f"{DOMAIN}/rotate-credentials"
 ROTATE_AUTHORITY = f"{DOMAIN}/rotate-authority"
 VERIFY = f"{DOMAIN}/verify-backup"
+RUN_RETENTION = f"{DOMAIN}/run-retention"
+RUN_TIERING = f"{DOMAIN}/run-tiering"
+RUN_BLOB_COLLECTION = f"{DOMAIN}/run-blob-collection"
 HIBERNATE = f"{DOMAIN}/hibernate"
 
 
@@ -29,6 +32,12 @@ class Commands:
     """Any text, a timestamp by custom: the certificate authority is replaced, in stages, when it changes."""
     verify: str = ""
     """Any text, a timestamp by custom: the newest backup is restored and checked when it changes."""
+    run_retention: str = ""
+    """Any text, a timestamp by custom: a run is begun when it changes, as at a time of the schedule."""
+    run_tiering: str = ""
+    """As `run_retention`."""
+    run_blob_collection: str = ""
+    """As `run_retention`."""
     hibernate: bool = False
     """No pods; volumes stay."""
 
@@ -41,6 +50,9 @@ class Commands:
             rotate=annotations.get(ROTATE, ""),
             rotate_authority=annotations.get(ROTATE_AUTHORITY, ""),
             verify=annotations.get(VERIFY, ""),
+            run_retention=annotations.get(RUN_RETENTION, ""),
+            run_tiering=annotations.get(RUN_TIERING, ""),
+            run_blob_collection=annotations.get(RUN_BLOB_COLLECTION, ""),
             hibernate=_on(annotations.get(HIBERNATE)),
         )
 

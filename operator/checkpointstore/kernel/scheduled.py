@@ -138,11 +138,15 @@ def job(
     return made
 
 
-def due(schedule: str, known: Mapping[str, Any], now: datetime) -> str:
-    """The due time that a run is to be begun for, "" when there is none; what was missed is made up for by one run."""
+def due(schedule: str, known: Mapping[str, Any], asked: str, now: datetime) -> dict[str, Any]:
+    """What the status says of a run that is to be begun, empty when there is none: for each command by which a person
+    asks for one, and at each time of the schedule. What was missed is made up for by one run."""
+    # Whoever dies before the status is written begins the same one again, whose name comes of `begun`.
+    if asked and asked != known.get("asked"):
+        return {"begun": asked, "lastRun": moment(now), "asked": asked}
     last = datetime.fromisoformat(str(known.get("lastRun") or known["since"]))
     at = last_due(schedule, now)
-    return moment(at) if at > last else ""
+    return {"begun": moment(at), "lastRun": moment(at), "asked": asked or None} if at > last else {}
 
 
 def following(schedule: str, now: datetime) -> timedelta | None:

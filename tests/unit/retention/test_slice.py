@@ -59,7 +59,9 @@ class Story:
         self.now = NOW
 
     def look(self, rests: bool = False) -> Contribution:
-        found = retention.contribute(self.spec, ENV, self.observed, self.database, self.status, self.now, rests)
+        found = retention.contribute(
+            self.spec, ENV, self.observed, self.database, self.status, self.now, rests, asked=""
+        )
         told = {name: value for name, value in found.status["retention"].items() if value is not None}
         self.status = {"retention": told}
         return found

@@ -84,7 +84,7 @@ class Story:
 
     def look(self, rests: bool = False, sleeps: bool = False) -> Contribution:
         found = tiering.contribute(
-            self.spec, ENV, self.observed, self.database, self.beside, self.status, self.now, rests, sleeps
+            self.spec, ENV, self.observed, self.database, self.beside, self.status, self.now, rests, sleeps, asked=""
         )
         told = {name: value for name, value in found.status["tiering"].items() if value is not None}
         self.status = {"tiering": told}

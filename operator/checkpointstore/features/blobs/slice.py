@@ -37,9 +37,10 @@ def contribute(
     previous: Mapping[str, Any],
     now: datetime,
     rests: bool,
+    asked: str,
 ) -> Contribution:
     """`window` is how far back a recovery may go; `previous` is the store's status as it was; a store that `rests`
-    begins nothing."""
+    begins nothing; `asked` is the command by which a person asks for a run."""
     known: dict[str, Any] = dict(previous.get("blobs") or {})
     known.setdefault("since", moment(now))
     lacking = missing(spec.needs(), observed)
@@ -54,9 +55,9 @@ def contribute(
         known = {**known, "reason": None, "message": None, **done, "begun": None, "progress": None}
         begun = ""
     able = not rests and not lacking
-    if not begun and able and database.serving and (at := due(spec.schedule, known, now)):
-        begun = at
-        known = {**known, "begun": begun, "lastRun": begun}
+    if not begun and able and database.serving and (new := due(spec.schedule, known, asked, now)):
+        begun = new["begun"]
+        known = {**known, **new}
     going = bool(begun) and able
     if going:
         known["progress"] = progress(observed, COMPONENT, _name(env, request, begun), known, now)

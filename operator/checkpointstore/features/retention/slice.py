@@ -39,8 +39,10 @@ def contribute(
     previous: Mapping[str, Any],
     now: datetime,
     rests: bool,
+    asked: str,
 ) -> Contribution:
-    """`previous` is the store's status as it was; a store that `rests` begins nothing."""
+    """`previous` is the store's status as it was; a store that `rests` begins nothing; `asked` is the command by which
+    a person asks for a run."""
     known: dict[str, Any] = dict(previous.get("retention") or {})
     known.setdefault("since", moment(now))
     actions: tuple[Action, ...] = ()
@@ -51,9 +53,9 @@ def contribute(
         actions = _told(done)
         known = {**known, "reason": None, "message": None, **done, "begun": None, "progress": None, "spareBytes": None}
         begun = ""
-    if not begun and not rests and database.serving and (at := due(spec.schedule, known, now)):
-        begun = at
-        known = {**known, "begun": begun, "lastRun": begun, "spareBytes": database.spare}
+    if not begun and not rests and database.serving and (new := due(spec.schedule, known, asked, now)):
+        begun = new["begun"]
+        known = {**known, **new, "spareBytes": database.spare}
         request = _request(spec, env, database, known)
     going = bool(begun) and not rests
     if going:

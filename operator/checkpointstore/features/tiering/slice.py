@@ -71,8 +71,10 @@ def contribute(
     now: datetime,
     rests: bool,
     sleeps: bool,
+    asked: str,
 ) -> Contribution:
-    """`previous` is the store's status as it was; one that `rests` begins nothing, one that `sleeps` has no pods."""
+    """`previous` is the store's status as it was; one that `rests` begins nothing, one that `sleeps` has no pods;
+    `asked` is the command by which a person asks for a run."""
     known: dict[str, Any] = dict(previous.get("tiering") or {})
     known.setdefault("since", moment(now))
     actions: tuple[Action, ...] = ()
@@ -89,9 +91,9 @@ def contribute(
         begun = ""
     able = not rests and not lacking
     stands = not sleeps and not lacking
-    if not begun and able and database.serving and (at := due(spec.schedule, known, now)):
-        begun = at
-        known = {**known, "begun": begun, "lastRun": begun}
+    if not begun and able and database.serving and (new := due(spec.schedule, known, asked, now)):
+        begun = new["begun"]
+        known = {**known, **new}
     going = bool(begun) and able
     if going:
         known["progress"] = progress(observed, COMPONENT, _name(env, request, begun), known, now)
