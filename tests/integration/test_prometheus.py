@@ -20,6 +20,7 @@ from checkpointstore.adapters.prometheus import Access
 from checkpointstore.features.pooler.load import BUSY, TRANSACTIONS, WAITING, Load, read, selector
 from checkpointstore.kernel.errors import Refused, Unavailable
 from checkpointstore.kernel.prometheus import Gap
+from checkpointstore.runtime.autoscaler import SERVER
 
 from .prometheus import Page, exporter, running, served
 
@@ -87,6 +88,24 @@ def test_a_number_or_none(tmp_path: Path) -> None:
         assert asyncio.run(prometheus.value(Access(url), "sum(nothing)")) is None
         with pytest.raises(Refused, match="HTTP Status Code 400"):
             asyncio.run(prometheus.value(Access(url), "sum("))
+
+
+def test_how_busy_a_server_is_leaves_out_what_gives_way(tmp_path: Path) -> None:
+    began, shares = time.monotonic(), {"idle": 0.2, "nice": 0.5, "user": 0.25, "system": 0.05}
+
+    def page(request: http.server.BaseHTTPRequestHandler) -> None:
+        seconds = time.monotonic() - began
+        series = ((cpu, mode, share * seconds) for cpu in range(2) for mode, share in shares.items())
+        text = "".join(f'node_cpu_seconds_total{{cpu="{cpu}",mode="{mode}"}} {value}\n' for cpu, mode, value in series)
+        answers(text.encode())(request)
+
+    with served(handler(page)) as where, running(tmp_path, {where: {**LABELS, "pod": "agents-0"}}) as url:
+        query = SERVER.format(namespace="shop", pod="agents-0")
+        deadline = time.monotonic() + 30
+        while (busy := asyncio.run(prometheus.value(Access(url), query))) is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.3)
+    assert busy == pytest.approx(0.3, abs=0.05)
 
 
 def handler(act: Callable[[http.server.BaseHTTPRequestHandler], None]) -> type[http.server.BaseHTTPRequestHandler]:

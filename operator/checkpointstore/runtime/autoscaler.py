@@ -23,7 +23,12 @@ from .log import STORE
 from .rounds import rounds
 
 PERIOD = 5.0
-SERVER = '1 - avg(rate(node_cpu_seconds_total{{mode="idle",namespace="{namespace}",pod="{pod}"}}[2m]))'
+# What has a low priority gives way: it takes nothing from PostgreSQL. A part of all modes, as the rate of a series that
+# is younger than the range is too low.
+SERVER = (
+    '1 - sum(rate(node_cpu_seconds_total{{mode=~"idle|nice",namespace="{namespace}",pod="{pod}"}}[2m]))'
+    ' / sum(rate(node_cpu_seconds_total{{namespace="{namespace}",pod="{pod}"}}[2m]))'
+)
 _log = logging.getLogger(__name__)
 
 
