@@ -5,7 +5,7 @@ import json
 import pytest
 
 from demo import installation
-from demo.kubectl import CommandFailed, Kubectl
+from demo.kubectl import CommandFailed, Kubectl, wait_for
 
 WHERE = ("-n", installation.NAMESPACE)
 
@@ -25,9 +25,13 @@ WHERE = ("-n", installation.NAMESPACE)
     ids=" ".join,
 )
 def test_an_answer_is_kubectls(kubectl: Kubectl, question: tuple[str, ...]) -> None:
-    theirs = json.loads(kubectl("get", *question, "-o", "json"))
-    ours = kubectl.get(*question)
-    assert ours.get("items", ours) == theirs.get("items", theirs)
+    def answers() -> bool:
+        theirs = json.loads(kubectl("get", *question, "-o", "json"))
+        ours = kubectl.get(*question)
+        return bool(ours.get("items", ours) == theirs.get("items", theirs))
+
+    # What other tests make may change between the two.
+    wait_for("two answers that are the same", answers, 10)
 
 
 def test_what_is_not_there_is_nothing_and_what_cannot_be_asked_is_told(kubectl: Kubectl) -> None:

@@ -23,11 +23,12 @@ from . import metrics
 from .autoscaler import Autoscaler
 from .execute import emit, execute, mark
 from .gauge import Gauge
+from .keyring import Keyring
 from .limit import Limit
 from .log import PASS, STORE
 from .memory import SECONDS, Memory
 from .monitor import Monitor
-from .observe import instance_addresses, node_addresses, observe
+from .observe import given_versions, instance_addresses, node_addresses, observe
 from .sentinel import Sentinel
 
 RESYNC = 300.0
@@ -65,6 +66,7 @@ class Actors:
         self._limits: dict[Key, Limit] = {}
         self.sentinel = Sentinel(lambda store: self.nudge(Key(*store.split("/"))))
         self.gauge = Gauge(lambda store: self.nudge(Key(*store.split("/"))))
+        self.keyring = Keyring(kube, lambda store: self.nudge(Key(*store.split("/"))))
         self.autoscaler = Autoscaler(kube, lambda store: self.nudge(Key(*store.split("/"))))
         self.monitor = Monitor(kube, lambda store: self.nudge(Key(*store.split("/"))))
         self.last_pass = time.monotonic()
@@ -109,6 +111,7 @@ class Actors:
         self._memories.clear()
         self._waiting.clear()
         self._turn = None
+        self.keyring.clear()
         self.autoscaler.clear()
         self.monitor.clear()
         # Another pod leads and tells: what this one saw last would stand beside it for ever.
@@ -156,6 +159,7 @@ class Actors:
         self._take_turns(key, release=False)
         self.sentinel.watch(str(key), ())
         self.gauge.watch(str(key), ())
+        self.keyring.watch(str(key), {})
         self.autoscaler.watch(str(key), None)
         self.monitor.watch(str(key), None)
         metrics.STORES.forget(key.namespace, key.name)
@@ -202,6 +206,7 @@ class Actors:
         observed = await observe(self._kube, store, suspects, self.sentinel.gone, memory)
         self.sentinel.watch(str(key), node_addresses(observed))
         self.gauge.watch(str(key), instance_addresses(observed), archives=store.spec.backup is not None)
+        self.keyring.watch(str(key), given_versions(store, observed))
         observed = replace(
             observed,
             turn=self._turn in (None, key),

@@ -59,6 +59,7 @@ def registry(configured: Settings) -> kopf.OperatorRegistry:
             asyncio.create_task(memo.lease.keep(memo.actors.start, memo.actors.stop)),
             asyncio.create_task(memo.actors.sentinel.keep()),
             asyncio.create_task(memo.actors.gauge.keep()),
+            asyncio.create_task(memo.actors.keyring.keep()),
             asyncio.create_task(memo.actors.autoscaler.keep()),
             asyncio.create_task(memo.actors.monitor.keep()),
         ]

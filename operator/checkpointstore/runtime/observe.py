@@ -193,6 +193,14 @@ def instance_addresses(observed: Observed) -> frozenset[str]:
     return frozenset(str(pod["status"]["podIP"]) for pod in observed.running("postgres"))
 
 
+def given_versions(store: Store, observed: Observed) -> dict[str, str]:
+    """The Secrets that people made for the store by the version that was seen, "" of those that are not there."""
+    external = store.spec.postgres.external
+    server = {external.secret_ref.name: observed.server.version if observed.server else ""} if external else {}
+    given = {name: secret.version for name, secret in observed.given.items()}
+    return {**dict.fromkeys(store.spec.secrets(), ""), **given, **server}
+
+
 def _secret_names(names: Names) -> tuple[str, ...]:
     return (
         names.authority,
