@@ -13,6 +13,7 @@ from checkpointstore.features.tiering.request import Outcome as Tiered
 from checkpointstore.kernel.action import Manifest
 from checkpointstore.kernel.erasure import Erased
 from checkpointstore.kernel.naming import STORE_LABEL
+from checkpointstore.providers.patroni.parameter import REVISION
 
 from .apiserver import ApiServer, stamp
 from .nature import KUBELET, going, ready, tell
@@ -23,6 +24,7 @@ SYSTEM = "7400000000000000001"
 RESTARTING = ("max_connections", "shared_buffers", "wal_level", "shared_preload_libraries")
 """Some of the parameters that a server reads only at its start."""
 STARTED = "simulated/parameters-at-start"
+BELIEVED, LOADED = "simulated/revision-of-patroni", "simulated/revision-of-the-server"
 SUCCESS = json.dumps(
     {"modules": [{"name": "LangGraph", "version": 9}], "serverVersion": "17.11", "maxConnections": 128}
 )
@@ -74,6 +76,7 @@ def _patroni(server: ApiServer, namespace: str, store: str) -> None:
     parameters = config.get("postgresql", {}).get("parameters", {})
     for pod in members:
         _member(server, pod, leader, {name: parameters.get(name, "") for name in RESTARTING})
+        _reload(server, pod, parameters.get(REVISION, "none"))
 
 
 def _service(server: ApiServer, namespace: str, name: str, labels: dict[str, str]) -> None:
@@ -117,6 +120,23 @@ def _member(server: ApiServer, pod: Manifest, leader: str, parameters: dict[str,
     annotations = {"status": json.dumps(status), STARTED: json.dumps(started)}
     change = {"metadata": {"annotations": annotations, "labels": {"checkpointstore.dev/role": role}}}
     server.patch("Pod", meta["namespace"], meta["name"], change, PATRONI)
+
+
+def _reload(server: ApiServer, pod: Manifest, revision: str) -> None:
+    """Patroni sees what changes, and lets a server load it that runs. One that is starting begins with what it was
+    told before, and Patroni does not look again."""
+    before = believed(pod)
+    if before == revision:
+        return
+    told = {BELIEVED: revision, LOADED: revision} if before is None or ready(pod) else {BELIEVED: revision}
+    meta = pod["metadata"]
+    server.patch("Pod", meta["namespace"], meta["name"], {"metadata": {"annotations": told}}, PATRONI)
+
+
+def believed(pod: Manifest) -> str | None:
+    """The revision that Patroni in that pod knows; None where it has not begun."""
+    found = pod["metadata"].get("annotations", {}).get(BELIEVED)
+    return None if found is None else str(found)
 
 
 def annotation(server: ApiServer, namespace: str, name: str, key: str) -> str:

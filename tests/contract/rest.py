@@ -9,7 +9,7 @@ from checkpointstore.kernel.naming import STORE_LABEL
 from checkpointstore.kernel.observed import Certificate
 
 from .apiserver import ApiServer
-from .database import PATRONI, STARTED, annotation, record
+from .database import LOADED, PATRONI, STARTED, annotation, believed, record
 from .nature import ready
 
 
@@ -47,8 +47,9 @@ class Rest:
         self._loaded[pod["metadata"]["uid"]] = self._certificate(pod)
 
     async def restart(self, at: Peer, secret: Mapping[str, bytes]) -> bool:
-        meta = self._meant(at, secret)["metadata"]
-        forgotten = {"metadata": {"annotations": {STARTED: None}}}
+        pod = self._meant(at, secret)
+        meta = pod["metadata"]
+        forgotten = {"metadata": {"annotations": {STARTED: None, LOADED: believed(pod)}}}
         self._server.patch("Pod", meta["namespace"], meta["name"], forgotten, PATRONI)
         return True
 

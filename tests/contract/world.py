@@ -26,6 +26,7 @@ from . import database, nature
 from .apiserver import ApiServer
 from .console import Console
 from .disk import Disk
+from .exporter import Exporter
 from .paper import Paper
 from .repository import Repository
 from .rest import Rest
@@ -67,6 +68,7 @@ class World:
         self.rest = Rest(self.server, paper.facts)
         self.console = Console(self.server)
         self.disk = Disk(self.server)
+        self.exporter = Exporter(self.server)
         clock = SimpleNamespace(datetime=_clock(self.server), timedelta=dt.timedelta, UTC=dt.UTC)
         for module, name, stand_in in (
             (actor, "dt", clock),
@@ -80,6 +82,7 @@ class World:
             (observe, "pgbouncer", self.console),
             (observe, "filesystem", self.disk),
             (observe, "archiver", self.repository),
+            (observe, "revision", self.exporter),
             (observe, "progress", self.repository),
         ):
             self._stack.enter_context(patch.object(module, name, stand_in))

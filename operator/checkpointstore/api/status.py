@@ -107,6 +107,7 @@ STATUS: dict[str, Any] = _object(
         readyInstances=_number("Instances ready."),
         volumeSize={**_text("Size that the instances' volumes were made with or grown to."), "maxLength": 32},
         timeline=_number("Timeline of the primary; every failover adds one."),
+        revision=_text("Which parameters all instances were last seen to have loaded."),
     ),
     schema=_object(
         "The tables that stand.",

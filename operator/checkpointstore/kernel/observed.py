@@ -164,6 +164,9 @@ class Observed:
     """The Secrets that the spec names, as far as they are there."""
     archivers: Mapping[str, Archiver] = field(default_factory=dict)
     """Each running instance's archiving, by pod; those that do not tell are left out."""
+    revisions: Mapping[str, str] = field(default_factory=dict)
+    """Which parameters each running instance's server has loaded, by pod, looked at only after a change; "" where the
+    exporter cannot tell, and those that do not answer are left out."""
     origin: Manifest | None = None
     """The CheckpointBackup that the store is to be recovered from."""
     progress: Mapping[str, Progress] = field(default_factory=dict)

@@ -9,7 +9,7 @@ from ..kernel.compute import Quantity, Resources, Scheduling
 from ..kernel.fragment import Fragment
 from ..kernel.object_store import SecretReference
 from ..kernel.values import quantity
-from .patroni.parameter import OWNED
+from .patroni.parameter import OURS, OWNED
 
 LIMIT = "autogrow.limit must not be below size"
 
@@ -142,7 +142,7 @@ class Postgres(Fragment):
     @field_validator("parameters")
     @classmethod
     def _not_owned(cls, value: dict[str, str]) -> dict[str, str]:
-        owned = sorted(name for name in value if name.lower() in OWNED)
+        owned = sorted(name for name in value if name.lower() in OWNED or name.lower().startswith(OURS))
         if owned:
             raise ValueError(f"the operator owns {', '.join(owned)}; remove it")
         return value

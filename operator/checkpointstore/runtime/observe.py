@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from ..adapters import archiver, certificate, filesystem, patroni, pgbouncer, progress
+from ..adapters import archiver, certificate, filesystem, patroni, pgbouncer, progress, revision
 from ..adapters.certificate import FILES
 from ..adapters.kube import Kube
 from ..api.store import Store
@@ -21,6 +21,7 @@ from ..kernel.naming import ROTATION, SINCE, SOURCE, STORE_LABEL, Names, host
 from ..kernel.observed import Archiver, Given, Observed, Pooler, Progress, SecretFact, Server, Volume
 from ..kernel.scheduled import OVER_THREADS
 from ..providers.patroni.place import DATA
+from ..providers.patroni.revision import due
 from .memory import Memory
 
 # Made by us with the store as their controller; the rest is made by Kubernetes or Patroni on our behalf.
@@ -100,6 +101,7 @@ async def observe(
         volumes=volumes,
         poolers=poolers,
         archivers=archivers,
+        revisions=await _revisions(seen, store),
         progress=recoveries,
         runs=runs,
     )
@@ -136,6 +138,13 @@ async def _archivers(seen: Observed, store: Store) -> dict[str, Archiver]:
     pods = seen.running("postgres") if store.spec.backup else []
     found = await asyncio.gather(*(archiver.look(pod["status"]["podIP"]) for pod in pods))
     return {pod["metadata"]["name"]: said for pod, said in zip(pods, found, strict=True) if said}
+
+
+async def _revisions(seen: Observed, store: Store) -> dict[str, str]:
+    """Which parameters each instance has loaded, as long as some have not been seen to have those in force."""
+    pods = seen.running("postgres") if due(Names(store.name), seen, store.status) else []
+    found = await asyncio.gather(*(revision.look(pod["status"]["podIP"]) for pod in pods))
+    return {pod["metadata"]["name"]: said for pod, said in zip(pods, found, strict=True) if said is not None}
 
 
 async def _progress(seen: Observed) -> dict[str, Progress]:

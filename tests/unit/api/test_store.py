@@ -58,6 +58,8 @@ def test_what_the_api_server_writes_around_the_spec() -> None:
         ("spec.postgres.resources.limits.memory", {"postgres": {"resources": {"limits": {"memory": SECRET}}}}),
         ("spec.postgres.parameters.work_mem", {"postgres": {"parameters": {"work_mem": 4}}}),
         ("spec.postgres.parameters", {"postgres": {"parameters": {"Port": SECRET}}}),
+        ("spec.postgres.parameters", {"postgres": {"parameters": {"checkpointstore.revision": SECRET}}}),
+        ("spec.postgres.parameters", {"postgres": {"parameters": {"Checkpointstore.any": SECRET}}}),
         ("spec.postgres.parameters", {"postgres": {"parameters": {f"p{i}": SECRET for i in range(101)}}}),
         ("spec.postgres", {"postgres": {"synchronous": {"number": 1}}}),
         ("spec.postgres", {"postgres": {"external": {"secretRef": {"name": SECRET}}}}),

@@ -2,8 +2,10 @@
 
 from collections import Counter
 
+from checkpointstore.kernel.action import Manifest
 from checkpointstore.kernel.condition import READY, RECONCILING, STALLED
 from checkpointstore.kernel.naming import ROTATION
+from tests.contract.database import LOADED
 from tests.contract.world import NAMESPACE, World
 
 
@@ -47,11 +49,18 @@ def at_rest(world: World) -> None:
     assert world.status["phase"] == "Ready", world.status["conditions"]
     assert world.status["observedGeneration"] == world.body["metadata"]["generation"]
     assert world.plan().actions == ()
+    assert {pod["metadata"]["annotations"][LOADED] for pod in instances(world)} == {
+        world.status["postgres"]["revision"]
+    }
     assert orphans(world) == []
     assert [kind for kind, _ in world.children()].count("Job") == 1
     assert not [item for item in world.server.deleted if item["kind"] == "PersistentVolumeClaim"]
     binding, credentials = (world.secret(f"{world.name}-{name}") for name in ("app", "credentials"))
     assert {key: binding[key] for key in ("username", "password")} == credentials
+
+
+def instances(world: World) -> list[Manifest]:
+    return world.server.all("Pod", NAMESPACE, {"app.kubernetes.io/component": "postgres"})
 
 
 def orphans(world: World) -> list[tuple[str, str]]:

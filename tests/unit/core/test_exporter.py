@@ -33,7 +33,7 @@ def test_a_metric_is_called_as_prometheus_wants(name: str) -> None:
 
 def test_no_thread_is_a_label() -> None:
     labels = {column for query in ASKED.values() for column, (use, _) in query.columns.items() if use == "LABEL"}
-    assert labels == {"cause", "relname", "part", "indexrelname", "queryid", "kind", "standby"}
+    assert labels == {"cause", "relname", "part", "indexrelname", "queryid", "kind", "standby", "revision"}
 
 
 def test_what_reads_threads_is_not_asked_in_each_scrape() -> None:

@@ -1,6 +1,7 @@
 """Patroni's two configurations: the file each pod mounts, and the dynamic one that all members share."""
 
 import json
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -12,7 +13,7 @@ from ...kernel.naming import DOMAIN, STORE_LABEL
 from ...kernel.observed import Observed
 from ..spec import DataDurability, Postgres, storage_bytes
 from . import archive, exporter
-from .parameter import TLS, parameters
+from .parameter import REVISION, TLS, parameters
 from .place import PGDATA
 
 COMPONENT = "postgres"
@@ -122,8 +123,16 @@ HBA = [
 ]
 
 
-def dynamic(spec: Postgres, env: Env, archives: bool) -> Manifest:
-    """The Endpoints object in which Patroni keeps the configuration shared by all members."""
+def server(spec: Postgres, archives: bool) -> dict[str, str]:
+    """PostgreSQL's parameters."""
+    return {
+        **parameters(spec.resources.memory(), storage_bytes(spec.storage), spec.parameters),
+        **archive.parameters(archives),
+    }
+
+
+def dynamic(spec: Postgres, env: Env, values: Mapping[str, str], revision: str) -> Manifest:
+    """The Endpoints object in which Patroni keeps the configuration of all members; `values` are PostgreSQL's own."""
     config: dict[str, Any] = {
         **TIMING,
         "failsafe_mode": True,
@@ -131,10 +140,7 @@ def dynamic(spec: Postgres, env: Env, archives: bool) -> Manifest:
         "postgresql": {
             "use_pg_rewind": True,
             "use_slots": True,
-            "parameters": {
-                **parameters(spec.resources.memory(), storage_bytes(spec.storage), spec.parameters),
-                **archive.parameters(archives),
-            },
+            "parameters": {**values, REVISION: revision},
         },
     }
     if spec.synchronous:

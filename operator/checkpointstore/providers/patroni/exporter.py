@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import yaml
 
+from .parameter import REVISION
+
 PORT = 9187
 FILE = "queries.yaml"
 # A query that takes longer is given up, so that no scrape hangs behind a lock.
@@ -55,6 +57,13 @@ ASKED = {
                 "When WAL was last dropped because too much of it waited, 0 for never",
             ),
             "cause": ("LABEL", "One word for why archiving fails"),
+        },
+    ),
+    "checkpointstore": Query(
+        f"SELECT 1 AS configuration, coalesce(nullif(current_setting('{REVISION}', true), ''), 'none') AS revision",
+        {
+            "configuration": ("GAUGE", "Always 1"),
+            "revision": ("LABEL", "Which parameters the server has loaded, none where it was told of no revision"),
         },
     ),
     "checkpointstore_thread": _told(

@@ -2,11 +2,17 @@
 
 from collections.abc import Mapping
 
+REVISION = "checkpointstore.revision"
+"""By it a server tells which parameters it has loaded; PostgreSQL does nothing with it."""
+OURS = REVISION.partition(".")[0] + "."
+"""What the names of all parameters begin with that mean something to us alone."""
 OWNED = frozenset(
     {
+        REVISION,
         "archive_command",
         "archive_mode",
         "archive_timeout",
+        "checkpointstore.large",
         "cluster_name",
         "config_file",
         "data_directory",

@@ -13,7 +13,7 @@ from ...kernel.env import Env
 from ...kernel.observed import Observed
 from ...kernel.pki import hosts, leaf
 from ..spec import Postgres
-from . import archive, config, fullness, growth, network, workload
+from . import archive, config, fullness, growth, network, revision, workload
 from .member import Member, initialized, leader, members, synchronous
 from .parameter import RESERVED_CONNECTIONS, SOCKET, max_connections
 from .place import CONFIG, PGDATA
@@ -65,6 +65,8 @@ def contribute(
     now_shape, resizing = shape(spec, env, observed, commands, found, primary)
     reloads = renew(env, observed, now)
     synced = synchronous(env, observed)
+    parameters = config.server(spec, archives)
+    waits = synced < _wanted(spec) or revision.awaited(env, observed, previous, now)
     commanded = switchover(env, observed, commands, found, primary)
     if commands.hibernate:
         step, conditions = Step(), _hibernated(was_initialized(previous))
@@ -78,7 +80,7 @@ def contribute(
             *network.account(env),
             *network.services(env, observed),
             config.file(spec, env, observed, archives, bootstraps=not recovered and not _earlier(observed, created)),
-            config.dynamic(spec, env, archives),
+            config.dynamic(spec, env, parameters, revision.wanted(parameters, env, observed, now)),
             workload.disruption_budget(spec, env),
             workload.statefulset(spec, env, delete_volumes, commands, now_shape),
         ),
@@ -92,10 +94,10 @@ def contribute(
             *_warning(conditions, previous),
         ),
         conditions=conditions,
-        status={"postgres": _status(spec, found, primary, now_shape.size)},
+        status={"postgres": {**_status(spec, found, primary, now_shape.size), **revision.told(spec, env, observed)}},
         release=step.release,
-        # Nobody tells us of a change of Patroni's records.
-        again=AGAIN if reloads or synced < _wanted(spec) else None,
+        # Nobody tells us of a change of Patroni's records, nor of what a server has loaded.
+        again=AGAIN if reloads or waits else None,
     ), database
 
 
