@@ -80,6 +80,9 @@ class Actors:
         self._known.add(key)
         if not self._leading:
             return
+        if key in self._memories:
+            # Whoever touches a store wants it to be looked at.
+            self._memories[key].forget()
         if key not in self._tasks or self._tasks[key].done():
             self._wakes[key] = asyncio.Event()
             self._tasks[key] = asyncio.create_task(self._live(key, self._wakes[key]), name=str(key))
