@@ -202,6 +202,20 @@ def test_a_flipped_bit_is_found_and_named(
     assert backup.proven(shaken, backup.prove(shaken)) == "Restored"
 
 
+def test_no_room_for_the_proof_is_told_and_says_nothing_of_backups(
+    shaken: Subject, kubectl: Kubectl, say: Callable[[str], None]
+) -> None:
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "full", "namespace": shaken.namespace}}
+    kubectl.apply({**quota, "spec": {"hard": {"pods": "1"}}})
+    asked = backup.prove(shaken)
+    say(f"  a person sees: BackupVerified NoRoom {shaken.said('BackupVerified', 'NoRoom', 240)}")
+    assert shaken.condition("BackupVerified")["status"] == "Unknown"
+    assert shaken.condition("Ready")["status"] == "True"
+    kubectl("delete", "resourcequota", "full", "-n", shaken.namespace)
+    # A Job whose pods were refused tries again after a while that grows.
+    assert backup.proven(shaken, asked, 600) == "Restored"
+
+
 @pytest.fixture
 def narrow(installation: Installation, kubectl: Kubectl, namespace: str, server: ObjectStore) -> Iterator[Subject]:
     """A store on a volume of 1 GiB."""

@@ -3,6 +3,7 @@
 import statistics
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -14,11 +15,33 @@ from demo.installation import Installation
 from demo.kubectl import CommandFailed, Kubectl, wait_for
 from tests.e2e import operators, outage, process
 from tests.e2e.figure import Figures
-from tests.e2e.subject import Subject, stamp
+from tests.e2e.subject import SOCKET, Subject, stamp
 from tests.e2e.writing import Writer, wrote
 
 NAME = "pair"
 PATIENCE = 180
+# The server is killed, and the one that Patroni starts is stopped before it has begun to read its configuration.
+STARTING = """
+import os, signal, time
+def servers():
+    for number in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            words = open(f"/proc/{number}/cmdline").read().split(chr(0))
+        except OSError:
+            continue
+        if words[0].endswith("/postgres") and "-D" in words:
+            yield int(number)
+old = set(servers())
+for number in old:
+    os.kill(number, signal.SIGKILL)
+while not (new := set(servers()) - old):
+    time.sleep(0.01)
+for number in new:
+    os.kill(number, signal.SIGSTOP)
+time.sleep(20)
+for number in new:
+    os.kill(number, signal.SIGCONT)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +115,28 @@ def test_api_server_hangs(pair: Subject, start_agent: Callable[..., Agent], figu
     assert result["lost"] == 0, writer.agent.tail()
     pair.changed("the operator to work again", lambda: pair.login() != old, 240)
     figures.note("api_server_hanging_to_next_rotation", time.monotonic() - began, "s")
+
+
+@pytest.mark.skipif("not config.getoption('--soak')", reason="half a minute: run by `make soak`")
+def test_a_parameter_that_changes_while_an_instance_starts(pair: Subject, figures: Figures) -> None:
+    """Patroni takes it for loaded."""
+    (standby,) = set(pair.pods()) - {pair.primary()}
+    with ThreadPoolExecutor(1) as beside:
+        starting = beside.submit(pair.inside, ["python3", "-"], STARTING, standby)
+        time.sleep(5)
+        pair.patch({"postgres": {"parameters": {"work_mem": "9MB"}}})
+        starting.result()
+    shows = ["psql", "-h", SOCKET, "-U", "postgres", "-XAtqc", "show work_mem"]
+
+    def shown() -> bool:
+        try:
+            return pair.inside(shows, pod=standby) == "9MB"
+        except CommandFailed:
+            return False
+
+    with figures.timed("parameter_missed_while_starting_to_loaded"):
+        wait_for("the standby to have loaded it", shown, 60)
+    pair.ready(PATIENCE)
 
 
 def test_standby_node_cut(faults: "Faults", soak: bool) -> None:
