@@ -15,7 +15,7 @@ BUNDLES = (
 )
 # Inside the build, and only while a step runs.
 BUNDLE = "/run/secrets/ca"
-TRUST = ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
+TRUST = ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
 
 
@@ -28,14 +28,14 @@ class Lent:
 
 
 def settings(environ: Mapping[str, str], bundle: bool) -> dict[str, str]:
-    """What pip, npm, apt and curl need to know in a build; paths of this machine mean nothing there."""
+    """What pip, apt and curl need to know in a build; paths of this machine mean nothing there."""
     lent = {name: value for name, value in environ.items() if _wanted(name) and not value.startswith(("/", "~", "."))}
     return lent | (dict.fromkeys(TRUST, BUNDLE) if bundle else {})
 
 
 def _wanted(name: str) -> bool:
     lower = name.lower()
-    return lower in PROXIES or (lower.startswith(("pip_", "npm_config_")) and name not in TRUST)
+    return lower in PROXIES or (lower.startswith("pip_") and name not in TRUST)
 
 
 def shell(variables: Mapping[str, str]) -> str:

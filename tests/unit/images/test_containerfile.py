@@ -75,7 +75,7 @@ def test_pgbouncers_stop_signal_is_the_draining_one() -> None:
 @every_image
 def test_each_step_that_uses_the_network_is_lent_it_and_drops_what_it_fetched(recipe: Recipe) -> None:
     for keyword, rest in instructions(recipe):
-        if keyword == "RUN" and re.search(r"apt-get update|--requirement|npm ci", rest):
+        if keyword == "RUN" and re.search(r"apt-get update|--requirement", rest):
             assert "--mount=type=secret,id=network --mount=type=secret,id=ca" in rest
             assert ". /run/secrets/network" in rest
     assert not [rest for keyword, rest in instructions(recipe) if keyword == "ARG"]
@@ -85,11 +85,9 @@ def test_each_step_that_uses_the_network_is_lent_it_and_drops_what_it_fetched(re
 
 @every_image
 def test_debian_packages_are_pinned(recipe: Recipe) -> None:
-    """All that end in an image, at least; npm only serves a build stage, where package-lock.json pins."""
     for _, rest in instructions(recipe):
         for listed in re.findall(r"apt-get install --yes --no-install-recommends(.*?)(?:&&|$)", rest):
-            unpinned = [word for word in listed.split() if "=" not in word]
-            assert unpinned in ([], ["npm"])
+            assert [word for word in listed.split() if "=" not in word] == []
 
 
 @pytest.mark.parametrize("name", ["constraints.txt", "images/agent/requirements.txt"])
@@ -115,9 +113,3 @@ def test_the_images_have_the_versions_that_the_project_is_tested_with() -> None:
     ranges = [Requirement(line) for line in (*project["dependencies"], *extras["client"], *extras["blobs"])]
     assert all(item.specifier.contains(constraints[item.name.lower()]) for item in ranges)
     assert {name: constraints.get(name, version) for name, version in agent.items()} == agent
-
-
-def test_the_lock_of_node_packages_names_no_registry() -> None:
-    lock = (ROOT / "images/agent/package-lock.json").read_text()
-    assert "integrity" in lock
-    assert "http" not in lock

@@ -8,11 +8,10 @@ import pytest
 from images import network
 
 
-def test_proxies_and_the_settings_of_pip_and_npm_are_lent() -> None:
+def test_proxies_and_the_settings_of_pip_are_lent() -> None:
     wanted = {
         "PIP_INDEX_URL": "https://user:pass@mirror.example/simple",
-        "npm_config_registry": "https://mirror.example/npm",
-        "NPM_CONFIG_FETCH_RETRIES": "5",
+        "pip_retries": "5",
         "http_proxy": "http://proxy.example:3128",
         "HTTPS_PROXY": "http://proxy.example:3128",
         "NO_PROXY": "localhost",
@@ -28,7 +27,7 @@ def test_proxies_and_the_settings_of_pip_and_npm_are_lent() -> None:
 
 
 def test_paths_of_this_machine_are_not_lent() -> None:
-    paths = {"PIP_FIND_LINKS": "/opt/wheels", "PIP_CACHE_DIR": "~/.cache", "npm_config_cache": "./npm"}
+    paths = {"PIP_FIND_LINKS": "/opt/wheels", "PIP_CACHE_DIR": "~/.cache"}
     assert network.settings(paths, bundle=False) == {}
 
 
