@@ -82,13 +82,13 @@ test: ## Everything a fresh machine can run: check, integration on PostgreSQL, e
 	$(MAKE) --no-print-directory --jobs=3 $(VENV)/.ready programs tools
 	@echo "==> the cluster is built while unit tests run"
 	$(MAKE) --no-print-directory --jobs=3 installed lint covered
-	$(MAKE) --no-print-directory --jobs=3 lane-stores lane-schedules lane-backups
+	$(MAKE) --no-print-directory --jobs=3 lane-stores lane-threads lane-backups
 	$(MAKE) --no-print-directory --jobs=2 lane-disturbing integration
 	$(MAKE) --no-print-directory lane-alone
 	$(BIN)/coverage combine --quiet --append
 	$(BIN)/coverage report --omit='$(PURE),$(ELSEWHERE)' --fail-under=85
 
-LANES := lane-stores lane-schedules lane-backups lane-disturbing lane-alone
+LANES := lane-stores lane-threads lane-backups lane-disturbing lane-alone
 .PHONY: $(LANES)
 lane-alone: MORE = tests/contract
 $(LANES): lane-%:

@@ -31,11 +31,8 @@ LANES = {
         "test_report",
         "test_deletion",
         "test_full_volume",
-        "test_dashboards",
-        "test_tracing",
-        "test_console",
     ),
-    "schedules": ("test_retention", "test_blobs", "test_tiering"),
+    "threads": ("test_retention", "test_blobs", "test_tiering", "test_dashboards", "test_tracing", "test_console"),
     "backups": ("test_backup", "test_backup_faults"),
     # One after the other, as they disturb all stores; they measure little, so that integration tests run beside them.
     "disturbing": ("test_adoption", "test_outside", "test_upgrade", "test_demo"),
