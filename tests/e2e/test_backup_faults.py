@@ -18,7 +18,7 @@ from tests.e2e import backup, operators, outage, process
 from tests.e2e.figure import Figures
 from tests.e2e.subject import Subject
 from tests.e2e.volume import CAPACITY, MIB, bounded
-from tests.e2e.writing import Writer
+from tests.e2e.writing import CONNECTIONS, Writer
 
 pytestmark = pytest.mark.skipif("not config.getoption('--soak')", reason="half an hour: make soak")
 
@@ -98,7 +98,8 @@ def test_instances_that_die_during_a_backup(shaken: Subject, writer: Writer, rol
     for number in range(ROUNDS):
         primary = shaken.primary()
         victim = next(pod for name, pod in shaken.pods().items() if (name == primary) == (role == "primary"))
-        with writer.through(f"{role}_killed_during_backup"):
+        # From its second death in ten minutes on a primary is put off by the kubelet for longer than Patroni waits.
+        with writer.through(f"{role}_killed_during_backup", failed=2 * CONNECTIONS):
             backup.ask(shaken, f"{role}-dies-{number}", "Full")
             backup.working(shaken, "backup")
             time.sleep(random.uniform(0, 3))
@@ -200,6 +201,24 @@ def test_a_flipped_bit_is_found_and_named(
         figures.note(f"flipped_bits_{where}_named", times, f"of {ROUNDS}", f">={ROUNDS}")
     assert set(found.values()) == {ROUNDS}
     assert backup.proven(shaken, backup.prove(shaken)) == "Restored"
+
+
+def test_of_failures_the_newest_three_stay(shaken: Subject, kubectl: Kubectl, server: ObjectStore) -> None:
+    bucket.give(kubectl, shaken.namespace, server, key="not the key")
+    shaken.psql(f"{backup.WAL}; SELECT pg_switch_wal()")
+    shaken.said("ContinuousArchiving", "ArchivingFails", 150)
+    names = [f"refused-{number}" for number in range(5)]
+    for name in names:
+        backup.ask(shaken, name, "Incremental")
+        where = [f"cpb/{name}", "-n", shaken.namespace]
+        kubectl("wait", *where, "--for=jsonpath={.status.phase}=Failed", "--timeout=240s", timeout=270)
+
+    def left() -> list[str]:
+        return sorted(name for name, status in backup.backups(shaken).items() if status.get("phase") == "Failed")
+
+    wait_for("all but the newest three to go", lambda: left() == names[-3:], 30, seen=lambda: str(left()))
+    bucket.give(kubectl, shaken.namespace, server)
+    shaken.said("ContinuousArchiving", "Archiving", 150)
 
 
 def test_no_room_for_the_proof_is_told_and_says_nothing_of_backups(
