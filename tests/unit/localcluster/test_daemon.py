@@ -122,6 +122,17 @@ def test_wait_names_the_daemon_that_ended_and_shows_its_log(folders: Path) -> No
         daemon.wait("it answers", lambda: False, [each], 30.0)
 
 
+def test_wait_starts_what_ended_once_more(folders: Path) -> None:
+    first, second = folders / "first", folders / "second"
+    script = f"test -e {first} || {{ touch {first}; exit 1; }}; touch {second}; exec sleep 60"
+    each = Daemon("second", ("sh", "-c", script), Node(1))
+    daemon.start(each)
+    daemon.wait("it goes on", second.exists, [each], 30.0)
+    process = daemon.recorded(each.record)
+    assert process is not None
+    stop(process)
+
+
 def test_wait_takes_a_failing_question_for_a_no() -> None:
     def ask() -> bool:
         run("false")
