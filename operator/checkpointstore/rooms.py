@@ -63,10 +63,12 @@ def asked(store: Store, env: Env, platform: Platform, observed: Observed, comman
     if database is None:
         return Rooms([filled, postgres])
     tables, stands = schema.contribute(spec.schema_, spec.limits, env, observed, database, commands, now)
+    # Nothing is begun that works on the tables.
+    rests = commands.hibernate or commands.paused or not stands
     prometheus = PrometheusServer(url=platform.prometheus) if platform.prometheus else None
     settings = pooler.Settings(prometheus, store.status.get("pooler", {}), commands)
     pool, carried = pooler.contribute(spec.pooler, env, observed, database, settings, now)
-    repeats, repeated = _repeated(store, env, observed, database, commands, stands, now)
+    repeats, repeated = _repeated(store, env, observed, database, rests, now)
     bound, readable = binding.contribute(env, observed, database, stands and carried.login and repeated)
     told, monitors = _monitored(store, env, observed, database, prometheus, commands)
     reachable = any(part.type == POOLER_AVAILABLE and part.status is Status.TRUE for part in pool.conditions)
@@ -80,9 +82,9 @@ def asked(store: Store, env: Env, platform: Platform, observed: Observed, comman
         filled,
         _backed_up(store, env, observed, database, commands, now),
         told,
-        _retained(store, env, observed, database, commands, stands, now),
-        _tiered(store, env, observed, database, commands, stands, now),
-        _outside(store, env, observed, database, commands, stands, now),
+        _retained(store, env, observed, database, commands, rests, now),
+        _tiered(store, env, observed, database, commands, rests, now),
+        _outside(store, env, observed, database, commands, rests, now),
         repeats,
     ]
     parts.append(_reckoned(store, env, observed, parts, now))
@@ -156,22 +158,20 @@ def _backed_up(
 
 
 def _retained(
-    store: Store, env: Env, observed: Observed, database: Database, commands: Commands, stands: bool, now: datetime
+    store: Store, env: Env, observed: Observed, database: Database, commands: Commands, rests: bool, now: datetime
 ) -> Contribution:
     spec = store.spec.retention
     if spec is None:
         return retention.without(store.status)
-    rests = commands.hibernate or commands.paused or not stands
     return retention.contribute(spec, env, observed, database, store.status, now, rests, commands.run_retention)
 
 
 def _outside(
-    store: Store, env: Env, observed: Observed, database: Database, commands: Commands, stands: bool, now: datetime
+    store: Store, env: Env, observed: Observed, database: Database, commands: Commands, rests: bool, now: datetime
 ) -> Contribution:
     spec = store.spec.limits.externalize
     if spec is None:
         return blobs.without(store.status)
-    rests = commands.hibernate or commands.paused or not stands
     asked = commands.run_blob_collection
     return blobs.contribute(spec, env, observed, database, _window(store), store.status, now, rests, asked)
 
@@ -196,7 +196,7 @@ def _window(store: Store) -> timedelta | None:
 
 
 def _tiered(
-    store: Store, env: Env, observed: Observed, database: Database, commands: Commands, stands: bool, now: datetime
+    store: Store, env: Env, observed: Observed, database: Database, commands: Commands, rests: bool, now: datetime
 ) -> Contribution:
     spec, backups, retained = store.spec.tiering, store.spec.backup, store.spec.retention
     if spec is None:
@@ -209,7 +209,6 @@ def _tiered(
         outside=_collected(outside, _window(store)) if outside else None,
         stray=_stray(store),
     )
-    rests = commands.hibernate or commands.paused or not stands
     return tiering.contribute(
         spec,
         env,
@@ -235,14 +234,13 @@ def _holds(spec: Backup | None, now: datetime) -> timedelta | None:
 
 
 def _repeated(
-    store: Store, env: Env, observed: Observed, database: Database, commands: Commands, stands: bool, now: datetime
+    store: Store, env: Env, observed: Observed, database: Database, rests: bool, now: datetime
 ) -> tuple[Contribution, bool]:
     """Whether what had been deleted before a recovery is deleted again."""
     spec = store.spec.tiering
     if spec is None:
         return Contribution(), True
     origin = str(store.status.get("recovery", {}).get("origin", ""))
-    rests = commands.hibernate or commands.paused or not stands
     return deletions.contribute(spec, env, observed, database, origin, store.status, now, rests)
 
 

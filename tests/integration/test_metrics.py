@@ -13,10 +13,9 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import Checkpoint, empty_checkpoint
 from langgraph.checkpoint.postgres import PostgresSaver
 
-from checkpointstore.adapters import archiver, exposition, revision
+from checkpointstore.adapters import archiver, exposition
 from checkpointstore.features.schema.access.planner import METRIC, METRICS
 from checkpointstore.providers.patroni.exporter import ASKED
-from checkpointstore.providers.patroni.parameter import REVISION
 from tests.integration import exporter, objectstore, stock, threads
 from tests.integration import server as servers
 from tests.integration.job import PASSWORDS, Job
@@ -371,28 +370,6 @@ def test_an_exporter_of_the_release_before_still_tells_of_archiving(store: Serve
         "archive",
         "configuration",
     }
-
-
-def test_the_revision_is_told_that_a_reload_brought(store: Server) -> None:
-    """By the connection that the exporter has had all along."""
-    configuration = store.data / "postgresql.conf"
-    before = configuration.read_text()
-    try:
-        with exporter.running(store) as found:
-            assert revision.read(found.page()) == "none"
-            for wanted in ("0123456789abcdef.1", "0123456789abcdef.2"):
-                configuration.write_text(f"{before}{REVISION} = '{wanted}'\n")
-                assert revision.read(found.page()) != wanted
-                store.call("pg_ctl", "reload")
-                deadline = time.monotonic() + 20
-                while revision.read(page := found.page()) != wanted:
-                    assert time.monotonic() < deadline, page
-                    time.sleep(0.05)
-            with store.admin() as connection:
-                assert connection.execute("SELECT name FROM pg_settings WHERE name = %s", [REVISION]).fetchall() == []
-    finally:
-        configuration.write_text(before)
-        store.call("pg_ctl", "reload")
 
 
 @contextmanager

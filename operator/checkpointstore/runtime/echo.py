@@ -5,10 +5,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-PATRONI = "status"
-"""The annotation that Patroni writes."""
+from ..providers.patroni.member import NOTES, notes
+
 PLACES = frozenset({"latest_end_lsn", "receive_lsn", "replay_lsn", "slots", "xlog_location"})
-"""What it says there of places in the WAL, which no pass reads."""
+"""What Patroni notes of places in the WAL, which no pass reads."""
 
 
 class Echoes:
@@ -32,12 +32,8 @@ class Echoes:
 
 def _digest(pod: Mapping[str, Any]) -> bytes:
     meta = {key: value for key, value in pod["metadata"].items() if key not in ("managedFields", "resourceVersion")}
-    notes = dict(meta.get("annotations") or {})
-    try:
-        said = json.loads(notes.get(PATRONI, "null"))
-    except ValueError:
-        said = None
-    if isinstance(said, dict):
-        notes[PATRONI] = {key: value for key, value in said.items() if key not in PLACES}
-    text = json.dumps({**pod, "metadata": {**meta, "annotations": notes}}, sort_keys=True)
+    annotations = dict(meta.get("annotations") or {})
+    if said := notes(pod):
+        annotations[NOTES] = {key: value for key, value in said.items() if key not in PLACES}
+    text = json.dumps({**pod, "metadata": {**meta, "annotations": annotations}}, sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=16).digest()

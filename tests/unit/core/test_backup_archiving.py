@@ -177,7 +177,7 @@ def test_archiving_that_fails_is_told_once_and_changes_nothing_else() -> None:
         assert told == ["ArchivingStopped", "ArchivingStopped", "ArchivingResumed"]
 
 
-def test_a_store_whose_archiving_fails_is_looked_at_soon_as_nobody_tells_of_a_secret() -> None:
+def test_a_store_whose_archiving_fails_is_looked_at_soon_as_it_tells_how_long_that_may_go_on() -> None:
     with World() as world:
         backed_up(world)
         world.repository.archiver = FAILING

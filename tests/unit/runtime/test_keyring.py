@@ -64,7 +64,7 @@ def test_an_api_server_that_is_away_wakes_nobody(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize(("spec", "secret"), [({"backup": BACKUP}, "s3"), (EXTERNAL, "rds")])
-def test_a_store_takes_a_changed_secret_up_in_seconds(spec: dict[str, object], secret: str) -> None:
+def test_a_store_is_woken_for_each_secret_that_it_was_given(spec: dict[str, object], secret: str) -> None:
     async def story(served: Served) -> None:
         served.world.rds().bucket().make(spec)
         keep = asyncio.create_task(served.actors.keyring.keep())

@@ -244,7 +244,7 @@ def _again(
     """When something is due that nobody wakes us for."""
     times = [proving] if proving else []
     if failing:
-        # A Secret that is mended is seen when it is looked at.
+        # How long it may go on is told.
         times.append(LOOK_AGAIN)
     if following := next_due(spec.schedules.lines().values(), now):
         times.append(following - now)

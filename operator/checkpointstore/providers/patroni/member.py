@@ -11,6 +11,8 @@ from ...kernel.naming import SHAPE
 from ...kernel.observed import Observed, pod_ready
 from .config import COMPONENT
 
+NOTES = "status"
+"""The annotation of an instance's pod in which Patroni tells of its server."""
 FOLLOWED = frozenset(
     {
         "max_connections",
@@ -44,7 +46,7 @@ def members(observed: Observed) -> tuple[Member, ...]:
 
 def _member(pod: Mapping[str, Any]) -> Member:
     meta = pod["metadata"]
-    status = _json(meta.get("annotations", {}).get("status"))
+    status = notes(pod)
     return Member(
         name=meta["name"],
         ready=pod_ready(pod),
@@ -59,6 +61,15 @@ def _member(pod: Mapping[str, Any]) -> Member:
     )
 
 
+def notes(pod: Mapping[str, Any]) -> dict[str, Any]:
+    """What Patroni says of the server in its pod; empty where it says nothing that can be read."""
+    try:
+        said = json.loads(str((pod["metadata"].get("annotations") or {}).get(NOTES, "{}")))
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
 def _lowers(reasons: object) -> bool:
     """Whether a pending restart lowers one of the five settings that a standby keeps at its primary's value."""
     if not isinstance(reasons, Mapping):
@@ -69,14 +80,6 @@ def _lowers(reasons: object) -> bool:
 
 def _number(text: object) -> int:
     return int(str(text)) if str(text).isdigit() else 0
-
-
-def _json(text: object) -> dict[str, Any]:
-    try:
-        value = json.loads(str(text or "{}"))
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def leader(env: Env, observed: Observed) -> str:
