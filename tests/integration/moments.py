@@ -92,6 +92,8 @@ class World:
         """Whether runs take whole threads: then a stock saver has to ask for one first."""
         self.used: list[tuple[str, bool]] = []
         """Threads that somebody is at, and whether he asks for them."""
+        self.applications = 0
+        """That have not ended: what they ask for has to come back."""
         self.job: BaseProcess | None = None
         self.count: Counter[str] = Counter()
         self._lock = threading.Lock()
@@ -109,7 +111,7 @@ class World:
     def talks(self, name: str, made: Callable[[PostgresSaver], Any]) -> None:
         """Six threads in turn, until the last turn is acknowledged."""
         chance, turn, sure = random.Random(f"{self.seed} {name}"), 0, True
-        with ExitStack() as stack:
+        with self._application(), ExitStack() as stack:
             others = [
                 stack.enter_context(PostgresSaver.from_conn_string(self.shadow.local_uri(database)))
                 for database in ("acknowledged", "unsure")
@@ -155,6 +157,17 @@ class World:
         return turns
 
     @contextmanager
+    def _application(self) -> Iterator[None]:
+        """One of those that the recaller must not end before."""
+        with self._lock:
+            self.applications += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.applications -= 1
+
+    @contextmanager
     def _at(self, thread: str) -> Iterator[bool]:
         """Nobody forgets meanwhile that it was asked for. Whether a stock saver has to ask."""
         with self._lock:
@@ -175,14 +188,15 @@ class World:
     def reads(self) -> None:
         """By our saver, what it has to bring back first."""
         chance = random.Random(f"{self.seed} reads")
-        while self.open:
-            with suppress(psycopg.Error), open_saver(self.uri) as saver:
-                while self.open:
-                    known = sorted(self.turns)
-                    for thread in chance.sample(known, min(2, len(known))):
-                        with self._at(thread):
-                            self._read(graphs.chat(saver), thread, chance.random() < 0.3)
-                    time.sleep(chance.uniform(0, 0.5))
+        with self._application():
+            while self.open:
+                with suppress(psycopg.Error), open_saver(self.uri) as saver:
+                    while self.open:
+                        known = sorted(self.turns)
+                        for thread in chance.sample(known, min(2, len(known))):
+                            with self._at(thread):
+                                self._read(graphs.chat(saver), thread, chance.random() < 0.3)
+                        time.sleep(chance.uniform(0, 0.5))
 
     def _read(self, graph: Any, thread: str, history: bool) -> None:
         done = self.turns[thread]
@@ -240,9 +254,9 @@ class World:
             )
 
     def recalls(self) -> None:
-        """What was asked for, and now and then threads that nobody asked for."""
+        """What was asked for, and now and then threads that nobody asked for; until nobody can ask any more."""
         chance = random.Random(f"{self.seed} recalls")
-        while self.open:
+        while self.open or self.applications:
             with suppress(psycopg.Error, StoreError):
                 store = self.store
                 if chance.random() < 0.2:
