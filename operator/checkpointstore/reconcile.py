@@ -24,6 +24,7 @@ from .kernel.action import (
     Program,
     PublishGiven,
     PublishPooler,
+    Rebalance,
     Ref,
     Reload,
     Tell,
@@ -180,7 +181,7 @@ def _env(store: Store, platform: Platform) -> Env:
 def _is_change(action: Action, observed: Observed, quiet: frozenset[str]) -> bool:
     """Whether an action changes the store: what backs it up, or follows its load, leaves it as it is."""
     match action:
-        case Emit() | Tell():
+        case Emit() | Tell() | Rebalance():
             return False
         case Apply(manifest) | PublishPooler(manifest) | PublishGiven(manifest):
             return component_of(manifest) not in quiet

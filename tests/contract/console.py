@@ -4,6 +4,7 @@ import base64
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 
 from checkpointstore.features.pooler.configuration import CONNECTIONS
 from checkpointstore.kernel.action import Manifest, Peer
@@ -28,6 +29,8 @@ class Console:
         """Nobody answers."""
         self.behind = False
         """Kubelets know what Secrets were before."""
+        self.clients: dict[str, int] = {}
+        """Idle ones that may go, by pod."""
         self._marks: dict[str, str] = {}
 
     def step(self) -> None:
@@ -57,6 +60,15 @@ class Console:
     async def resume(self, at: Peer, database: str, secret: Mapping[str, bytes]) -> None:
         assert database == "app"
         self.paused.discard(self._obeys(at, secret))
+
+    async def rebalance(self, at: Peer, database: str, most: int, since: datetime, secret: Mapping[str, bytes]) -> int:
+        assert database == "app"
+        uid = self._obeys(at, secret)
+        made = [pod["metadata"]["creationTimestamp"] for pod in self._running()]
+        assert since >= max(map(datetime.fromisoformat, made)), "who came since then chose among all"
+        before = self.clients.get(uid, 0)
+        self.clients[uid] = min(before, most)
+        return before - self.clients[uid]
 
     def _obeys(self, at: Peer, secret: Mapping[str, bytes]) -> str:
         for pod in self._meant(at, secret):

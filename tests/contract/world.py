@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import datetime as dt
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from types import SimpleNamespace
@@ -12,6 +12,7 @@ from unittest.mock import patch
 
 from checkpointstore import reconcile
 from checkpointstore.api import store as api
+from checkpointstore.features.pooler.balance import Balance
 from checkpointstore.features.pooler.decision import State
 from checkpointstore.features.pooler.size import Size
 from checkpointstore.features.schema.outcome import Outcome
@@ -191,6 +192,13 @@ class World:
         size, now = Size(instances, connections), self.server.now.timestamp()
         state = State(size, now, "Something was full", reason=reason, message=message)
         self._actors.autoscaler._states[f"{NAMESPACE}/{self.name}"] = state
+        return self
+
+    def load_is_uneven(self, pods: Iterable[str], most: int) -> Self:
+        """The autoscaler finds these full while others have room."""
+        states, who = self._actors.autoscaler._states, f"{NAMESPACE}/{self.name}"
+        seen = self.server.now.timestamp()
+        states[who] = replace(states[who], balance=Balance(frozenset(pods), most, seen))
         return self
 
     # What the operator does

@@ -1,6 +1,7 @@
 """A pooler follows its load as a real Prometheus tells it: in time, within the budget, and nobody is cut off."""
 
 import itertools
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from checkpointstore.features.pooler.load import CLIENTS, WAITING
 from demo import prometheus
 from demo.agentjob import Agent
 from demo.installation import Installation
@@ -163,7 +165,10 @@ def test_pods_are_added_where_pgbouncers_thread_is_full(
     say: Callable[[str], None],
     soak: bool,
 ) -> None:
-    """A pod of this pooler may use a 25th of a core, a hundred puts a second: what is full is not the pools."""
+    """A pod of this pooler may use a 25th of a core, a hundred puts a second: what is full is not the pools.
+
+    Clients that are there move to the pods that come, and who has been let go fails once at most.
+    """
     limited = {"requests": {"cpu": "40m", "memory": "64Mi"}, "limits": {"cpu": "40m"}}
     make_store("thread", {"pooler": {"autoscaling": AUTOSCALING, "resources": limited}})
     subject = Subject(metrics, namespace, "thread")
@@ -171,13 +176,30 @@ def test_pods_are_added_where_pgbouncers_thread_is_full(
     seconds = 180 if soak else 120
     with Timeline(Place(metrics, namespace, "thread"), say) as timeline:
         agent = start_agent("crowd.py", "thread", {"STEPS": f"10:5:0.25,{THREAD}:{seconds}:2", "RUN": "thread"})
+        began = agent.wait_line("the crowd", lambda line: line.get("step") == 1, 600)["at"]
+        least, most = wait_for("the crowd to be in all pods", lambda: spread(subject), seconds, every=2)
+        even = time.time() - began
+        say(f"  {least:.0f} to {most:.0f} clients a pod")
         grown = after(agent, timeline, soak, 1, larger)
         result = agent.result(seconds + 180)
     assert grown is not None, timeline.moments
     figures.note("autoscaling_full_thread_to_more_pods", grown, "s", "<=60")
     assert {item.pool for item in timeline.moments} == {timeline.moments[0].pool}
+    figures.note("autoscaling_full_thread_to_clients_in_new_pods", even, "s", "<=60")
     figures.note("autoscaling_logins_that_knocked_again", result["late"], "logins")
-    assert result["failures"] == 0, result["failed"]
+    figures.note("autoscaling_clients_let_go_that_failed_once", result["failures"], f"of {THREAD}")
+    assert result["most"] <= 1, result["failed"]
+    assert all("admin forced disconnect" in text or "SSL" in text for text in result["failed"]), result["failed"]
+    assert subject.events("ClientsRebalanced")
+
+
+def spread(subject: Subject) -> tuple[float, float] | None:
+    """The fewest and the most clients that a pooler pod has, once these are near each other in more than two pods."""
+    pods = f'{{namespace="{subject.namespace}",pod=~"{subject.name}-pooler-.+",database="app"}}'
+    each = f"sum by (pod) ({CLIENTS}{pods} + {WAITING}{pods})"
+    told = [prometheus.number(subject.kubectl, f"{what}({each})") or 0.0 for what in ("count", "min", "max")]
+    number, least, most = told
+    return (least, most) if number > 2 and number * least >= THREAD / 2 and number * most <= 1.5 * THREAD else None
 
 
 def larger(moment: Moment) -> bool:

@@ -308,6 +308,15 @@ def pooler_grows(world: World) -> None:
     world.load_asks(4, 20)
 
 
+def pooler_rebalances(world: World) -> None:
+    """One of three pods is full: idle clients of it that came before the last pod was there connect anew."""
+    world.make(SCALED).settle()
+    world.load_asks(3, 20).settle()
+    world.load_is_uneven(
+        [world.server.all("Pod", None, {"app.kubernetes.io/component": "pooler"})[0]["metadata"]["name"]], 150
+    )
+
+
 def pooler_shrinks(world: World) -> None:
     """Two pods leave; those that stay grow when they have gone."""
     world.make(SCALED).settle()
@@ -364,6 +373,7 @@ CASES: dict[str, Story] = {
         volume_growth,
         scale_down_past_the_primary,
         pooler_grows,
+        pooler_rebalances,
         pooler_shrinks,
         pooler_limited,
         tiering_due,

@@ -131,8 +131,8 @@ def found_binaries(root: Path = Path("/")) -> Path:
 
 
 def _initialise(server: Server, folder: Path, more: str) -> None:
-    account = _account(server.root)
-    os.chown(folder, *account)
+    owner = account(server.root)
+    os.chown(folder, *owner)
     server.call("initdb", "-U", "postgres", "-A", "trust", "-N", "--locale=C.UTF-8", "-E", "UTF8")
     ca, key = certificate.authority("tests")
     leaf, leaf_key = certificate.leaf(ca, key, "localhost", ("localhost",))
@@ -140,7 +140,7 @@ def _initialise(server: Server, folder: Path, more: str) -> None:
     settings = f"port = {server.port}\nunix_socket_directories = '{server.place}'\nssl_ca_file = 'ca.crt'\n"
     data = {"pg_hba.conf": HBA.encode(), "server.crt": leaf, "server.key": leaf_key, "ca.crt": ca}
     for name, content in data.items():
-        _write(server.data / name, content, account)
+        _write(server.data / name, content, owner)
     with (server.data / "postgresql.conf").open("a") as file:
         file.write(CONFIGURATION + settings + more)
     server.secrets.mkdir(mode=0o755)
@@ -148,14 +148,14 @@ def _initialise(server: Server, folder: Path, more: str) -> None:
         _write(server.secrets / name, content, None)
 
 
-def _write(path: Path, content: bytes, account: tuple[int, int] | None) -> None:
+def _write(path: Path, content: bytes, owner: tuple[int, int] | None) -> None:
     path.write_bytes(content)
     path.chmod(0o600)
-    if account:
-        os.chown(path, *account)
+    if owner:
+        os.chown(path, *owner)
 
 
-def _account(root: Path) -> tuple[int, int]:
+def account(root: Path) -> tuple[int, int]:
     """PostgreSQL refuses to run as root."""
     if os.getuid() != 0:
         return os.getuid(), os.getgid()
@@ -165,7 +165,7 @@ def _account(root: Path) -> tuple[int, int]:
 
 
 def _call(server: Server, program: str, *arguments: str) -> None:
-    user, group = _account(server.root)
+    user, group = account(server.root)
     who: dict[str, Any] = {"user": user, "group": group, "extra_groups": []}
     command = [str(server.binaries / program), *arguments]
     if server.root != Path("/"):

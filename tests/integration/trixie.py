@@ -1,4 +1,4 @@
-"""A root with the instances' own PostgreSQL and pg_squeeze, for hosts whose release has none; made when wanted."""
+"""A root with the PostgreSQL, pg_squeeze and PgBouncer of the images, for hosts that have others; made when wanted."""
 
 import fcntl
 import os
@@ -11,9 +11,10 @@ from localcluster.layout import CACHE
 from localcluster.progress import step
 from tests.integration.server import found_binaries
 
-ROOT = CACHE / "squeeze"
-PACKAGE = "postgresql-17-squeeze"
-LIBRARY = "lib/pg_squeeze.so"
+ROOT = CACHE / "trixie"
+PACKAGES = ("postgresql-17-squeeze", "pgbouncer")
+LIBRARY, POOLER = "lib/pg_squeeze.so", "usr/sbin/pgbouncer"
+POLICY = "usr/sbin/policy-rc.d"
 SILENT = "etc/postgresql-common/createcluster.d/silent.conf"
 # The same preloads and WAL as the operator's servers; a chroot has no /dev/shm.
 CONFIGURATION = """
@@ -29,12 +30,12 @@ log_statement = none
 
 
 def here() -> bool:
-    """Whether the host's own PostgreSQL has pg_squeeze; else only root can run one that has."""
-    return (found_binaries().parent / LIBRARY).exists()
+    """Whether the host has them itself; else only root can run another root's."""
+    return (found_binaries().parent / LIBRARY).exists() and Path("/", POOLER).exists()
 
 
 def root() -> Path:
-    """The host's own root where its PostgreSQL has pg_squeeze; else one of our own, made once in half a minute."""
+    """The host's own root where it has them; else one of our own, made once in half a minute."""
     if here():
         return Path("/")
     ROOT.parent.mkdir(parents=True, exist_ok=True)
@@ -53,13 +54,16 @@ def _make() -> None:
     made = ROOT.with_suffix(".part")
     shutil.rmtree(made, ignore_errors=True)
     made.mkdir()
-    with step(f"{PACKAGE} from Debian {base_image.SUITE}"):
+    with step(f"{' '.join(PACKAGES)} from Debian {base_image.SUITE}"):
         run("tar", "-C", made, "-xf", archive)
         for name in ("etc/resolv.conf", "etc/hosts"):
             shutil.copyfile(f"/{name}", made / name)
         (made / SILENT).parent.mkdir(parents=True)
         (made / SILENT).write_text("create_main_cluster = false\n")
+        # Nothing that is installed may start by itself.
+        (made / POLICY).write_text("#!/bin/sh\nexit 101\n")
+        (made / POLICY).chmod(0o755)
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
         run("chroot", made, "apt-get", "-q", "update", env=environment)
-        run("chroot", made, "apt-get", "-q", "install", "--yes", "--no-install-recommends", PACKAGE, env=environment)
+        run("chroot", made, "apt-get", "-q", "install", "--yes", "--no-install-recommends", *PACKAGES, env=environment)
     made.rename(ROOT)

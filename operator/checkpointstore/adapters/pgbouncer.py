@@ -1,7 +1,10 @@
 """PgBouncer's console of one pod: which revision of its files it has loaded, and the commands that it obeys."""
 
 import asyncio
-from collections.abc import Mapping
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -14,6 +17,10 @@ from ..kernel.observed import Pooler
 from . import certificate
 
 TIMEOUT, PATIENCE = 3.0, 1.0
+MOVING, BATCH = 1.0, 20
+"""How long clients wait at most while others are let go, and how many go between two looks at who is idle."""
+TIME = "%Y-%m-%d %H:%M:%S %Z"
+Console = psycopg.AsyncConnection[dict[str, Any]]
 
 
 async def look(at: Peer, secret: Mapping[str, bytes]) -> Pooler | None:
@@ -40,7 +47,15 @@ async def pause(at: Peer, database: str, secret: Mapping[str, bytes]) -> None:
 
     Raises Unavailable then too, when no transaction begins any more although one goes on.
     """
-    await _ask(at, secret, f"PAUSE {database}", timeout=PATIENCE)
+    async with _console(at, secret) as console:
+        asked = asyncio.create_task(_rows(console, f"PAUSE {database}"))
+        await asyncio.wait([asked], timeout=PATIENCE)
+        if not asked.done():
+            # Else psycopg would ask PgBouncer to give it up, and wait five seconds for that.
+            console.pgconn.finish()
+            asked.cancel()
+            raise Unavailable(f"a transaction goes on at {at.host} at {at.address}")
+        asked.result()
 
 
 async def resume(at: Peer, database: str, secret: Mapping[str, bytes]) -> None:
@@ -48,10 +63,61 @@ async def resume(at: Peer, database: str, secret: Mapping[str, bytes]) -> None:
     await _ask(at, secret, f"RESUME {database}")
 
 
+async def rebalance(at: Peer, database: str, most: int, since: datetime, secret: Mapping[str, bytes]) -> int:
+    """Let idle clients go that came before `since`, the longest idle first, until `most` are left; how many went.
+
+    All clients wait meanwhile, so that none of those is in a transaction: a query that comes just then fails, and
+    nothing of it was done. Goes on with the next call after MOVING. Raises Unavailable.
+    """
+    async with _console(at, secret, 2 * TIMEOUT) as console:
+        if not _idle(await _rows(console, "SHOW CLIENTS"), database, most, since):
+            return 0
+        try:
+            with suppress(Unavailable):
+                await pause(at, database, secret)
+            return await _let_go(console, database, most, since)
+        finally:
+            # The next look at it sees that it still waits.
+            with suppress(Unavailable):
+                await resume(at, database, secret)
+
+
+async def _let_go(console: Console, database: str, most: int, since: datetime) -> int:
+    """Of a pooler that is paused; of one that is not, none."""
+    gone, end = 0, time.monotonic() + MOVING
+    if not any(int(row["paused"]) for row in await _rows(console, "SHOW DATABASES") if row["name"] == database):
+        return 0
+    while time.monotonic() < end and (
+        idle := _idle(await _rows(console, "SHOW CLIENTS"), database, most, since)[:BATCH]
+    ):
+        for client in idle:
+            # It may have gone by itself.
+            with suppress(psycopg.errors.ProtocolViolation):
+                await console.execute(f"KILL_CLIENT {client}")
+        gone += len(idle)
+    return gone
+
+
+def _idle(rows: Sequence[Mapping[str, Any]], database: str, most: int, since: datetime) -> list[int]:
+    """Which clients may go, by PgBouncer's numbers. Who has a server connection, or waits for one, is not idle."""
+    own = [row for row in rows if row["database"] == database]
+    idle = [row for row in own if row["state"] in ("active", "idle") and not row["link"]]
+    old = [row for row in idle if datetime.strptime(row["connect_time"], TIME).replace(tzinfo=UTC) < since]
+    old.sort(key=lambda row: str(row["request_time"]))
+    return [int(row["id"]) for row in old[: max(0, len(own) - most)]]
+
+
 async def _ask(
     at: Peer, secret: Mapping[str, bytes], *commands: str, timeout: float = TIMEOUT
 ) -> list[list[dict[str, Any]]]:
     """The rows that each command answers with."""
+    async with _console(at, secret, timeout) as console:
+        return [await _rows(console, command) for command in commands]
+
+
+@asynccontextmanager
+async def _console(at: Peer, secret: Mapping[str, bytes], timeout: float = TIMEOUT) -> AsyncIterator[Console]:
+    """Raises Unavailable where anything fails, or takes longer than `timeout` in all."""
     try:
         async with asyncio.timeout(timeout):
             with certificate.files(secret) as folder:
@@ -69,10 +135,11 @@ async def _ask(
                     options, autocommit=True, prepare_threshold=None, row_factory=dict_row
                 )
             async with connection:
-                return [await _rows(await connection.execute(command)) for command in commands]
+                yield connection
     except (psycopg.Error, OSError, TimeoutError) as error:
-        raise Unavailable(f"{at.host} at {at.address} does not answer to {commands}: {type(error).__name__}") from None
+        raise Unavailable(f"the pooler {at.host} at {at.address} does not answer: {type(error).__name__}") from None
 
 
-async def _rows(cursor: psycopg.AsyncCursor[dict[str, Any]]) -> list[dict[str, Any]]:
+async def _rows(console: Console, command: str) -> list[dict[str, Any]]:
+    cursor = await console.execute(command)
     return await cursor.fetchall() if cursor.description else []

@@ -344,6 +344,7 @@ EVENTS = (
     Event("Normal", "Recovered", "The store's data was recovered from a backup, and to which moment."),
     Event("Warning", "ArchivingStopped", "ContinuousArchiving became False, and how long that can last."),
     Event("Normal", "ArchivingResumed", "ContinuousArchiving became True again."),
+    Event("Normal", "ClientsRebalanced", "Idle clients of a full pooler pod were let go, as others have room."),
     Event("Normal", "PoolerScaled", "The pooler gets another size, from which to which, and why."),
     Event("Warning", "RetentionFailed", "A retention run failed, and why. The next is begun by schedule."),
     Event("Normal", "DeletionsRepeated", "Threads that a recovery had brought back were deleted again, and how many."),

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -203,6 +204,22 @@ class Resume:
 
 
 @dataclass(frozen=True, slots=True)
+class Rebalance:
+    """Let idle clients of a pooler go, the longest idle first, until `most` are left: they connect anew, anywhere.
+
+    Only those that have been there since before `since`: who came later has chosen among all pods. `told` is told only
+    when somebody went.
+    """
+
+    pooler: Peer
+    database: str
+    admin: str
+    most: int
+    since: datetime
+    told: Emit
+
+
+@dataclass(frozen=True, slots=True)
 class RotatePassword:
     """Give a password's Secret another user name and a new password; `rotation` marks the command it answers."""
 
@@ -276,6 +293,7 @@ Action = (
     | Grow
     | Switchover
     | Resume
+    | Rebalance
     | Reload
     | Restart
     | Acknowledge

@@ -118,6 +118,12 @@ class Scale:
     reason: str
     """One word for whether something keeps it from growing, as docs/api.md lists them."""
     message: str
+    crowded: frozenset[str] = frozenset()
+    """Pods that are full while others have room."""
+    most: int = 0
+    """Clients that each of those keeps."""
+    seen: float = 0.0
+    """When the interval began that showed it, seconds since 1970."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,9 +62,9 @@ class Autoscaler:
         state = self._states.get(who)
         if state is None:
             return None
-        return Scale(
-            state.size.instances, state.size.connections, state.changed, state.why, state.reason, state.message
-        )
+        size, told, even = state.size, (state.why, state.reason, state.message), state.balance
+        scale = Scale(size.instances, size.connections, state.changed, *told)
+        return replace(scale, crowded=even.pods, most=even.most, seen=even.seen) if even else scale
 
     async def keep(self) -> None:
         await rounds(self._watched, self._look, PERIOD)
@@ -86,9 +86,9 @@ class Autoscaler:
         if self._watched.get(who) != order:
             return
         after = decide(load, state, order.rules, time.time())
-        before = self._states.get(who)
+        before = self.scale(who)
         self._states[who], self._seen[who] = after, order
-        if before is None or (before.size, before.reason, before.message) != (after.size, after.reason, after.message):
+        if before != self.scale(who):
             told = {"size": after.size.text, "why": after.why, "limit": after.reason, "load": str(load)}
             _log.info("decided", extra=told)
             self._changed(who)

@@ -34,6 +34,7 @@ from ..kernel.action import (
     PublishGiven,
     PublishPooler,
     PublishRepository,
+    Rebalance,
     Ref,
     Reload,
     Restart,
@@ -55,7 +56,7 @@ COMPONENT = "checkpointstore-operator"
 MOMENT, HOLD = 0.1, 10.0
 # Patroni may have made our Endpoints before us, and a volume survives its store.
 UNOWNED = frozenset({"Endpoints", "PersistentVolumeClaim"})
-ORDERS = (Reload, Restart, Resume, Switchover)
+ORDERS = (Rebalance, Reload, Restart, Resume, Switchover)
 """What one pod is asked to do: while it does not, everything else goes on."""
 CERTIFICATES = re.compile(rb"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----\n?")
 _log = logging.getLogger(__name__)
@@ -125,6 +126,9 @@ async def _step(kube: Kube, store: Store, action: Action, taken: set[Ref]) -> No
             await _step(kube, store, action.told, taken)
         case Resume(pooler, database, admin):
             await pgbouncer.resume(pooler, database, await _secret(kube, store, admin))
+        case Rebalance(pooler, database, admin, most, since, told):
+            if await pgbouncer.rebalance(pooler, database, most, since, await _secret(kube, store, admin)):
+                await _step(kube, store, told, taken)
         case RotatePassword(secret, username, rotation):
             data = {"username": username.encode(), "password": secrets.token_urlsafe(32).encode()}
             change = {"metadata": {"annotations": {ROTATION: rotation}}, "data": encoded(data)}

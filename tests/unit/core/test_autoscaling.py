@@ -4,11 +4,13 @@ import math
 import random
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from checkpointstore.features.pooler.balance import Balance, balance
 from checkpointstore.features.pooler.decision import LINGER, Demand, Rules, State, decide, needed
-from checkpointstore.features.pooler.load import Load
+from checkpointstore.features.pooler.load import Load, Part
 from checkpointstore.features.pooler.size import Size
 from checkpointstore.kernel.prometheus import Gap
 
@@ -206,7 +208,7 @@ def test_who_waits_for_something_else_gets_nothing() -> None:
 
 
 @pytest.mark.parametrize("full", [{"processor": 1.9}, {"clients": 3900}])
-def test_a_full_thread_and_full_slots_ask_for_pods(full: dict[str, float]) -> None:
+def test_a_full_thread_and_full_slots_ask_for_pods(full: dict[str, Any]) -> None:
     quiet = replace(FULL, wait=0.0, waiting=0.0, busy=1, busiest=1, sustained=1, average=1, clients=10)
     grown = at(replace(quiet, **full))
     assert grown.size == Size(4, 5)
@@ -271,7 +273,8 @@ def test_what_was_before_the_calm_does_not_count() -> None:
         now = 1000.0 + 5 * tick
         quiet = seen(Offer(clients=20, rate=10.0), state.size, law, now)
         between = {"busy": 1, "average": 15.0}
-        state = decide(replace(quiet, **(crowd if tick < 4 else between if tick == 4 else few)), state, law, now)
+        seen_now: dict[str, Any] = crowd if tick < 4 else between if tick == 4 else few
+        state = decide(replace(quiet, **seen_now), state, law, now)
         sizes.append(state.size)
     assert list(dict.fromkeys(sizes)) == [Size(2, 20), law.least]
 
@@ -298,3 +301,67 @@ def test_needed_keeps_twice_the_connections_and_never_less_than_the_least() -> N
     assert needed(Demand(0, 0, 12), RULES) == Size(2, 12)
     assert needed(Demand(3.1, 0, 100), RULES) == Size(6, 6)
     assert needed(Demand(0, 99999, 0), RULES) == Size(8, 5)
+
+
+QUIET = replace(FULL, wait=0.0, waiting=0.0, busy=1, busiest=1, sustained=1, average=1, clients=600, processor=1.0)
+CROWD = {"a": Part(300, 0.9), "b": Part(300, 0.1), "c": Part(0, 0.0)}
+
+
+def test_who_is_full_while_others_have_room_keeps_as_many_clients_as_there_are_for_each() -> None:
+    state = at(replace(QUIET, parts=CROWD), Size(3, 5))
+    assert (state.size, state.balance) == (Size(3, 5), Balance(frozenset("a"), 200, QUIET.since))
+
+
+@pytest.mark.parametrize(
+    ("parts", "full"),
+    [
+        ({"a": Part(250, 0.9), "b": Part(200, 0.0), "c": Part(150, 0.0)}, set()),
+        ({"a": Part(251, 0.9), "b": Part(200, 0.0), "c": Part(149, 0.0)}, {"a"}),
+        ({"a": Part(300, 0.79), "b": Part(0, 0.0)}, set()),
+        ({"a": Part(300, 0.8), "b": Part(0, 0.0)}, {"a"}),
+        ({"a": Part(1599, 0.0), "b": Part(0, 0.0)}, set()),
+        ({"a": Part(1600, 0.0), "b": Part(0, 0.0)}, {"a"}),
+        # One client that does a lot would do it elsewhere too.
+        ({"a": Part(100, 1.0), "b": Part(100, 0.0)}, set()),
+        ({"a": Part(300, 1.0)}, set()),
+        ({}, set()),
+    ],
+)
+def test_full_is_a_thread_or_slots_where_others_have_fewer_clients(parts: dict[str, Part], full: set[str]) -> None:
+    found = balance(parts, 0.8, 1.0, 2000, 0.0)
+    assert (found.pods if found else set()) == full
+
+
+def test_nobody_is_let_go_while_the_size_changes_or_nothing_is_known() -> None:
+    """Pods that are about to come have room, and the samples are of before; a limit does not make a load even."""
+    grown = at(replace(QUIET, processor=1.9, parts=CROWD), Size(2, 5))
+    assert (grown.size, grown.balance) == (Size(4, 5), None)
+    uneven = at(replace(QUIET, parts=CROWD), Size(3, 5))
+    assert decide(GAP, uneven, RULES, 1010.0).balance is None
+    assert decide(replace(QUIET, since=1001.0, parts={}), uneven, RULES, 1010.0).balance is None
+    limited = at(replace(QUIET, processor=8.0, parts=CROWD), Size(8, 5))
+    assert (limited.reason, limited.balance) == ("MaxInstancesReached", uneven.balance)
+
+
+def test_a_crowd_that_is_let_go_again_and_again_comes_to_be_even(soak: bool) -> None:
+    """Who is let go connects anew to any pod, and is let go no more."""
+    for chance in histories(soak):
+        pods = chance.randint(3, 8)
+        old = [chance.randint(100, 400) for _ in range(2)] + [0] * (pods - 2)
+        new, rounds = [0] * pods, 0
+        while found := balance(_parts(old, new), 0.8, 1.0, 10_000, 0.0):
+            gone = [min(old[i], old[i] + new[i] - found.most) if str(i) in found.pods else 0 for i in range(pods)]
+            if not any(gone):
+                break
+            old = [count - left for count, left in zip(old, gone, strict=True)]
+            for _ in range(sum(gone)):
+                new[chance.randrange(pods)] += 1
+            rounds += 1
+        assert rounds <= 12
+        most = max(map(sum, zip(old, new, strict=True)))
+        assert most <= 1.6 * sum(old + new) / pods, (old, new)
+
+
+def _parts(old: list[int], new: list[int]) -> dict[str, Part]:
+    """Each with a full thread: nothing but being uneven is looked at."""
+    return {str(i): Part(count + more, 1.0) for i, (count, more) in enumerate(zip(old, new, strict=True))}

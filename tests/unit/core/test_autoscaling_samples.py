@@ -17,6 +17,7 @@ from checkpointstore.features.pooler.load import (
     WAITED,
     WAITING,
     Load,
+    Part,
     read,
     selector,
 )
@@ -68,6 +69,13 @@ def test_the_load_of_all_pods_without_the_poolers_own(pace: float) -> None:
     assert load.since == NOW - 5 - pace
     told = (load.wait, load.waiting, load.clients, load.busy, load.busiest, load.processor, load.server)
     assert told == pytest.approx((0.03, 6.0, 86.0, 10.0, 5.0, 0.5, None))
+
+
+def test_what_each_pod_has_of_it() -> None:
+    found = [*usual(), series(CLIENTS, PODS[1], 7.0, {**POOL, "user": "app_b"})]
+    load = read(found, PODS, NOW)
+    assert isinstance(load, Load)
+    assert load.parts == {PODS[0]: Part(43.0, 0.25), PODS[1]: Part(50.0, 0.25)}
 
 
 def test_several_users_of_a_pod_are_added() -> None:

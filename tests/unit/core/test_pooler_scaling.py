@@ -3,6 +3,7 @@
 import copy
 from dataclasses import replace
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,7 @@ from checkpointstore.features.pooler.size import Size, capacity, step
 from checkpointstore.features.pooler.spec import Pooler
 from checkpointstore.kernel.action import Ref
 from checkpointstore.kernel.compute import Resources
+from checkpointstore.kernel.errors import Unavailable
 from checkpointstore.kernel.prometheus import PrometheusServer
 from tests.contract.world import World
 
@@ -83,6 +85,44 @@ def test_more_pods_come_after_the_others_have_become_smaller_and_nobody_is_alarm
         )
         world.load_asks(2, 20).settle()
         assert (replicas(world), used(world)) == (2, 40)
+
+
+def test_clients_of_a_full_pod_are_let_go_until_the_load_is_even() -> None:
+    with World() as world:
+        world.make(FOUR).settle()
+        world.load_asks(4, 10).settle()
+        pods = world.server.all("Pod", None, {"app.kubernetes.io/component": "pooler"})
+        full, roomy = pods[0], pods[1:]
+        world.console.clients = {pod["metadata"]["uid"]: 300 for pod in pods[:2]}
+        world.load_is_uneven([full["metadata"]["name"]], 150)
+        for _ in range(2):
+            world.look()
+            assert world.states["Reconciling"] == ("False", "Converged")
+        assert world.console.clients == {full["metadata"]["uid"]: 150, roomy[0]["metadata"]["uid"]: 300}
+        told = [message for reason, message in events(world) if reason == "ClientsRebalanced"]
+        assert told == [f"Idle clients of {full['metadata']['name']} connect anew: others have room"]
+
+
+def test_nobody_is_let_go_in_session_mode() -> None:
+    with World() as world:
+        world.make({"pooler": {**SPEC["pooler"], "poolMode": "Session"}}).settle()
+        pods = world.server.all("Pod", None, {"app.kubernetes.io/component": "pooler"})
+        world.console.clients = {pod["metadata"]["uid"]: 300 for pod in pods}
+        world.load_asks(2, 10).settle()
+        world.load_is_uneven({pod["metadata"]["name"] for pod in pods}, 150).look()
+        assert set(world.console.clients.values()) == {300}
+
+
+def test_a_pooler_that_does_not_answer_keeps_nothing_else_from_being_done(caplog: pytest.LogCaptureFixture) -> None:
+    with World() as world:
+        world.make(FOUR).settle()
+        pods = world.server.all("Pod", None, {"app.kubernetes.io/component": "pooler"})
+        world.load_asks(2, 10).settle()
+        world.load_is_uneven({pod["metadata"]["name"] for pod in pods}, 1).delete("Service", "agents-ro")
+        with patch.object(world.console, "rebalance", side_effect=Unavailable("no answer")):
+            world.look()
+        assert "not obeyed: no answer" in caplog.text
+        assert world.need("Service", "agents-ro")
 
 
 def test_another_operator_goes_on_with_the_size() -> None:

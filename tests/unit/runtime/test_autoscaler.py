@@ -12,7 +12,7 @@ import pytest
 
 from checkpointstore.adapters.prometheus import Access
 from checkpointstore.features.pooler.decision import State
-from checkpointstore.features.pooler.load import COUNTERS, GAUGES
+from checkpointstore.features.pooler.load import COUNTERS, GAUGES, Load, Part
 from checkpointstore.features.pooler.scaling import Watch
 from checkpointstore.features.pooler.size import Size
 from checkpointstore.kernel.errors import Refused, Unavailable
@@ -99,6 +99,25 @@ def reason(scaler: Autoscaler) -> str:
     scale = scaler.scale(WHO)
     assert scale is not None
     return scale.reason
+
+
+def test_every_interval_that_shows_a_crowd_is_news(prometheus: Prometheus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is at work now is let go another time."""
+    scaler, told = made()
+    look(scaler)
+    parts = {"a": Part(300, 0.9), "b": Part(10, 0.1)}
+    reads = iter([5.0, 5.0, 20.0])
+
+    def read(*_: object) -> Load:
+        return Load(next(reads), 0.0, 0.0, 310, 1, 1, 1, 1, 1.0, parts=parts)
+
+    monkeypatch.setattr(autoscaler, "read", read)
+    for _ in range(3):
+        look(scaler)
+    scale = scaler.scale(WHO)
+    assert scale is not None
+    assert (scale.crowded, scale.most, scale.seen) == (frozenset("a"), 155, 20.0)
+    assert len(told) == 3
 
 
 def test_a_first_look_and_a_change_are_news_and_nothing_else_is(prometheus: Prometheus) -> None:

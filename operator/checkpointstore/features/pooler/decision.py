@@ -4,6 +4,7 @@
 |---|---|---|
 | PgBouncer's one thread, or its slots for clients | another pod | maxInstances; server connections, all at work |
 | server connections: on average, or so that clients wait | more for each pod | the server's budget; a busy server |
+| one pod, while others have room | that idle clients of it connect anew | nothing |
 | nothing, for as long as scaleDownAfter | what the highest demand of that time needs | nothing |
 
 It grows at once and shrinks late, grows at four fifths of what there is and shrinks to three: at constant load it
@@ -15,6 +16,7 @@ import math
 from dataclasses import dataclass, replace
 
 from ...kernel.prometheus import Gap
+from .balance import Balance, balance
 from .load import MISSING, Load
 from .size import Size
 
@@ -112,10 +114,13 @@ class State:
     """When it was last made smaller."""
     restless: int = 0
     """How often its patience is doubled."""
+    balance: Balance | None = None
+    """What makes the load even, where it has to be made so."""
 
 
 def decide(load: Load | Gap, state: State, rules: Rules, now: float) -> State:
     """The next state. Times are seconds since 1970."""
+    state = replace(state, balance=None)
     if isinstance(load, Gap):
         if load.reason == MISSING and now - state.changed <= LINGER:
             return replace(state, calm=None)
@@ -123,14 +128,16 @@ def decide(load: Load | Gap, state: State, rules: Rules, now: float) -> State:
     if load.since <= state.changed:
         return state
     asked = _growth(load, state.size, rules)
+    even = balance(load.parts, CROWDED, rules.core, rules.slots, load.since)
     if isinstance(asked, Limit):
-        return replace(state, calm=None, reason=asked.reason, message=asked.message, limited=now)
+        return replace(state, calm=None, reason=asked.reason, message=asked.message, limited=now, balance=even)
     if now - state.limited > LINGER:
         state = replace(state, reason=WITHIN.reason, message=WITHIN.message)
     if asked is not None:
         size, why = asked
         return replace(state, size=size, changed=now, why=why, calm=None, restless=_restless(state, rules, now))
-    return _calmed(load, state, rules, now)
+    after = _calmed(load, state, rules, now)
+    return after if after.size != state.size else replace(after, balance=even)
 
 
 def _growth(load: Load, size: Size, rules: Rules) -> tuple[Size, str] | Limit | None:

@@ -2,8 +2,8 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 from ...kernel.prometheus import Gap, Series
@@ -33,6 +33,16 @@ ALIKE, ABOUT = 0.2, 10.0
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """What one pod has of a load."""
+
+    clients: float
+    """That are connected."""
+    processor: float
+    """Cores used."""
+
+
+@dataclass(frozen=True, slots=True)
 class Load:
     """All pods together, unless it says otherwise."""
 
@@ -56,6 +66,8 @@ class Load:
     """Cores used."""
     server: float | None = None
     """How busy the processors of the primary's node are, from 0 to 1; None where nobody tells."""
+    parts: Mapping[str, Part] = field(default_factory=dict)
+    """By pod."""
 
 
 def selector(namespace: str, pods: Iterable[str]) -> str:
@@ -64,7 +76,7 @@ def selector(namespace: str, pods: Iterable[str]) -> str:
     return f'{{__name__=~"{names}",namespace="{namespace}",pod=~"{"|".join(sorted(pods))}"}}[{WINDOW}]'
 
 
-def read(series: Iterable[Series], pods: Iterable[str], now: float) -> Load | Gap:
+def read(series: Iterable[Series], pods: Collection[str], now: float) -> Load | Gap:
     """The load of these pods; `now` is the clock of who decides."""
     found: dict[tuple[str, str], dict[Pool, list[Series]]] = defaultdict(lambda: defaultdict(list))
     for item in series:
@@ -87,7 +99,11 @@ def read(series: Iterable[Series], pods: Iterable[str], now: float) -> Load | Ga
                 # A pooler that nobody has used yet has no other pool.
                 total += 0 if database == CONSOLE else value
             told[name].append(total)
-    return _load(told, min(starts)) if starts else Gap(MISSING, "No pooler pod is ready")
+    if not starts:
+        return Gap(MISSING, "No pooler pod is ready")
+    clients = map(sum, zip(told[CLIENTS], told[WAITING], strict=True))
+    parts = dict(zip(pods, map(Part, clients, told[PROCESSOR]), strict=True))
+    return _load(told, min(starts), parts)
 
 
 def _going(pools: Mapping[Pool, Sequence[Series]], name: str) -> dict[Pool, list[Series]]:
@@ -104,7 +120,7 @@ def _going(pools: Mapping[Pool, Sequence[Series]], name: str) -> dict[Pool, list
     }
 
 
-def _load(told: Mapping[str, Sequence[float]], since: float) -> Load:
+def _load(told: Mapping[str, Sequence[float]], since: float, parts: Mapping[str, Part]) -> Load:
     transactions, waiting = sum(told[TRANSACTIONS]), sum(told[WAITING])
     waited = sum(told[WAITED])
     # Clients that all wait end no transaction: they have waited all the same.
@@ -114,12 +130,13 @@ def _load(told: Mapping[str, Sequence[float]], since: float) -> Load:
         since=since,
         wait=wait,
         waiting=waiting,
-        clients=sum(told[CLIENTS]) + waiting,
+        clients=sum(part.clients for part in parts.values()),
         busy=sum(busy),
         busiest=max(busy),
         sustained=max(told[LENT]),
         average=sum(told[LENT]),
         processor=sum(told[PROCESSOR]),
+        parts=parts,
     )
 
 

@@ -5,18 +5,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from ...kernel.action import Action, Emit
+from ...kernel.action import Action, Emit, Manifest, Rebalance
 from ...kernel.compute import Resources
 from ...kernel.condition import AUTOSCALING_LIMITED, Condition, Status
 from ...kernel.contribution import Database
-from ...kernel.hold import COMPONENT
+from ...kernel.env import Env
+from ...kernel.hold import COMPONENT, peer
 from ...kernel.observed import Observed, Scale
 from ...kernel.prometheus import PrometheusServer
 from ...kernel.values import moment, quantity
 from .configuration import SLOTS
 from .decision import WITHIN, Rules, State
 from .size import Size, bounded, capacity, rest
-from .spec import Pooler
+from .spec import Pooler, PoolMode
 
 LIMITS = frozenset({"MaxInstancesReached", "ServerConnectionsExhausted", "PostgresSaturated"})
 
@@ -129,6 +130,31 @@ def news(spec: Pooler, asked: Size, scale: Scale | None, previous: Mapping[str, 
     if spec.autoscaling is None or scale is None or known is None or known == asked:
         return ()
     return (Emit("Normal", "PoolerScaled", f"{asked.text} each, instead of {known.text}: {scale.why}"),)
+
+
+def rebalanced(spec: Pooler, env: Env, observed: Observed, database: Database) -> tuple[Action, ...]:
+    """Idle clients of full pods connect anew, where others have room. In session mode none is idle."""
+    scale, pods = observed.scale, observed.ready(COMPONENT)
+    if spec.pool_mode is not PoolMode.TRANSACTION or scale is None or not scale.crowded:
+        return ()
+    since = max(_ready_since(pod) for pod in pods) if pods else ""
+    return tuple(
+        Rebalance(
+            pooler=peer(env, pod),
+            database=database.database,
+            admin=env.names.admin_tls,
+            most=scale.most,
+            since=datetime.fromisoformat(since),
+            told=Emit("Normal", "ClientsRebalanced", f"Idle clients of {name} connect anew: others have room"),
+        )
+        for pod in pods
+        if (name := pod["metadata"]["name"]) in scale.crowded
+    )
+
+
+def _ready_since(pod: Manifest) -> str:
+    """When it became ready: from then on clients came to it too."""
+    return str(next(item["lastTransitionTime"] for item in pod["status"]["conditions"] if item["type"] == "Ready"))
 
 
 def _known(previous: Mapping[str, Any]) -> Size | None:

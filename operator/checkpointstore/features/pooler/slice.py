@@ -80,6 +80,7 @@ def contribute(
             *_resumed(env, observed, database),
             *files.reloads,
             *scaling.news(spec, asked, observed.scale, previous),
+            *(scaling.rebalanced(spec, env, observed, database) if loaded and there else ()),
         ),
         conditions=(
             _available(given.instances, pods, there, loaded, hibernate),

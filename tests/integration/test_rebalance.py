@@ -1,0 +1,158 @@
+"""Idle clients of a real PgBouncer are let go; who is in a transaction, waits for one, or came late, is not."""
+
+import asyncio
+import datetime as dt
+import threading
+import time
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from checkpointstore.adapters import pgbouncer
+from checkpointstore.kernel.errors import Unavailable
+from tests.integration.job import Job
+from tests.integration.pooler import PgBouncer, pooling
+from tests.integration.server import Server
+
+CONNECTIONS = 2
+
+
+@pytest.fixture
+def pooler(server: Server) -> Iterator[PgBouncer]:
+    server.reset()
+    where = {"host": "localhost", "port": server.port, "database": "app"}
+    asked = {"store": "shop/agents", "provider": "Patroni", **where, "modules": ["LangGraph"], "patienceSeconds": 60}
+    assert Job(asked, server.secrets).run().code == 0
+    with pooling(server, CONNECTIONS) as pooler:
+        yield pooler
+    server.reset()
+
+
+def soon() -> dt.datetime:
+    """After everybody who is there."""
+    return dt.datetime.now(dt.UTC) + dt.timedelta(seconds=2)
+
+
+def rebalance(pooler: PgBouncer, most: int, since: dt.datetime | None = None) -> int:
+    return asyncio.run(pgbouncer.rebalance(pooler.peer, "app", most, since or soon(), pooler.admin))
+
+
+def look(pooler: PgBouncer) -> tuple[bool, int]:
+    """Whether clients wait, and how many there are of the application."""
+    found = asyncio.run(pgbouncer.look(pooler.peer, pooler.admin))
+    [clients] = asyncio.run(pgbouncer._ask(pooler.peer, pooler.admin, "SHOW CLIENTS"))
+    assert found is not None
+    return found.paused, sum(row["database"] == "app" for row in clients)
+
+
+def connect(pooler: PgBouncer, number: int) -> list[psycopg.Connection[tuple[object, ...]]]:
+    """So many clients that have asked for something, one after the other."""
+    made = [psycopg.connect(pooler.uri, autocommit=True, prepare_threshold=None) for _ in range(number)]
+    for connection in made:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+    return made
+
+
+def lives(connection: psycopg.Connection[tuple[object, ...]]) -> bool:
+    try:
+        connection.execute("SELECT 1")
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+def test_the_longest_idle_go_until_so_many_are_left(pooler: PgBouncer) -> None:
+    clients = connect(pooler, 50)
+    # PgBouncer tells whole seconds.
+    time.sleep(1.1)
+    for client in clients[:8]:
+        client.execute("SELECT 1")
+    assert rebalance(pooler, 8) == 42
+    assert look(pooler) == (False, 8)
+    assert [lives(client) for client in clients] == [True] * 8 + [False] * 42
+    assert rebalance(pooler, 8) == 0
+
+
+def test_who_came_late_stays(pooler: PgBouncer) -> None:
+    old = connect(pooler, 3)
+    time.sleep(1.1)
+    since = dt.datetime.now(dt.UTC).replace(microsecond=0)
+    new = connect(pooler, 3)
+    assert rebalance(pooler, 1, since) == 3
+    assert [lives(client) for client in (*old, *new)] == [False] * 3 + [True] * 3
+
+
+def test_a_transaction_is_not_cut_and_who_waits_for_one_is_served(pooler: PgBouncer) -> None:
+    """Both server connections are in transactions that outlast the pause; three clients wait behind them."""
+    holding, waiting, idle = connect(pooler, 2), connect(pooler, 3), connect(pooler, 5)
+    for number, client in enumerate(holding):
+        client.execute("BEGIN")
+        client.execute(f"CREATE TABLE held_{number} (number int)")
+    answers: list[object] = []
+    threads = [
+        threading.Thread(target=lambda client=client: answers.append(client.execute("SELECT 2").fetchone()))
+        for client in waiting
+    ]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.3)
+    assert rebalance(pooler, 0) == 5
+    assert look(pooler) == (False, 5)
+    for number, client in enumerate(holding):
+        client.execute(f"INSERT INTO held_{number} VALUES (1)")
+        client.execute("COMMIT")
+        assert client.execute(f"SELECT number FROM held_{number}").fetchall() == [(1,)]
+    for thread in threads:
+        thread.join(10)
+    assert answers == [(2,)] * 3
+    assert [lives(client) for client in (*holding, *waiting, *idle)] == [True] * 5 + [False] * 5
+
+
+def test_a_pooler_that_cannot_be_paused_keeps_its_clients(pooler: PgBouncer, monkeypatch: pytest.MonkeyPatch) -> None:
+    clients = connect(pooler, 4)
+
+    async def refuse(*_: object) -> None:
+        raise Unavailable("no answer in time")
+
+    monkeypatch.setattr(pgbouncer, "pause", refuse)
+    assert rebalance(pooler, 0) == 0
+    assert look(pooler) == (False, 4)
+    assert all(map(lives, clients))
+
+
+def test_clients_go_on_whatever_ends_it(pooler: PgBouncer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where it is cancelled in the middle, as when the operator ends."""
+    clients = connect(pooler, 4)
+
+    async def cancelled() -> None:
+        monkeypatch.setattr(pgbouncer, "_let_go", lambda *_: asyncio.sleep(60))
+        task = asyncio.create_task(pgbouncer.rebalance(pooler.peer, "app", 0, soon(), pooler.admin))
+        await asyncio.sleep(0.5)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(cancelled())
+    assert look(pooler) == (False, 4)
+    assert all(map(lives, clients))
+
+
+def test_a_pause_does_not_wait_for_a_long_transaction(pooler: PgBouncer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No other begins meanwhile. PgBouncer does not give a PAUSE up, so it is not asked to."""
+    [client] = connect(pooler, 1)
+    client.execute("BEGIN")
+
+    asked: list[object] = []
+
+    async def cancel(connection: object, **_: object) -> None:
+        asked.append(connection)
+
+    monkeypatch.setattr(psycopg.AsyncConnection, "_try_cancel", cancel)
+    with pytest.raises(Unavailable, match="a transaction goes on"):
+        asyncio.run(pgbouncer.pause(pooler.peer, "app", pooler.admin))
+    assert not asked, "psycopg would wait for an end that does not come"
+    assert look(pooler) == (True, 1)
+    asyncio.run(pgbouncer.resume(pooler.peer, "app", pooler.admin))
+    assert look(pooler) == (False, 1)
+    client.execute("COMMIT")
