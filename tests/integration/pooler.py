@@ -31,6 +31,7 @@ class PgBouncer:
     """The client certificate of who gives it orders."""
     uri: str
     """For the application."""
+    pid: int
 
 
 @contextmanager
@@ -66,7 +67,8 @@ def pooling(server: Server, connections: int) -> Iterator[PgBouncer]:
                 assert process.poll() is None, (folder / "log").read_text()
                 login = f"app_a:{PASSWORDS['app_a']}@{address}:{PORT}/app?sslmode=require"
                 peer = Peer(HOST, address)
-                yield PgBouncer(peer, {"tls.crt": admin, "tls.key": admin_key, "ca.crt": ca}, f"postgresql://{login}")
+                orders = {"tls.crt": admin, "tls.key": admin_key, "ca.crt": ca}
+                yield PgBouncer(peer, orders, f"postgresql://{login}", process.pid)
             finally:
                 process.kill()
     finally:

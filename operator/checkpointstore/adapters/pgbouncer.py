@@ -1,8 +1,9 @@
 """PgBouncer's console of one pod: which revision of its files it has loaded, and the commands that it obeys."""
 
 import asyncio
+import math
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -20,7 +21,8 @@ TIMEOUT, PATIENCE = 3.0, 1.0
 MOVING, BATCH = 1.0, 20
 """How long clients wait at most while others are let go, and how many go between two looks at who is idle."""
 TIME = "%Y-%m-%d %H:%M:%S %Z"
-Console = psycopg.AsyncConnection[dict[str, Any]]
+Rows = list[dict[str, Any]]
+Ask = Callable[..., Awaitable[Rows]]
 
 
 async def look(at: Peer, secret: Mapping[str, bytes]) -> Pooler | None:
@@ -47,15 +49,8 @@ async def pause(at: Peer, database: str, secret: Mapping[str, bytes]) -> None:
 
     Raises Unavailable then too, when no transaction begins any more although one goes on.
     """
-    async with _console(at, secret) as console:
-        asked = asyncio.create_task(_rows(console, f"PAUSE {database}"))
-        await asyncio.wait([asked], timeout=PATIENCE)
-        if not asked.done():
-            # Else psycopg would ask PgBouncer to give it up, and wait five seconds for that.
-            console.pgconn.finish()
-            asked.cancel()
-            raise Unavailable(f"a transaction goes on at {at.host} at {at.address}")
-        asked.result()
+    async with _console(at, secret) as ask:
+        await ask(f"PAUSE {database}", PATIENCE)
 
 
 async def resume(at: Peer, database: str, secret: Mapping[str, bytes]) -> None:
@@ -69,31 +64,29 @@ async def rebalance(at: Peer, database: str, most: int, since: datetime, secret:
     All clients wait meanwhile, so that none of those is in a transaction: a query that comes just then fails, and
     nothing of it was done. Goes on with the next call after MOVING. Raises Unavailable.
     """
-    async with _console(at, secret, 2 * TIMEOUT) as console:
-        if not _idle(await _rows(console, "SHOW CLIENTS"), database, most, since):
+    async with _console(at, secret, 2 * TIMEOUT) as ask:
+        if not _idle(await ask("SHOW CLIENTS"), database, most, since):
             return 0
         try:
             with suppress(Unavailable):
                 await pause(at, database, secret)
-            return await _let_go(console, database, most, since)
+            return await _let_go(ask, database, most, since)
         finally:
             # The next look at it sees that it still waits.
             with suppress(Unavailable):
                 await resume(at, database, secret)
 
 
-async def _let_go(console: Console, database: str, most: int, since: datetime) -> int:
+async def _let_go(ask: Ask, database: str, most: int, since: datetime) -> int:
     """Of a pooler that is paused; of one that is not, none."""
     gone, end = 0, time.monotonic() + MOVING
-    if not any(int(row["paused"]) for row in await _rows(console, "SHOW DATABASES") if row["name"] == database):
+    if not any(int(row["paused"]) for row in await ask("SHOW DATABASES") if row["name"] == database):
         return 0
-    while time.monotonic() < end and (
-        idle := _idle(await _rows(console, "SHOW CLIENTS"), database, most, since)[:BATCH]
-    ):
+    while time.monotonic() < end and (idle := _idle(await ask("SHOW CLIENTS"), database, most, since)[:BATCH]):
         for client in idle:
             # It may have gone by itself.
             with suppress(psycopg.errors.ProtocolViolation):
-                await console.execute(f"KILL_CLIENT {client}")
+                await ask(f"KILL_CLIENT {client}")
         gone += len(idle)
     return gone
 
@@ -107,39 +100,59 @@ def _idle(rows: Sequence[Mapping[str, Any]], database: str, most: int, since: da
     return [int(row["id"]) for row in old[: max(0, len(own) - most)]]
 
 
-async def _ask(
-    at: Peer, secret: Mapping[str, bytes], *commands: str, timeout: float = TIMEOUT
-) -> list[list[dict[str, Any]]]:
-    """The rows that each command answers with."""
-    async with _console(at, secret, timeout) as console:
-        return [await _rows(console, command) for command in commands]
+async def _ask(at: Peer, secret: Mapping[str, bytes], *commands: str) -> list[Rows]:
+    """What each command is answered with."""
+    async with _console(at, secret) as ask:
+        return [await ask(command) for command in commands]
 
 
 @asynccontextmanager
-async def _console(at: Peer, secret: Mapping[str, bytes], timeout: float = TIMEOUT) -> AsyncIterator[Console]:
-    """Raises Unavailable where anything fails, or takes longer than `timeout` in all."""
+async def _console(at: Peer, secret: Mapping[str, bytes], seconds: float = TIMEOUT) -> AsyncIterator[Ask]:
+    """What takes a command, and how long it may take, and gives the answer; all of it takes `seconds` at most.
+
+    Raises Unavailable where anything fails or takes longer.
+    """
+    end = time.monotonic() + seconds
     try:
-        async with asyncio.timeout(timeout):
-            with certificate.files(secret) as folder:
-                options = psycopg.conninfo.make_conninfo(
-                    host=at.host,
-                    hostaddr=at.address,
-                    dbname="pgbouncer",
-                    user="console",
-                    sslmode="verify-full",
-                    sslcert=str(folder / "tls.crt"),
-                    sslkey=str(folder / "tls.key"),
-                    sslrootcert=str(folder / "ca.crt"),
-                )
-                connection = await psycopg.AsyncConnection.connect(
-                    options, autocommit=True, prepare_threshold=None, row_factory=dict_row
-                )
-            async with connection:
-                yield connection
+        async with asyncio.timeout(seconds):
+            connection = await _connect(at, secret)
+        async with connection:
+
+            async def ask(command: str, limit: float = math.inf) -> Rows:
+                asked = asyncio.create_task(_rows(connection, command))
+                try:
+                    await asyncio.wait([asked], timeout=max(0.0, min(limit, end - time.monotonic())))
+                    if asked.done():
+                        return asked.result()
+                finally:
+                    if not asked.done():
+                        # Else psycopg would ask PgBouncer to end it, and wait ten seconds for that.
+                        connection.pgconn.finish()
+                        asked.cancel()
+                raise TimeoutError
+
+            yield ask
     except (psycopg.Error, OSError, TimeoutError) as error:
         raise Unavailable(f"the pooler {at.host} at {at.address} does not answer: {type(error).__name__}") from None
 
 
-async def _rows(console: Console, command: str) -> list[dict[str, Any]]:
-    cursor = await console.execute(command)
+async def _connect(at: Peer, secret: Mapping[str, bytes]) -> psycopg.AsyncConnection[dict[str, Any]]:
+    with certificate.files(secret) as folder:
+        options = psycopg.conninfo.make_conninfo(
+            host=at.host,
+            hostaddr=at.address,
+            dbname="pgbouncer",
+            user="console",
+            sslmode="verify-full",
+            sslcert=str(folder / "tls.crt"),
+            sslkey=str(folder / "tls.key"),
+            sslrootcert=str(folder / "ca.crt"),
+        )
+        return await psycopg.AsyncConnection.connect(
+            options, autocommit=True, prepare_threshold=None, row_factory=dict_row
+        )
+
+
+async def _rows(connection: psycopg.AsyncConnection[dict[str, Any]], command: str) -> Rows:
+    cursor = await connection.execute(command)
     return await cursor.fetchall() if cursor.description else []

@@ -113,6 +113,19 @@ def test_nobody_is_let_go_in_session_mode() -> None:
         assert set(world.console.clients.values()) == {300}
 
 
+def test_nobody_is_let_go_while_pods_are_replaced() -> None:
+    """Their clients go anyway, and those that come have had none yet."""
+    with World() as world:
+        world.make(FOUR).settle()
+        world.load_asks(2, 10).settle()
+        pods = world.server.all("Pod", None, {"app.kubernetes.io/component": "pooler"})
+        world.console.clients = {pod["metadata"]["uid"]: 300 for pod in pods}
+        resources = {"requests": {"cpu": "100m"}}
+        world.change(pooler={**SPEC["pooler"], "resources": resources}).look()
+        world.load_is_uneven({pod["metadata"]["name"] for pod in pods}, 150).look()
+        assert set(world.console.clients.values()) == {300}
+
+
 def test_a_pooler_that_does_not_answer_keeps_nothing_else_from_being_done(caplog: pytest.LogCaptureFixture) -> None:
     with World() as world:
         world.make(FOUR).settle()

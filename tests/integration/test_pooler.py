@@ -1,10 +1,13 @@
-"""Idle clients of a real PgBouncer are let go; who is in a transaction, waits for one, or came late, is not."""
+"""Orders to a real PgBouncer: idle clients are let go, nobody else is, and no order is waited for long."""
 
 import asyncio
 import datetime as dt
+import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import psycopg
 import pytest
@@ -138,21 +141,45 @@ def test_clients_go_on_whatever_ends_it(pooler: PgBouncer, monkeypatch: pytest.M
     assert all(map(lives, clients))
 
 
-def test_a_pause_does_not_wait_for_a_long_transaction(pooler: PgBouncer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No other begins meanwhile. PgBouncer does not give a PAUSE up, so it is not asked to."""
-    [client] = connect(pooler, 1)
-    client.execute("BEGIN")
-
+@pytest.fixture
+def ends(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """The connections on which psycopg asked for the end of a command, which takes ten seconds where none comes."""
     asked: list[object] = []
 
     async def cancel(connection: object, **_: object) -> None:
         asked.append(connection)
 
     monkeypatch.setattr(psycopg.AsyncConnection, "_try_cancel", cancel)
-    with pytest.raises(Unavailable, match="a transaction goes on"):
+    return asked
+
+
+def test_a_pause_does_not_wait_for_a_long_transaction(pooler: PgBouncer, ends: list[object]) -> None:
+    """No other begins meanwhile. PgBouncer does not give a PAUSE up, so it is not asked to."""
+    [client] = connect(pooler, 1)
+    client.execute("BEGIN")
+    with pytest.raises(Unavailable, match="TimeoutError"):
         asyncio.run(pgbouncer.pause(pooler.peer, "app", pooler.admin))
-    assert not asked, "psycopg would wait for an end that does not come"
+    assert not ends
     assert look(pooler) == (True, 1)
     asyncio.run(pgbouncer.resume(pooler.peer, "app", pooler.admin))
     assert look(pooler) == (False, 1)
     client.execute("COMMIT")
+
+
+def test_a_pooler_that_hangs_is_not_waited_for(
+    pooler: PgBouncer, ends: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the middle of an answer."""
+    connect = pgbouncer._connect
+
+    async def stopping(*given: Any) -> Any:
+        connection = await connect(*given)
+        os.kill(pooler.pid, signal.SIGSTOP)
+        return connection
+
+    monkeypatch.setattr(pgbouncer, "_connect", stopping)
+    try:
+        assert asyncio.run(pgbouncer.look(pooler.peer, pooler.admin)) is None
+    finally:
+        os.kill(pooler.pid, signal.SIGCONT)
+    assert not ends
