@@ -327,6 +327,9 @@ EVENTS = (
     Event("Normal", "Switchover", "The primary was handed over, and why."),
     Event("Warning", "SwitchoverRefused", "The instance named in the annotation is not a ready standby."),
     Event("Normal", "InstanceRestarted", "A server restarts in its pod for parameters that a reload cannot change."),
+    Event(
+        "Warning", "InstanceEnded", "An instance was killed more than once; it gets a new pod, which starts at once."
+    ),
     Event("Normal", "InstanceReplaced", "The only instance is being replaced; writes pause meanwhile."),
     Event("Normal", "CredentialsRotated", "The application gets another login."),
     Event("Normal", "AuthorityIntroduced", "A new certificate authority is trusted beside the old one."),

@@ -13,7 +13,7 @@ from ...kernel.env import Env
 from ...kernel.observed import Observed
 from ...kernel.pki import hosts, leaf
 from ..spec import Postgres
-from . import archive, config, fullness, growth, network, revision, workload
+from . import archive, backoff, config, fullness, growth, network, revision, workload
 from .member import Member, initialized, leader, members, synchronous
 from .parameter import RESERVED_CONNECTIONS, SOCKET, max_connections
 from .place import CONFIG, PGDATA
@@ -88,6 +88,7 @@ def contribute(
             *_certificates(env, observed, now),
             *resizing,
             *step.actions,
+            *backoff.renewed(observed),
             # Patroni has one failover record: the rolling change's own comes first.
             *(() if any(isinstance(action, Switchover) for action in step.actions) else commanded),
             *reloads,
