@@ -153,11 +153,13 @@ def _kubelet(server: ApiServer, pod: Manifest) -> None:
         return
     number = int(pod["metadata"]["uid"][-12:])
     address = f"10.1.{number // 250}.{number % 250}"
+    running = {"running": {"startedAt": stamp(server.now)}}
     tell(
         server,
         pod,
         phase="Running",
         podIP=address,
+        containerStatuses=[{"name": item["name"], "state": running} for item in pod["spec"]["containers"]],
         ready="batch.kubernetes.io/job-name" not in pod["metadata"]["labels"],
     )
 

@@ -207,7 +207,7 @@ class Resume:
 class Rebalance:
     """Let idle clients of a pooler go, the longest idle first, until `most` are left: they connect anew, anywhere.
 
-    Only those that have been there since before `since`: who came later has chosen among all pods. `told` is told only
+    Only those that came before `since`: who came later has chosen among all pods. `told` is told only
     when somebody went.
     """
 

@@ -17,6 +17,7 @@ from checkpointstore.kernel.action import Ref
 from checkpointstore.kernel.compute import Resources
 from checkpointstore.kernel.errors import Unavailable
 from checkpointstore.kernel.prometheus import PrometheusServer
+from tests.contract.nature import tell
 from tests.contract.world import World
 
 from .invariant import at_rest
@@ -109,6 +110,17 @@ def test_nobody_is_let_go_in_session_mode() -> None:
         pods = world.server.all("Pod", None, {"app.kubernetes.io/component": "pooler"})
         world.console.clients = {pod["metadata"]["uid"]: 300 for pod in pods}
         world.load_asks(2, 10).settle()
+        world.load_is_uneven({pod["metadata"]["name"] for pod in pods}, 150).look()
+        assert set(world.console.clients.values()) == {300}
+
+
+def test_nobody_is_let_go_while_a_kubelet_does_not_tell_when_a_pooler_began() -> None:
+    with World() as world:
+        world.make(FOUR).settle()
+        world.load_asks(2, 10).settle()
+        pods = world.server.all("Pod", None, {"app.kubernetes.io/component": "pooler"})
+        world.console.clients = {pod["metadata"]["uid"]: 300 for pod in pods}
+        tell(world.server, pods[0], "Running", True, containerStatuses=[])
         world.load_is_uneven({pod["metadata"]["name"] for pod in pods}, 150).look()
         assert set(world.console.clients.values()) == {300}
 

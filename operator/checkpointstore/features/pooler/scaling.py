@@ -18,6 +18,7 @@ from .configuration import SLOTS
 from .decision import WITHIN, Rules, State
 from .size import Size, bounded, capacity, rest
 from .spec import Pooler, PoolMode
+from .workload import CONTAINER
 
 LIMITS = frozenset({"MaxInstancesReached", "ServerConnectionsExhausted", "PostgresSaturated"})
 
@@ -137,14 +138,16 @@ def rebalanced(spec: Pooler, env: Env, observed: Observed, database: Database) -
     scale, pods = observed.scale, observed.ready(COMPONENT)
     if spec.pool_mode is not PoolMode.TRANSACTION or scale is None or not scale.crowded:
         return ()
-    since = max(_ready_since(pod) for pod in pods) if pods else ""
+    began = [_began(pod) for pod in pods]
+    if not all(began):
+        return ()
     return tuple(
         Rebalance(
             pooler=peer(env, pod),
             database=database.database,
             admin=env.names.admin_tls,
             most=scale.most,
-            since=datetime.fromisoformat(since),
+            since=datetime.fromisoformat(max(began)),
             told=Emit("Normal", "ClientsRebalanced", f"Idle clients of {name} connect anew: others have room"),
         )
         for pod in pods
@@ -152,9 +155,10 @@ def rebalanced(spec: Pooler, env: Env, observed: Observed, database: Database) -
     )
 
 
-def _ready_since(pod: Manifest) -> str:
-    """When it became ready: from then on clients came to it too."""
-    return str(next(item["lastTransitionTime"] for item in pod["status"]["conditions"] if item["type"] == "Ready"))
+def _began(pod: Manifest) -> str:
+    """When PgBouncer began; within seconds clients came to it too. A probe that is missed once changes nothing."""
+    states = {item["name"]: item.get("state", {}) for item in pod["status"].get("containerStatuses", ())}
+    return str(states.get(CONTAINER, {}).get("running", {}).get("startedAt", ""))
 
 
 def _known(previous: Mapping[str, Any]) -> Size | None:

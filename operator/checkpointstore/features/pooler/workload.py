@@ -12,6 +12,7 @@ from ...kernel.pod import CONTAINER_SECURITY, POD_SECURITY, mount, scratch, secr
 from .configuration import CONFIG, PID_FILE, PORT, SOCKET
 from .spec import Pooler
 
+CONTAINER = "pgbouncer"
 EXPORTER_PORT = 9127
 
 
@@ -59,7 +60,7 @@ def deployment(spec: Pooler, env: Env, observed: Observed, replicas: int) -> Man
 
 def _pgbouncer(spec: Pooler, env: Env) -> dict[str, Any]:
     return {
-        "name": "pgbouncer",
+        "name": CONTAINER,
         "image": env.images.pgbouncer,
         "command": ["pgbouncer", f"{CONFIG}/pgbouncer.ini"],
         "ports": [{"name": "postgresql", "containerPort": PORT}],
