@@ -23,7 +23,8 @@ QUESTIONS = {
     "ready": ready.measure,
     "backup": backup.measure,
     "idle": idle.measure,
-    "autoscaling": autoscaling.measure,
+    "pools": autoscaling.pools,
+    "thread": autoscaling.thread,
     "overhead": overhead.measure,
 }
 

@@ -17,22 +17,32 @@ SECONDS, LONG = (30, 90, 90, 120), (60, 150, 150, 300)
 AFTER = "60s"
 WAIT = 0.05
 FOLLOWS: dict[str, Any] = {"minInstances": 2, "maxInstances": 6, "maxWait": "50ms", "scaleDownAfter": AFTER}
+# A client is let go when its pod goes, and to move to pods that came, once for each growth.
+MAY_LOSE = 4
 # PgBouncer's one thread is the bottleneck: a pod may use a 25th of a core, and the server answers at once.
 THREAD: dict[str, Any] = {"resources": {"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"cpu": "40m"}}}
 
 
-def measure(stage: Stage) -> None:
-    """20, 200, 600, 20 stock savers: waiting, p99 and pod-minutes of a pooler that follows them, twice; 20 minutes"""
+def pools(stage: Stage) -> None:
+    """20, 200, 600, 20 stock savers, pools full: waiting, p99, pod-minutes of a pooler that follows them; 10 minutes"""
+    _compare(stage, "pools", {}, rate=0.2, slow=0.5, connections=200)
+
+
+def thread(stage: Stage) -> None:
+    """The same where PgBouncer's one thread is full; 10 minutes"""
+    _compare(stage, "thread", THREAD, rate=0.5, slow=0.0, connections=200)
+
+
+def _compare(stage: Stage, what: str, pooler: dict[str, Any], rate: float, slow: float, connections: int) -> None:
     prometheus.install(stage.kubectl, stage.prometheus, "5s")
     try:
         with stage.scene("autoscaling") as scene:
-            _compare(scene, "pools", {}, rate=0.2, slow=0.5, connections=200)
-            _compare(scene, "thread", THREAD, rate=0.5, slow=0.0, connections=200)
+            _three(scene, what, pooler, rate, slow, connections)
     finally:
         prometheus.uninstall(stage.kubectl)
 
 
-def _compare(scene: Scene, what: str, pooler: dict[str, Any], rate: float, slow: float, connections: int) -> None:
+def _three(scene: Scene, what: str, pooler: dict[str, Any], rate: float, slow: float, connections: int) -> None:
     """The same crowd through three poolers, one after the other."""
     note = scene.stage.report.note
     server = {"parameters": {"max_connections": str(connections)}}
@@ -49,7 +59,7 @@ def _compare(scene: Scene, what: str, pooler: dict[str, Any], rate: float, slow:
         place = Place(scene.stage.kubectl, scene.namespace, store)
         if slow:
             place.slow(slow)
-        moments, lines, lost = _crowd(scene, place, rate, may_lose=1 if name == "follows" else 0)
+        moments, lines, lost = _crowd(scene, place, rate, may_lose=MAY_LOSE if name == "follows" else 0)
         waits[name] = [line["p99"] for line in lines if line["event"] == "stepped"]
         pods[name] = _pod_minutes(moments)
         note(f"autoscaling.{what}.{name}.failed_calls", one(lost), "calls")
@@ -67,7 +77,7 @@ def _compare(scene: Scene, what: str, pooler: dict[str, Any], rate: float, slow:
 def _crowd(
     scene: Scene, place: Place, rate: float, may_lose: int
 ) -> tuple[Sequence[Moment], list[dict[str, Any]], int]:
-    """What was seen and told, and how many calls failed: a connection fails once when its pod goes."""
+    """What was seen and told, and how many calls failed: a connection fails once when it is let go."""
     seconds = LONG if scene.stage.full else SECONDS
     steps = ",".join(f"{clients}:{length}:{rate}" for clients, length in zip(CLIENTS, seconds, strict=True))
     kubectl, namespace = scene.stage.kubectl, scene.namespace

@@ -35,7 +35,8 @@ LANES = {
     "threads": ("test_retention", "test_blobs", "test_tiering", "test_dashboards", "test_tracing", "test_console"),
     "backups": ("test_backup", "test_backup_faults"),
     # One after the other, as they disturb all stores; they measure little, so that integration tests run beside them.
-    "disturbing": ("test_adoption", "test_outside", "test_upgrade", "test_demo"),
+    # The last takes all from the cluster that is ours, and installs it anew.
+    "disturbing": ("test_adoption", "test_outside", "test_upgrade", "test_demo", "test_install"),
     # One after the other, and nothing beside: they measure, or break what all stand on.
     "alone": (
         "test_slice",
@@ -48,7 +49,6 @@ LANES = {
         "test_failover",
         "test_rest",
         "test_faults",
-        "test_install",
     ),
 }
 ORDER = tuple(itertools.chain(*LANES.values()))
@@ -65,11 +65,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Each in its lane, those that take the installation apart at the end."""
+    """Each in its lane, and these in their order."""
     ours = [item for item in items if item.path.parent.name == "e2e"]
     for item in ours:
         item.add_marker(pytest.mark.e2e)
-    # Behind test_install there is no operator left.
     if unplaced := {item.path.stem for item in ours} - set(ORDER):
         raise pytest.UsageError(f"no place in LANES of tests/e2e/conftest.py: {', '.join(sorted(unplaced))}")
     places = [i for i, item in enumerate(items) if item in ours]

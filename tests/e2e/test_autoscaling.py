@@ -48,11 +48,27 @@ def patience(soak: bool) -> int:
 
 
 @pytest.fixture(scope="module")
-def load(metrics: Kubectl, namespace: str, make_store: Callable[..., dict[str, Any]], patience: int) -> Subject:
+def stores(metrics: Kubectl, namespace: str, patience: int) -> dict[str, Subject]:
+    """Both at once: until they are there, and have been looked at, takes longest."""
+    limited = {"requests": {"cpu": "40m", "memory": "64Mi"}, "limits": {"cpu": "40m"}}
+    specs = {
+        "load": {**SPEC, "pooler": {"autoscaling": {**AUTOSCALING, "scaleDownAfter": f"{patience}s"}}},
+        "thread": {"pooler": {"autoscaling": AUTOSCALING, "resources": limited}},
+    }
+    made = {name: Subject(metrics, namespace, name) for name in specs}
+    for name, subject in made.items():
+        subject.apply(specs[name])
+    for subject in made.values():
+        subject.ready()
+    return made
+
+
+@pytest.fixture(scope="module")
+def load(stores: dict[str, Subject]) -> Subject:
     """A store whose puts take half a second of a server connection."""
-    make_store("load", {**SPEC, "pooler": {"autoscaling": {**AUTOSCALING, "scaleDownAfter": f"{patience}s"}}})
-    Place(metrics, namespace, "load").slow(SECONDS)
-    return Subject(metrics, namespace, "load")
+    subject = stores["load"]
+    Place(subject.kubectl, subject.namespace, subject.name).slow(SECONDS)
+    return subject
 
 
 @pytest.fixture(scope="module")
@@ -157,9 +173,7 @@ def least(subject: Subject, instances: int) -> None:
 
 
 def test_pods_are_added_where_pgbouncers_thread_is_full(
-    metrics: Kubectl,
-    namespace: str,
-    make_store: Callable[..., dict[str, Any]],
+    stores: dict[str, Subject],
     start_agent: Callable[..., Agent],
     figures: Figures,
     say: Callable[[str], None],
@@ -169,12 +183,10 @@ def test_pods_are_added_where_pgbouncers_thread_is_full(
 
     Clients that are there move to the pods that come, and who has been let go fails once at most.
     """
-    limited = {"requests": {"cpu": "40m", "memory": "64Mi"}, "limits": {"cpu": "40m"}}
-    make_store("thread", {"pooler": {"autoscaling": AUTOSCALING, "resources": limited}})
-    subject = Subject(metrics, namespace, "thread")
+    subject = stores["thread"]
     subject.said("AutoscalingLimited", "WithinLimits", 120)
     seconds = 180 if soak else 120
-    with Timeline(Place(metrics, namespace, "thread"), say) as timeline:
+    with Timeline(Place(subject.kubectl, subject.namespace, subject.name), say) as timeline:
         agent = start_agent("crowd.py", "thread", {"STEPS": f"10:5:0.25,{THREAD}:{seconds}:2", "RUN": "thread"})
         began = agent.wait_line("the crowd", lambda line: line.get("step") == 1, 600)["at"]
         least, most = wait_for("the crowd to be in all pods", lambda: spread(subject), seconds, every=2)

@@ -10,6 +10,7 @@ import yaml
 
 from demo import installation as operator
 from demo import store
+from demo.clock import Clock
 from demo.installation import Installation
 from demo.kubectl import DEMO_LABEL, ROOT, Kubectl, wait_for
 from tests.e2e.subject import DOMAIN
@@ -44,6 +45,8 @@ def overlay(installation: Installation, kubectl: Kubectl, tmp_path: Path) -> Ite
     assert ours(kubectl) == set()
     yield tmp_path
     kubectl("delete", "-k", str(tmp_path), "--ignore-not-found", "--wait", timeout=180)
+    # Whoever comes after finds what was there.
+    operator.install(installation.cluster, Clock())
 
 
 def test_kubectl_apply_k_installs_what_serves(overlay: Path, kubectl: Kubectl) -> None:
