@@ -75,7 +75,7 @@ installed: $(VENV)/.ready
 .PHONY: integration
 integration: export COVERAGE_FILE = .coverage.integration
 integration: $(VENV)/.ready programs tools ## Tests on a real PostgreSQL, object store, Prometheus and browser
-	$(BIN)/pytest -n 4 --dist loadfile --cov --cov-report= tests/integration
+	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder --cov --cov-report= tests/integration
 
 .PHONY: test
 test: ## Everything a fresh machine can run: check, integration on PostgreSQL, end to end on Kubernetes

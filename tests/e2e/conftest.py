@@ -31,8 +31,9 @@ LANES = {
         "test_report",
         "test_deletion",
         "test_full_volume",
+        "test_console",
     ),
-    "threads": ("test_retention", "test_blobs", "test_tiering", "test_dashboards", "test_tracing", "test_console"),
+    "threads": ("test_retention", "test_blobs", "test_tiering", "test_dashboards", "test_tracing"),
     "backups": ("test_backup", "test_backup_faults"),
     # One after the other, as they disturb all stores; they measure little, so that integration tests run beside them.
     # The last takes all from the cluster that is ours, and installs it anew.

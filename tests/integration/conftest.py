@@ -14,6 +14,35 @@ from tests.integration.pruning import Store
 from tests.integration.server import Server
 from tests.integration.tiering import Store as Tiered
 
+LONG = (
+    "test_client",
+    "test_prometheus",
+    "test_monitoring",
+    "test_retention_space",
+    "test_pip",
+    "test_repository_retention",
+    "test_tiering_failures",
+    "test_year",
+    "test_tiering_moments",
+    "test_retention_races",
+    "test_console",
+    "test_console_trend",
+    "test_repository_restore",
+    "test_pressure",
+    "test_tiering_tiers",
+    "test_tiering_races",
+    "test_blobs_failures",
+)
+"""What takes longest, first: else the last of them go on by themselves while the other workers have nothing left."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {name: place for place, name in enumerate(LONG)}
+    ours = [index for index, item in enumerate(items) if item.path.parent == Path(__file__).parent]
+    ordered = sorted((items[index] for index in ours), key=lambda item: places.get(item.path.stem, len(LONG)))
+    for index, item in zip(ours, ordered, strict=True):
+        items[index] = item
+
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
