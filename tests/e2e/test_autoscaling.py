@@ -206,12 +206,12 @@ def test_pods_are_added_where_pgbouncers_thread_is_full(
 
 
 def spread(subject: Subject) -> tuple[float, float] | None:
-    """The fewest and the most clients that a pooler pod has, once these are near each other in more than two pods."""
+    """The fewest and the most clients that a pooler pod has, once there are some in more than two pods."""
     pods = f'{{namespace="{subject.namespace}",pod=~"{subject.name}-pooler-.+",database="app"}}'
     each = f"sum by (pod) ({CLIENTS}{pods} + {WAITING}{pods})"
     told = [prometheus.number(subject.kubectl, f"{what}({each})") or 0.0 for what in ("count", "min", "max")]
     number, least, most = told
-    return (least, most) if number > 2 and number * least >= THREAD / 2 and number * most <= 1.5 * THREAD else None
+    return (least, most) if number > 2 and number * least >= 0.4 * THREAD else None
 
 
 def larger(moment: Moment) -> bool:
