@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from checkpointstore.adapters import certificate
@@ -15,11 +15,11 @@ from checkpointstore.features.pooler.configuration import CONFIG, OPERATORS, PID
 from checkpointstore.features.pooler.spec import Pooler
 from checkpointstore.kernel import scram
 from checkpointstore.kernel.action import Peer
-from checkpointstore.kernel.contribution import Database
 from tests.integration import trixie
 from tests.integration.job import PASSWORDS
 from tests.integration.objectstore import until
 from tests.integration.server import Server, account
+from tests.unit.core.test_budget import database as like
 
 HOST = "localhost"
 
@@ -77,23 +77,8 @@ def pooling(server: Server, connections: int) -> Iterator[PgBouncer]:
 
 def _files(server: Server, connections: int, place: str, address: str) -> dict[str, str]:
     """The operator's, but for where they are and where it listens; the server is as one of somebody else's."""
-    database = Database(
-        provider="External",
-        host="127.0.0.1",
-        port=server.port,
-        database="app",
-        logins=("app_a", "app_b"),
-        admin="",
-        admin_version="",
-        certificates=False,
-        settled=True,
-        server_tls="require",
-        primary="",
-        serving=True,
-        max_connections=80,
-        measured=True,
-        reserved_connections=10,
-        spare=0,
+    database = replace(
+        like(80), provider="External", host="127.0.0.1", port=server.port, certificates=False, server_tls="require"
     )
     files = configuration(Pooler(), database, connections)
     moved = {CONFIG: place, PID_FILE: f"{place}/pid", f"unix_socket_dir = {SOCKET}": f"unix_socket_dir = {place}"}
