@@ -151,6 +151,24 @@ def test_a_full_backup_for_a_gap_that_fails_is_tried_again_as_any_other() -> Non
         assert sorted(phases(world).values()) == ["Completed", "Completed", "Failed"]
 
 
+def test_a_full_backup_for_a_gap_does_not_wait_for_what_failed_meanwhile() -> None:
+    """Somebody has tried whether it works again before it did."""
+    with World() as world:
+        backed_up(world)
+        later(world, minutes=5)
+        lost = world.server.now
+        world.repository.archiver = replace(FAILING, dropped=lost)
+        world.repository.failures["backup"] = (1, REFUSED)
+        world.ask("tried", "Incremental")
+        world.settle()
+        assert phases(world)["tried"] == "Failed"
+        world.repository.failures.clear()
+        world.repository.archiver = Archiver(dropped=lost)
+        world.settle()
+        assert [label[-1] for label in world.repository.labels] == ["F", "F"]
+        assert world.states["ContinuousArchiving"] == ("True", "Archiving")
+
+
 def test_a_due_backup_is_full_where_it_also_closes_a_gap() -> None:
     with World() as world:
         backed_up(world)

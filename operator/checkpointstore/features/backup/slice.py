@@ -202,7 +202,9 @@ def _due(
         return ()
     here = (record for record in seen if record.repository == place)
     newest = max(here, key=lambda record: record.completed, default=None)
-    if newest and newest.phase == FAILED and newest.completed + RETRY_AFTER > now:
+    # Archiving goes on, so the repository answers: what failed before need not be waited for, but a try of the same.
+    closes = besides is BackupType.FULL and newest and not (newest.scheduled and newest.type is BackupType.FULL)
+    if newest and newest.phase == FAILED and newest.completed + RETRY_AFTER > now and not closes:
         return ()
     history = cadence.History(memory.full_began, memory.scheduled)
     found = cadence.due(spec.schedules.lines(), window(spec.retention_policy), history, memory.since, now)
