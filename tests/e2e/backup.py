@@ -17,9 +17,10 @@ WAL = "SELECT pg_logical_emit_message(false, 'filling', repeat('x', 8000000))"
 
 
 def backups(subject: Subject) -> dict[str, dict[str, Any]]:
-    """The status of each CheckpointBackup of the namespace, by its name."""
+    """The status of each CheckpointBackup of the store, by its name."""
     found = subject.kubectl.items("checkpointbackups", "-n", subject.namespace)
-    return {item["metadata"]["name"]: item.get("status", {}) for item in found}
+    own = (item for item in found if item["spec"]["store"]["name"] == subject.name)
+    return {item["metadata"]["name"]: item.get("status", {}) for item in own}
 
 
 def ask(subject: Subject, name: str, type_: str) -> None:

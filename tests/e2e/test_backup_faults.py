@@ -203,23 +203,30 @@ def test_a_flipped_bit_is_found_and_named(
     assert backup.proven(shaken, backup.prove(shaken)) == "Restored"
 
 
-def test_of_failures_the_newest_three_stay(shaken: Subject, kubectl: Kubectl, server: ObjectStore) -> None:
+@pytest.fixture
+def refused(shaken: Subject, kubectl: Kubectl, server: ObjectStore) -> Iterator[Subject]:
+    """With credentials that are wrong, and right again for whoever comes after."""
     bucket.give(kubectl, shaken.namespace, server, key="not the key")
-    shaken.psql(f"{backup.WAL}; SELECT pg_switch_wal()")
-    shaken.said("ContinuousArchiving", "ArchivingFails", 150)
+    yield shaken
+    bucket.give(kubectl, shaken.namespace, server)
+
+
+def test_of_failures_the_newest_three_stay(refused: Subject, kubectl: Kubectl, server: ObjectStore) -> None:
+    refused.psql(f"{backup.WAL}; SELECT pg_switch_wal()")
+    refused.said("ContinuousArchiving", "ArchivingFails", 150)
     names = [f"refused-{number}" for number in range(5)]
     for name in names:
-        backup.ask(shaken, name, "Incremental")
-        where = [f"cpb/{name}", "-n", shaken.namespace]
+        backup.ask(refused, name, "Incremental")
+        where = [f"cpb/{name}", "-n", refused.namespace]
         kubectl("wait", *where, "--for=jsonpath={.status.phase}=Failed", "--timeout=240s", timeout=270)
 
     def left() -> list[str]:
-        return sorted(name for name, status in backup.backups(shaken).items() if status.get("phase") == "Failed")
+        return sorted(name for name, status in backup.backups(refused).items() if status.get("phase") == "Failed")
 
     wait_for("all but the newest three to go", lambda: left() == names[-3:], 30, seen=lambda: str(left()))
-    bucket.give(kubectl, shaken.namespace, server)
-    # Where WAL was dropped, on a disk that is nearly full, a backup has to follow: ten minutes after one that failed.
-    shaken.said("ContinuousArchiving", "Archiving", 300)
+    bucket.give(kubectl, refused.namespace, server)
+    # Where WAL was dropped, on a disk that is nearly full, a full backup follows at once.
+    refused.said("ContinuousArchiving", "Archiving", 300)
 
 
 def test_no_room_for_the_proof_is_told_and_says_nothing_of_backups(
