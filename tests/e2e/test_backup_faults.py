@@ -211,7 +211,10 @@ def refused(shaken: Subject, kubectl: Kubectl, server: ObjectStore) -> Iterator[
     bucket.give(kubectl, shaken.namespace, server)
 
 
-def test_of_failures_the_newest_three_stay(refused: Subject, kubectl: Kubectl, server: ObjectStore) -> None:
+def test_of_failures_the_newest_three_stay(
+    refused: Subject, writer: Writer, kubectl: Kubectl, server: ObjectStore
+) -> None:
+    """The writer writes all the time: where nobody does, only the next backup shows that archiving works again."""
     refused.psql(f"{backup.WAL}; SELECT pg_switch_wal()")
     refused.said("ContinuousArchiving", "ArchivingFails", 150)
     names = [f"refused-{number}" for number in range(5)]
