@@ -34,8 +34,8 @@ class Crowd:
         self.all: list[float] = []
         self.done = 0
         self.failed: collections.Counter[str] = collections.Counter()
-        self.losses: collections.Counter[int] = collections.Counter()
-        """How often each client lost its connection."""
+        self.losses: dict[int, list[float]] = collections.defaultdict(list)
+        """When each client lost its connection."""
         self.connected = 0
         self.late = 0
         """Logins that took more than the two seconds that the binding gives them."""
@@ -47,7 +47,7 @@ class Crowd:
                 await self.door(index)
             except (psycopg.Error, OSError) as error:
                 self.failed[f"{type(error).__name__}: {error}"[:120]] += 1
-                self.losses[index] += 1
+                self.losses[index].append(round(time.time(), 1))
                 await asyncio.sleep(random.uniform(0, CLOSED))
 
     async def door(self, index: int) -> None:
@@ -119,7 +119,8 @@ async def main() -> None:
         late=crowd.late,
         failed=dict(crowd.failed.most_common(10)),
         failures=crowd.failed.total(),
-        most=max(crowd.losses.values(), default=0),
+        most=max(map(len, crowd.losses.values()), default=0),
+        often=[times for times in crowd.losses.values() if len(times) > 1],
     )
 
 
