@@ -202,7 +202,9 @@ def test_pods_are_added_where_pgbouncers_thread_is_full(
     figures.note("autoscaling_clients_let_go_that_failed_once", result["failures"], f"of {THREAD}")
     figures.note("autoscaling_clients_let_go_most_often", result["most"], "times", "<=1")
     assert result["most"] <= 2, result["often"]
-    assert all("admin forced disconnect" in text or "SSL" in text for text in result["failed"]), result["failed"]
+    # A client whose server connection is just being made as the pause begins fails with it, unbegun (docs/limits.md).
+    known = ("admin forced disconnect", "SSL", "pause mode")
+    assert all(any(word in text for word in known) for text in result["failed"]), result["failed"]
     assert subject.events("ClientsRebalanced")
 
 
