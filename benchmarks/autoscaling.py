@@ -37,12 +37,12 @@ def _compare(stage: Stage, what: str, pooler: dict[str, Any], rate: float, slow:
     prometheus.install(stage.kubectl, stage.prometheus, "5s")
     try:
         with stage.scene("autoscaling") as scene:
-            _three(scene, what, pooler, rate, slow, connections)
+            _in_turn(scene, what, pooler, rate, slow, connections)
     finally:
         prometheus.uninstall(stage.kubectl)
 
 
-def _three(scene: Scene, what: str, pooler: dict[str, Any], rate: float, slow: float, connections: int) -> None:
+def _in_turn(scene: Scene, what: str, pooler: dict[str, Any], rate: float, slow: float, connections: int) -> None:
     """The same crowd through three poolers, one after the other."""
     note = scene.stage.report.note
     server = {"parameters": {"max_connections": str(connections)}}

@@ -34,8 +34,8 @@ class Crowd:
         self.all: list[float] = []
         self.done = 0
         self.failed: collections.Counter[str] = collections.Counter()
-        self.losses: dict[int, list[float]] = collections.defaultdict(list)
-        """When each client lost its connection."""
+        self.losses: dict[int, list[str]] = collections.defaultdict(list)
+        """Why each client lost its connection, each time."""
         self.connected = 0
         self.late = 0
         """Logins that took more than the two seconds that the binding gives them."""
@@ -46,8 +46,9 @@ class Crowd:
             try:
                 await self.door(index)
             except (psycopg.Error, OSError) as error:
-                self.failed[f"{type(error).__name__}: {error}"[:120]] += 1
-                self.losses[index].append(round(time.time(), 1))
+                why = f"{type(error).__name__}: {error}"[:120]
+                self.failed[why] += 1
+                self.losses[index].append(why)
                 await asyncio.sleep(random.uniform(0, CLOSED))
 
     async def door(self, index: int) -> None:
@@ -120,7 +121,7 @@ async def main() -> None:
         failed=dict(crowd.failed.most_common(10)),
         failures=crowd.failed.total(),
         most=max(map(len, crowd.losses.values()), default=0),
-        often=[times for times in crowd.losses.values() if len(times) > 1],
+        often=[reasons for reasons in crowd.losses.values() if len(reasons) > 1],
     )
 
 

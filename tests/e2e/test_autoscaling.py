@@ -31,6 +31,7 @@ BUDGET, REST = 40, 10
 RATE, SECONDS = 0.25, 0.5
 THREAD = 100
 """Clients that keep two pods of a 25th of a core busy, at two puts a second each."""
+PAUSED = "pause mode"
 
 
 @pytest.fixture(scope="module")
@@ -185,11 +186,11 @@ def test_pods_are_added_where_pgbouncers_thread_is_full(
     """
     subject = stores["thread"]
     subject.said("AutoscalingLimited", "WithinLimits", 120)
-    seconds = 180 if soak else 120
+    seconds = 240
     with Timeline(Place(subject.kubectl, subject.namespace, subject.name), say) as timeline:
         agent = start_agent("crowd.py", "thread", {"STEPS": f"10:5:0.25,{THREAD}:{seconds}:2", "RUN": "thread"})
         began = agent.wait_line("the crowd", lambda line: line.get("step") == 1, 600)["at"]
-        least, most = wait_for("the crowd to be in all pods", lambda: spread(subject), seconds, every=2)
+        least, most = wait_for("the crowd to be in all pods", lambda: spread(subject), 80, every=2)
         even = time.time() - began
         say(f"  {least:.0f} to {most:.0f} clients a pod")
         grown = after(agent, timeline, soak, 1, larger)
@@ -199,12 +200,13 @@ def test_pods_are_added_where_pgbouncers_thread_is_full(
     assert {item.pool for item in timeline.moments} == {timeline.moments[0].pool}
     figures.note("autoscaling_full_thread_to_clients_in_new_pods", even, "s", "<=60")
     figures.note("autoscaling_logins_that_knocked_again", result["late"], "logins")
-    figures.note("autoscaling_clients_let_go_that_failed_once", result["failures"], f"of {THREAD}")
-    figures.note("autoscaling_clients_let_go_most_often", result["most"], "times", "<=1")
-    assert result["most"] <= 2, result["often"]
+    figures.note("autoscaling_calls_failed_as_clients_moved", result["failures"], f"of {THREAD} clients")
     # A client whose server connection is just being made as the pause begins fails with it, unbegun (docs/limits.md).
-    known = ("admin forced disconnect", "SSL", "pause mode")
+    known = ("admin forced disconnect", "SSL", PAUSED)
     assert all(any(word in text for word in known) for text in result["failed"]), result["failed"]
+    # Each is let go once at most for each pod that comes.
+    came = max(item.desired for item in timeline.moments) - AUTOSCALING["minInstances"]
+    assert all(sum(PAUSED not in why for why in reasons) <= came for reasons in result["often"]), result["often"]
     assert subject.events("ClientsRebalanced")
 
 
