@@ -30,8 +30,7 @@ SPEC: dict[str, Any] = {
 BUDGET, REST = 40, 10
 RATE, SECONDS = 0.25, 0.5
 THREAD = 100
-"""Clients that keep two pods of a 25th of a core busy, at two puts a second each."""
-PAUSED = "pause mode"
+"""Clients that keep two pods of a 25th of a core busy, at three puts a second each."""
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +179,7 @@ def test_pods_are_added_where_pgbouncers_thread_is_full(
     say: Callable[[str], None],
     soak: bool,
 ) -> None:
-    """A pod of this pooler may use a 25th of a core, a hundred puts a second: what is full is not the pools.
+    """A pod of this pooler may use a 25th of a core, some 120 puts a second: what is full is not the pools.
 
     Clients that are there move to the pods that come, and who has been let go is left alone.
     """
@@ -188,7 +187,7 @@ def test_pods_are_added_where_pgbouncers_thread_is_full(
     subject.said("AutoscalingLimited", "WithinLimits", 120)
     seconds = 240
     with Timeline(Place(subject.kubectl, subject.namespace, subject.name), say) as timeline:
-        agent = start_agent("crowd.py", "thread", {"STEPS": f"10:5:0.25,{THREAD}:{seconds}:2", "RUN": "thread"})
+        agent = start_agent("crowd.py", "thread", {"STEPS": f"10:5:0.25,{THREAD}:{seconds}:3", "RUN": "thread"})
         began = agent.wait_line("the crowd", lambda line: line.get("step") == 1, 600)["at"]
         least, most = wait_for("the crowd to be in all pods", lambda: spread(subject), 80, every=2)
         even = time.time() - began
@@ -197,17 +196,18 @@ def test_pods_are_added_where_pgbouncers_thread_is_full(
         result = agent.result(seconds + 180)
     assert grown is not None, timeline.moments
     figures.note("autoscaling_full_thread_to_more_pods", grown, "s", "<=60")
-    assert {item.pool for item in timeline.moments} == {timeline.moments[0].pool}
+    assert any("one thread is nearly full" in event["message"] for event in subject.events("PoolerScaled"))
     figures.note("autoscaling_full_thread_to_clients_in_new_pods", even, "s", "<=60")
     figures.note("autoscaling_logins_that_knocked_again", result["late"], "logins")
     figures.note("autoscaling_calls_failed_as_clients_moved", result["failures"], f"of {THREAD} clients")
-    # A client whose server connection is just being made as the pause begins fails with it, unbegun (docs/limits.md).
-    known = ("admin forced disconnect", "SSL", PAUSED)
+    known = ("admin forced disconnect", "SSL")
     assert all(any(word in text for word in known) for text in result["failed"]), result["failed"]
-    # Each is let go once at most for each pod that comes.
-    came = max(item.desired for item in timeline.moments) - AUTOSCALING["minInstances"]
-    assert all(sum(PAUSED not in why for why in reasons) <= came for reasons in result["often"]), result["often"]
     assert subject.events("ClientsRebalanced")
+    statuses = [item for pod in subject.pods("pooler").values() for item in pod["status"]["containerStatuses"]]
+    assert not any(item["restartCount"] for item in statuses)
+    # Each is let go once for each pod that comes, but for one, now and then (docs/limits.md).
+    came = max(item.desired for item in timeline.moments) - AUTOSCALING["minInstances"]
+    assert sum(len(reasons) > came for reasons in result["often"]) <= 0.03 * THREAD, result["often"]
 
 
 def spread(subject: Subject) -> tuple[float, float] | None:

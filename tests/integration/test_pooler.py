@@ -3,6 +3,7 @@
 import asyncio
 import datetime as dt
 import os
+import random
 import signal
 import threading
 import time
@@ -18,16 +19,17 @@ from tests.integration.job import Job
 from tests.integration.pooler import PgBouncer, pooling
 from tests.integration.server import Server
 
-CONNECTIONS = 2
+CONNECTIONS, MANY = 2, 13
 
 
 @pytest.fixture
-def pooler(server: Server) -> Iterator[PgBouncer]:
+def pooler(server: Server, request: pytest.FixtureRequest) -> Iterator[PgBouncer]:
+    """One with few server connections, or as many as the test says."""
     server.reset()
     where = {"host": "localhost", "port": server.port, "database": "app"}
     asked = {"store": "shop/agents", "provider": "Patroni", **where, "modules": ["LangGraph"], "patienceSeconds": 60}
     assert Job(asked, server.secrets).run().code == 0
-    with pooling(server, CONNECTIONS) as pooler:
+    with pooling(server, getattr(request, "param", CONNECTIONS)) as pooler:
         yield pooler
     server.reset()
 
@@ -84,6 +86,61 @@ def test_who_came_late_stays(pooler: PgBouncer) -> None:
     new = connect(pooler, 3)
     assert rebalance(pooler, 1, since) == 3
     assert [lives(client) for client in (*old, *new)] == [False] * 3 + [True] * 3
+
+
+def test_who_comes_back_makes_nobody_else_go(pooler: PgBouncer, monkeypatch: pytest.MonkeyPatch) -> None:
+    clients = connect(pooler, 8)
+    back: list[object] = []
+    let_go = pgbouncer._let_go
+
+    async def returning(ask: pgbouncer.Ask, *given: Any) -> int:
+        async def slow(command: str, *limit: float) -> pgbouncer.Rows:
+            if command.startswith("KILL_CLIENT"):
+                back.append(await asyncio.to_thread(psycopg.connect, pooler.uri))
+            return await ask(command, *limit)
+
+        return await let_go(slow, *given)
+
+    monkeypatch.setattr(pgbouncer, "_let_go", returning)
+    assert rebalance(pooler, 5) == 3
+    assert look(pooler) == (False, 8)
+    assert sum(map(lives, clients)) == 5
+
+
+@pytest.mark.parametrize("pooler", [MANY], indirect=True)
+def test_a_pause_fails_nobody(pooler: PgBouncer) -> None:
+    """Sixty clients that make new server connections all the time, as each pause ends those that there are."""
+    failures: list[str] = []
+    over = threading.Event()
+
+    def live() -> None:
+        with psycopg.connect(pooler.uri, autocommit=True, prepare_threshold=None) as connection:
+            while not over.is_set():
+                time.sleep(random.expovariate(2))
+                connection.execute("SELECT pg_sleep(0.01)")
+
+    def living() -> None:
+        while not over.is_set():
+            try:
+                live()
+            except psycopg.Error as error:
+                failures.append(str(error))
+
+    async def pausing() -> None:
+        for _ in range(20):
+            await asyncio.sleep(random.uniform(0, 1))
+            await pgbouncer.pause(pooler.peer, "app", pooler.admin)
+            await asyncio.sleep(0.05)
+            await pgbouncer.resume(pooler.peer, "app", pooler.admin)
+
+    threads = [threading.Thread(target=living) for _ in range(60)]
+    for thread in threads:
+        thread.start()
+    asyncio.run(pausing())
+    over.set()
+    for thread in threads:
+        thread.join(30)
+    assert not failures
 
 
 def test_a_transaction_is_not_cut_and_who_waits_for_one_is_served(pooler: PgBouncer) -> None:

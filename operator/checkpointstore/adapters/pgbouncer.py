@@ -17,7 +17,7 @@ from ..kernel.errors import Unavailable
 from ..kernel.observed import Pooler
 from . import certificate
 
-TIMEOUT, PATIENCE = 3.0, 1.0
+TIMEOUT, PATIENCE, MOMENT = 3.0, 1.0, 0.005
 MOVING, BATCH = 1.0, 20
 """How long clients wait at most while others are let go, and how many go between two looks at who is idle."""
 TIME = "%Y-%m-%d %H:%M:%S %Z"
@@ -50,7 +50,15 @@ async def pause(at: Peer, database: str, secret: Mapping[str, bytes]) -> None:
     Raises Unavailable then too, when no transaction begins any more although one goes on.
     """
     async with _console(at, secret) as ask:
+        end = time.monotonic() + PATIENCE / 2
+        while await _connects(ask, database) and time.monotonic() < end:
+            await asyncio.sleep(MOMENT)
         await ask(f"PAUSE {database}", PATIENCE)
+
+
+async def _connects(ask: Ask, database: str) -> bool:
+    """Whether it is making a server connection. A pause would end that, and fail who comes until there is another."""
+    return any(int(row["sv_login"]) for row in await ask("SHOW POOLS") if row["database"] == database)
 
 
 async def resume(at: Peer, database: str, secret: Mapping[str, bytes]) -> None:
@@ -62,27 +70,32 @@ async def rebalance(at: Peer, database: str, most: int, since: datetime, secret:
     """Let idle clients go that came before `since`, the longest idle first, until `most` are left; how many went.
 
     All clients wait meanwhile, so that none of those is in a transaction: a query that comes just then fails, and
-    nothing of it was done. Goes on with the next call after MOVING. Raises Unavailable.
+    nothing of it was done. Ends after MOVING, whoever is left. Raises Unavailable.
     """
     async with _console(at, secret, 2 * TIMEOUT) as ask:
-        if not _idle(await ask("SHOW CLIENTS"), database, most, since):
+        rows = await ask("SHOW CLIENTS")
+        number = sum(row["database"] == database for row in rows) - most
+        if number <= 0 or not _idle(rows, database, since):
             return 0
         try:
             with suppress(Unavailable):
                 await pause(at, database, secret)
-            return await _let_go(ask, database, most, since)
+            return await _let_go(ask, database, number, since)
         finally:
             # The next look at it sees that it still waits.
             with suppress(Unavailable):
                 await resume(at, database, secret)
 
 
-async def _let_go(ask: Ask, database: str, most: int, since: datetime) -> int:
-    """Of a pooler that is paused; of one that is not, none."""
+async def _let_go(ask: Ask, database: str, number: int, since: datetime) -> int:
+    """Of a pooler that is paused; of one that is not, none. Who comes back meanwhile makes nobody else go."""
     gone, end = 0, time.monotonic() + MOVING
     if not any(int(row["paused"]) for row in await ask("SHOW DATABASES") if row["name"] == database):
         return 0
-    while time.monotonic() < end and (idle := _idle(await ask("SHOW CLIENTS"), database, most, since)[:BATCH]):
+    while gone < number and time.monotonic() < end:
+        idle = _idle(await ask("SHOW CLIENTS"), database, since)[: min(BATCH, number - gone)]
+        if not idle:
+            break
         for client in idle:
             # It may have gone by itself.
             with suppress(psycopg.errors.ProtocolViolation):
@@ -91,13 +104,12 @@ async def _let_go(ask: Ask, database: str, most: int, since: datetime) -> int:
     return gone
 
 
-def _idle(rows: Sequence[Mapping[str, Any]], database: str, most: int, since: datetime) -> list[int]:
+def _idle(rows: Sequence[Mapping[str, Any]], database: str, since: datetime) -> list[int]:
     """Which clients may go, by PgBouncer's numbers. Who has a server connection, or waits for one, is not idle."""
     own = [row for row in rows if row["database"] == database]
     idle = [row for row in own if row["state"] in ("active", "idle") and not row["link"]]
     old = [row for row in idle if datetime.strptime(row["connect_time"], TIME).replace(tzinfo=UTC) < since]
-    old.sort(key=lambda row: str(row["request_time"]))
-    return [int(row["id"]) for row in old[: max(0, len(own) - most)]]
+    return [int(row["id"]) for row in sorted(old, key=lambda row: str(row["request_time"]))]
 
 
 async def _ask(at: Peer, secret: Mapping[str, bytes], *commands: str) -> list[Rows]:

@@ -123,7 +123,8 @@ class Scale:
     most: int = 0
     """Clients that each of those keeps."""
     seen: float = 0.0
-    """When the interval began that showed it, seconds since 1970: each one is news, as idle clients may be others."""
+    """When the interval began that showed it, seconds since 1970: clients go once for each, as idle ones may be others.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import Any
 from .. import reconcile
 from ..adapters.kube import Kube
 from ..api import store as api
-from ..kernel.action import Ref
+from ..kernel.action import Rebalance, Ref
 from ..kernel.env import Platform
 from ..kernel.errors import Refused, StoreError, Unavailable
 from ..kernel.manifest import merge_patch
@@ -238,6 +238,8 @@ class Actors:
         finally:
             if acts:
                 memory.forget()
+            if observed.scale and any(isinstance(action, Rebalance) for action in plan.actions):
+                self.autoscaler.rebalanced(str(key), observed.scale.seen)
         await self._tell(body, plan)
         # Nobody tells us of a Secret's change, so what was done is looked at, though not for ever at that pace.
         busy = self._busy[key] = self._busy.get(key, 0) + 1 if plan.actions else 0

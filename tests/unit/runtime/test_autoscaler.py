@@ -101,12 +101,15 @@ def reason(scaler: Autoscaler) -> str:
     return scale.reason
 
 
-def test_every_interval_that_shows_a_crowd_is_news(prometheus: Prometheus, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_interval_that_shows_a_crowd_is_news_once(
+    prometheus: Prometheus, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Who is at work now is let go another time."""
     scaler, told = made()
+    scaler.rebalanced(WHO, 0.0)
     look(scaler)
     parts = {"a": Part(300, 0.9), "b": Part(10, 0.1)}
-    reads = iter([5.0, 5.0, 20.0])
+    reads = iter([5.0, 5.0, 20.0, 20.0, 35.0, 35.0])
 
     def read(*_: object) -> Load:
         return Load(next(reads), 0.0, 0.0, 310, 1, 1, 1, 1, 1.0, parts=parts)
@@ -118,6 +121,19 @@ def test_every_interval_that_shows_a_crowd_is_news(prometheus: Prometheus, monke
     assert scale is not None
     assert (scale.crowded, scale.most, scale.seen) == (frozenset("a"), 155, 20.0)
     assert len(told) == 3
+    for seen in (20.0, 35.0):
+        scaler.rebalanced(WHO, 20.0)
+        look(scaler)
+        scale = scaler.scale(WHO)
+        assert scale is not None
+        assert (bool(scale.crowded), scale.seen) == (seen == 35.0, seen if seen == 35.0 else 0.0)
+    # What was done on an older interval leaves the newer one to be done.
+    scaler.rebalanced(WHO, 20.0)
+    assert scaler.scale(WHO) == scale
+    scaler.rebalanced(WHO, 35.0)
+    look(scaler)
+    assert not scaler.scale(WHO).crowded  # type: ignore[union-attr]
+    assert len(told) == 4
 
 
 def test_a_first_look_and_a_change_are_news_and_nothing_else_is(prometheus: Prometheus) -> None:

@@ -116,6 +116,8 @@ class State:
     """How often its patience is doubled."""
     balance: Balance | None = None
     """What makes the load even, where it has to be made so."""
+    balanced: float = -math.inf
+    """When the last interval began on which that was done."""
 
 
 def decide(load: Load | Gap, state: State, rules: Rules, now: float) -> State:
@@ -128,7 +130,8 @@ def decide(load: Load | Gap, state: State, rules: Rules, now: float) -> State:
     if load.since <= state.changed:
         return state
     asked = _growth(load, state.size, rules)
-    even = balance(load.parts, CROWDED, rules.core, rules.slots, load.since)
+    known = load.since <= state.balanced
+    even = None if known else balance(load.parts, CROWDED, rules.core, rules.slots, load.since)
     if isinstance(asked, Limit):
         return replace(state, calm=None, reason=asked.reason, message=asked.message, limited=now, balance=even)
     if now - state.limited > LINGER:

@@ -14,6 +14,11 @@ from .spec import Pooler
 
 CONTAINER = "pgbouncer"
 EXPORTER_PORT = 9127
+# The exporter ends where PgBouncer does not listen yet, which would be told as a restart.
+EXPORTER = (
+    f"until [ -S {SOCKET}/.s.PGSQL.{PORT} ]; do sleep 0.1; done; exec prometheus-pgbouncer-exporter "
+    f"--web.listen-address=:{EXPORTER_PORT} --pgBouncer.pid-file={PID_FILE}"
+)
 
 
 def deployment(spec: Pooler, env: Env, observed: Observed, replicas: int) -> Manifest:
@@ -80,11 +85,7 @@ def _exporter(env: Env) -> dict[str, Any]:
     return {
         "name": "exporter",
         "image": env.images.pgbouncer,
-        "command": [
-            "prometheus-pgbouncer-exporter",
-            f"--web.listen-address=:{EXPORTER_PORT}",
-            f"--pgBouncer.pid-file={PID_FILE}",
-        ],
+        "command": ["sh", "-c", EXPORTER],
         "env": [
             {
                 "name": "PGBOUNCER_EXPORTER_CONNECTION_STRING",
