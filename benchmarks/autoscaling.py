@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from benchmarks.picture import drawn
@@ -29,7 +30,7 @@ def pools(stage: Stage) -> None:
 
 
 def thread(stage: Stage) -> None:
-    """The same where PgBouncer's one thread is full; 10 minutes"""
+    """The same where PgBouncer's one thread is full; 18 minutes"""
     _compare(stage, "thread", THREAD, rate=0.5, slow=0.0, connections=200)
 
 
@@ -52,6 +53,7 @@ def _in_turn(scene: Scene, what: str, pooler: dict[str, Any], rate: float, slow:
         "most": {"instances": 6},
     }
     waits: dict[str, list[float]] = {}
+    settled: dict[str, float] = {}
     pods: dict[str, float] = {}
     for name, size in sizes.items():
         store = f"{what}-{name}"
@@ -61,16 +63,20 @@ def _in_turn(scene: Scene, what: str, pooler: dict[str, Any], rate: float, slow:
             place.slow(slow)
         moments, lines, lost = _crowd(scene, place, rate, may_lose=MAY_LOSE if name == "follows" else 0)
         waits[name] = [line["p99"] for line in lines if line["event"] == "stepped"]
+        settled[name] = _at_the_end(lines, 2)
         pods[name] = _pod_minutes(moments)
         note(f"autoscaling.{what}.{name}.failed_calls", one(lost), "calls")
         note(f"autoscaling.{what}.{name}.pod_minutes", one(pods[name]), "min")
         for clients, p99 in zip(CLIENTS[:3], waits[name], strict=False):
             note(f"autoscaling.{what}.{name}.put.p99.{clients}_clients", one(p99), "ms")
+        note(f"autoscaling.{what}.{name}.put.p99.600_clients_at_the_end", one(settled[name]), "ms")
         if name == "follows":
             _followed(scene, what, moments, [line["at"] for line in lines if line["event"] == "step"])
         scene.clear()
     for name in ("least", "most"):
         note(f"autoscaling.{what}.p99_600_clients.{name}_to_follows", one(waits[name][2] / waits["follows"][2]), "x")
+        ratio = settled[name] / settled["follows"]
+        note(f"autoscaling.{what}.p99_600_clients_at_the_end.{name}_to_follows", one(ratio), "x")
         note(f"autoscaling.{what}.pod_minutes.{name}_to_follows", one(pods[name] / pods["follows"]), "x")
 
 
@@ -91,6 +97,15 @@ def _crowd(
     if result["most"] > may_lose:
         raise Wrong(f"{result['failures']} calls failed, {result['most']} of one client: {result['failed']}")
     return timeline.moments, agent.lines, result["failures"]
+
+
+def _at_the_end(lines: Sequence[dict[str, Any]], step: int) -> float:
+    """The median second's p99 in the last third of a step, when the pooler has the size that it has for it."""
+    [began] = [line["at"] for line in lines if line["event"] == "step" and line["step"] == step]
+    [ended] = [line["at"] for line in lines if line["event"] == "step" and line["step"] == step + 1]
+    since = ended - (ended - began) / 3
+    told: list[float] = [line["p99"] for line in lines if line["event"] == "second" and since <= line["at"] < ended]
+    return median(told)
 
 
 def _followed(scene: Scene, what: str, moments: Sequence[Moment], steps: Sequence[float]) -> None:
