@@ -169,6 +169,26 @@ def test_a_transaction_is_not_cut_and_who_waits_for_one_is_served(pooler: PgBoun
     assert [lives(client) for client in (*holding, *waiting, *idle)] == [True] * 5 + [False] * 5
 
 
+def test_nobody_is_let_go_while_a_server_connection_is_being_made(pooler: PgBouncer, server: Server) -> None:
+    """Whoever comes next would be failed for it."""
+    clients, answers = connect(pooler, 4), list[object]()
+    clients[0].execute("BEGIN")
+    postmaster = int((server.data / "postmaster.pid").read_text().split()[0])
+    waiting = threading.Thread(target=lambda: answers.append(clients[1].execute("SELECT 2").fetchone()))
+    os.kill(postmaster, signal.SIGSTOP)
+    try:
+        waiting.start()
+        time.sleep(0.3)
+        assert rebalance(pooler, 0) == 0
+        assert look(pooler) == (False, 4)
+    finally:
+        os.kill(postmaster, signal.SIGCONT)
+    waiting.join(10)
+    clients[0].execute("COMMIT")
+    assert answers == [(2,)]
+    assert all(map(lives, clients))
+
+
 def test_a_pooler_that_cannot_be_paused_keeps_its_clients(pooler: PgBouncer, monkeypatch: pytest.MonkeyPatch) -> None:
     clients = connect(pooler, 4)
 

@@ -17,7 +17,7 @@ from ..kernel.errors import Unavailable
 from ..kernel.observed import Pooler
 from . import certificate
 
-TIMEOUT, PATIENCE, MOMENT = 3.0, 1.0, 0.005
+TIMEOUT, PATIENCE, QUIET, MOMENT = 3.0, 1.0, 0.5, 0.005
 MOVING, BATCH = 1.0, 20
 """How long clients wait at most while others are let go, and how many go between two looks at who is idle."""
 TIME = "%Y-%m-%d %H:%M:%S %Z"
@@ -50,15 +50,22 @@ async def pause(at: Peer, database: str, secret: Mapping[str, bytes]) -> None:
     Raises Unavailable then too, when no transaction begins any more although one goes on.
     """
     async with _console(at, secret) as ask:
-        end = time.monotonic() + PATIENCE / 2
-        while await _connects(ask, database) and time.monotonic() < end:
-            await asyncio.sleep(MOMENT)
+        # A server that hangs is no reason to go on.
+        await _connected(ask, database)
         await ask(f"PAUSE {database}", PATIENCE)
 
 
-async def _connects(ask: Ask, database: str) -> bool:
-    """Whether it is making a server connection. A pause would end that, and fail who comes until there is another."""
-    return any(int(row["sv_login"]) for row in await ask("SHOW POOLS") if row["database"] == database)
+async def _connected(ask: Ask, database: str) -> bool:
+    """Wait until it makes no server connection, QUIET at most; whether it makes none.
+
+    A pause ends one that is being made, and PgBouncer fails who comes until there is another.
+    """
+    end = time.monotonic() + QUIET
+    while any(int(row["sv_login"]) for row in await ask("SHOW POOLS") if row["database"] == database):
+        if time.monotonic() > end:
+            return False
+        await asyncio.sleep(MOMENT)
+    return True
 
 
 async def resume(at: Peer, database: str, secret: Mapping[str, bytes]) -> None:
@@ -75,7 +82,7 @@ async def rebalance(at: Peer, database: str, most: int, since: datetime, secret:
     async with _console(at, secret, 2 * TIMEOUT) as ask:
         rows = await ask("SHOW CLIENTS")
         number = sum(row["database"] == database for row in rows) - most
-        if number <= 0 or not _idle(rows, database, since):
+        if number <= 0 or not _idle(rows, database, since) or not await _connected(ask, database):
             return 0
         try:
             with suppress(Unavailable):
