@@ -100,7 +100,7 @@ def test_parts_of_one_thread_stay_in_the_order_in_which_they_went(store: Store) 
         store.tier(grace=3600)
     objects = len(store.bucket.objects())
     assert objects == compaction.MANY
-    assert store.tier().rewritten == 1
+    assert store.tier().rewritten == 0, "nothing would come of it"
     store.recall("one")
     after = store.read("one")
     assert {place: after[place] for place in last} == last

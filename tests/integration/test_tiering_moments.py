@@ -152,8 +152,8 @@ def _is_all_there(store: Store, world: World) -> None:
 
 
 def _settled(store: Store, **asked: Any) -> None:
-    """Runs, until one finds nothing to do."""
-    for _ in range(20):
+    """Runs, until one finds nothing to do: of each thread one part a run becomes one with others'."""
+    for _ in range(100):
         outcome = store.tier(**asked)
         if not (outcome.moved.threads or outcome.busy or outcome.collected or outcome.rewritten):
             return

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from ..adapters.bucket import Bucket
 from ..adapters.cold import Object, Writer, Written, of_threads
 from ..adapters.compaction import Objects
-from ..features.tiering.compaction import Group
+from ..features.tiering.compaction import Group, apart
 from ..features.tiering.request import Tier
 from ..kernel.errors import Unavailable
 from . import journal
@@ -28,29 +28,22 @@ def rewrite(
     writer: Writer,
     stored: Callable[[Written, Tier], Object],
 ) -> int:
-    """Make one object of a group; how many are of no use any more then.
-
-    One that has a thread which the new one has already is left: which of its parts is newer would be lost.
-    """
+    """Make one object of those of a group that have no thread in common; how many are of no use any more then."""
+    there = {key: found for key in group.keys if (found := objects.threads(key))}
+    keys = apart(there, group.least)
+    if not keys:
+        return 0
     olds: dict[str, str] = {}
     counts: dict[str, int] = {}
-    taken = 0
-    for key in group.keys:
-        threads = objects.threads(key)
-        if not threads or threads.keys() & olds.keys():
-            continue
-        for row in of_threads(bucket.get(key), objects.object(key), threads):
+    for key in keys:
+        for row in of_threads(bucket.get(key), objects.object(key), there[key]):
             writer.add(row)
-        olds |= dict.fromkeys(threads, key)
-        counts |= threads
-        taken += 1
-    if not olds:
-        return 0
+        olds |= dict.fromkeys(there[key], key)
+        counts |= there[key]
     written = writer.close()
     if {thread: span.rows for thread, span in written.spans.items()} != counts:
-        keys = ", ".join(group.keys)
-        raise Unavailable(f"{keys}: an object has other rows than the catalog says: nothing was rewritten")
+        raise Unavailable(f"{', '.join(keys)}: an object has other rows than the catalog says: nothing was rewritten")
     made = stored(written, group.tier)
     back = objects.point(made, group.tier, written.spans, olds)
-    journal.write("rewritten", tier=group.tier.name, objects=taken, threads=len(olds), back=back, bytes=made.bytes)
-    return taken
+    journal.write("rewritten", tier=group.tier.name, objects=len(keys), threads=len(olds), back=back, bytes=made.bytes)
+    return len(keys)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checkpointstore.features.retention.identifier import lowest
-from checkpointstore.features.tiering.compaction import DAY, MANY, SIZE, SMALL, Fresh, Known, groups, lowest_of
+from checkpointstore.features.tiering.compaction import DAY, MANY, SIZE, SMALL, Fresh, Known, apart, groups, lowest_of
 from checkpointstore.features.tiering.request import Tier
 
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
@@ -182,6 +182,27 @@ def objects(draw: st.DrawFn) -> dict[str, Known]:
     return {
         str(number): replace(item, key=str(number)) for number, item in enumerate(draw(st.lists(each, max_size=40)))
     }
+
+
+def test_small_ones_alone_must_be_two_and_what_is_due_need_not() -> None:
+    small = [known(str(number), size=1) for number in range(8)]
+    assert [group.least for group in groups(small, ONE, NOW, WEEK)] == [2]
+    assert [group.least for group in groups([*small, known("due", live=49)], ONE, NOW, WEEK)] == [1]
+
+
+@pytest.mark.parametrize(
+    ("threads", "least", "found"),
+    [
+        ({"a": "x", "b": "y", "c": "xz", "d": "z"}, 2, ("a", "b", "d")),
+        ({"a": "xyz", "b": "x", "c": "y"}, 1, ("a",)),
+        # The first has something in common with all others; these have not with one another.
+        ({"a": "xyz", "b": "x", "c": "y"}, 2, ("b", "c")),
+        ({"a": "xy", "b": "yz", "c": "zx"}, 2, ()),
+        ({}, 1, ()),
+    ],
+)
+def test_what_becomes_one_has_no_thread_in_common(threads: dict[str, str], least: int, found: tuple[str, ...]) -> None:
+    assert apart(threads, least) == found
 
 
 @given(objects(), spec())

@@ -14,7 +14,7 @@ renamed or taken away, and nothing ever moves up.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -60,6 +60,8 @@ class Group:
     keys: tuple[str, ...]
     urgent: bool
     """Whether a thread was deleted that is in one of them."""
+    least: int
+    """So many must become one: two, where nothing speaks for it but that they are small."""
 
 
 def lowest_of(newest: str, tiers: Fresh) -> Tier | None:
@@ -86,11 +88,33 @@ def groups(objects: Iterable[Known], tiers: Fresh, now: datetime, grace: timedel
             small[own].add(item)
     wanted = {tier: due[tier] | small[tier] if len(small[tier]) >= MANY else due[tier] for tier in (*due, *small)}
     found = [
-        Group(tier, tuple(item.key for item in packed), any(item.erase for item in packed))
+        Group(
+            tier,
+            tuple(item.key for item in packed),
+            urgent=any(item.erase for item in packed),
+            least=1 if due[tier].intersection(packed) else 2,
+        )
         for tier, items in wanted.items()
         for packed in _packed(sorted(items, key=lambda item: (item.erase is None, item.written, item.key)))
     ]
     return sorted(found, key=lambda group: not group.urgent)
+
+
+def apart(threads: Mapping[str, Collection[str]], least: int) -> tuple[str, ...]:
+    """The first objects, by the threads in them, of which no two have one in common; none where `least` are not there.
+
+    Which of a thread's parts is newer would be lost in one object.
+    """
+    keys = tuple(threads)
+    for start in range(len(keys)):
+        found, seen = list[str](), set[str]()
+        for key in keys[start:]:
+            if seen.isdisjoint(threads[key]):
+                found.append(key)
+                seen.update(threads[key])
+        if len(found) >= least:
+            return tuple(found)
+    return ()
 
 
 def _packed(objects: Sequence[Known]) -> list[list[Known]]:
