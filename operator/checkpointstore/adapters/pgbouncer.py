@@ -17,7 +17,7 @@ from ..kernel.errors import Unavailable
 from ..kernel.observed import Pooler
 from . import certificate
 
-TIMEOUT, PATIENCE, QUIET, MOMENT = 3.0, 1.0, 0.5, 0.005
+TIMEOUT, PATIENCE, LOGIN, MOMENT = 3.0, 1.0, 0.5, 0.005
 MOVING, BATCH = 1.0, 20
 """How long clients wait at most while others are let go, and how many go between two looks at who is idle."""
 TIME = "%Y-%m-%d %H:%M:%S %Z"
@@ -50,17 +50,17 @@ async def pause(at: Peer, database: str, secret: Mapping[str, bytes]) -> None:
     Raises Unavailable then too, when no transaction begins any more although one goes on.
     """
     async with _console(at, secret) as ask:
-        # A server that hangs is no reason to go on.
-        await _connected(ask, database)
+        # Also where it still makes one, as the server may hang.
+        await _quiet(ask, database)
         await ask(f"PAUSE {database}", PATIENCE)
 
 
-async def _connected(ask: Ask, database: str) -> bool:
-    """Wait until it makes no server connection, QUIET at most; whether it makes none.
+async def _quiet(ask: Ask, database: str) -> bool:
+    """Wait until it makes no server connection, for LOGIN at most; whether it makes none.
 
     A pause ends one that is being made, and PgBouncer fails who comes until there is another.
     """
-    end = time.monotonic() + QUIET
+    end = time.monotonic() + LOGIN
     while any(int(row["sv_login"]) for row in await ask("SHOW POOLS") if row["database"] == database):
         if time.monotonic() > end:
             return False
@@ -82,7 +82,7 @@ async def rebalance(at: Peer, database: str, most: int, since: datetime, secret:
     async with _console(at, secret, 2 * TIMEOUT) as ask:
         rows = await ask("SHOW CLIENTS")
         number = sum(row["database"] == database for row in rows) - most
-        if number <= 0 or not _idle(rows, database, since) or not await _connected(ask, database):
+        if number <= 0 or not _idle(rows, database, since) or not await _quiet(ask, database):
             return 0
         try:
             with suppress(Unavailable):

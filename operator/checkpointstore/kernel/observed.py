@@ -123,8 +123,7 @@ class Scale:
     most: int = 0
     """Clients that each of those keeps."""
     seen: float = 0.0
-    """When the interval began that showed it, seconds since 1970: clients go once for each, as idle ones may be others.
-    """
+    """When the interval began that showed it, seconds since 1970: clients are let go once for each."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,8 +130,8 @@ def decide(load: Load | Gap, state: State, rules: Rules, now: float) -> State:
     if load.since <= state.changed:
         return state
     asked = _growth(load, state.size, rules)
-    known = load.since <= state.balanced
-    even = None if known else balance(load.parts, CROWDED, rules.core, rules.slots, load.since)
+    acted = load.since <= state.balanced
+    even = None if acted else balance(load.parts, CROWDED, rules.core, rules.slots, load.since)
     if isinstance(asked, Limit):
         return replace(state, calm=None, reason=asked.reason, message=asked.message, limited=now, balance=even)
     if now - state.limited > LINGER:

@@ -5,7 +5,7 @@
 | holds rows of a thread that was deleted | a day after the first of these deletions |
 | more than half of its rows are of no use | at once |
 | holds nothing of use that is too young for a lower tier | at once, in that tier |
-| is small | with others of its tier, once there are many and it is a day old |
+| is small | with others of its tier that have none of its threads, once there are many and it is a day old |
 | holds nothing of use | never: it goes by itself |
 
 A tier is lower the longer its `after` is. An object is in the tier that it names. Where the spec has none of that name
