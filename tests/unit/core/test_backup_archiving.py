@@ -63,6 +63,36 @@ def test_what_is_told(archiver: Archiver | None, lost: bool, stands: bool, state
 
 
 @pytest.mark.parametrize(
+    ("archiver", "state", "words"),
+    [
+        (replace(FAILING, cause="other"), ("False", "ArchivingFails"), "not archived: create the bucket; 124Mi of it"),
+        (replace(FAILING, cause="denied"), ("False", "ArchivingFails"), "correct the Secret"),
+        (Archiver(), ("Unknown", "Pending"), "is being made"),
+        (None, ("Unknown", "Pending"), "is being made"),
+    ],
+)
+def test_why_the_repository_could_not_be_made_is_told(
+    archiver: Archiver | None, state: tuple[str, str], words: str
+) -> None:
+    """An object store without the bucket answers an archiver as one without the file: only who makes it is told."""
+    told = archiving.condition(archiver, QUEUE, lost=False, stands=False, tried="create the bucket")
+    assert (told.status.value, told.reason) == state
+    assert words in told.message
+
+
+def test_a_store_whose_first_backup_failed_says_why_nothing_is_archived() -> None:
+    with World() as world:
+        world.repository.failures["backup"] = (1, REFUSED)
+        world.repository.archiver = replace(FAILING, cause="other")
+        world.bucket().make({"backup": BACKUP}).settle()
+        assert world.states["ContinuousArchiving"] == ("False", "ArchivingFails")
+        world.repository.failures.clear()
+        world.repository.archiver = Archiver()
+        later(world, minutes=10).settle()
+        assert level(world) == SOUND
+
+
+@pytest.mark.parametrize(
     ("rate", "words"),
     [
         (0.0, "in more than a day"),

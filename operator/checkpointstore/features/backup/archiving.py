@@ -21,7 +21,7 @@ CAUSES: Mapping[str, str] = {
     "key": "the passphrase is not the one that the repository was made with",
 }
 
-# A refusal is told before the repository stands; else what fails then is that it is still being made.
+# Told before the repository stands, as what a try to make it ended with is; else it is still being made.
 REFUSALS = CAUSES.keys() - {"unreachable"}
 
 
@@ -30,13 +30,16 @@ def level(archiver: Archiver) -> tuple[bool, bool, str, object]:
     return archiver.failing, archiver.waiting_seconds > BEHIND, archiver.cause, archiver.dropped
 
 
-def condition(archiver: Archiver | None, queue: int, lost: bool, stands: bool) -> Condition:
-    """`queue` is how many bytes may wait, `lost` says that WAL was dropped and no full backup has followed yet."""
-    refused = archiver is not None and archiver.failing and archiver.cause in REFUSALS
+def condition(archiver: Archiver | None, queue: int, lost: bool, stands: bool, tried: str = "") -> Condition:
+    """`queue` is how many bytes may wait, `lost` says that WAL was dropped and no full backup has followed yet.
+
+    `tried` is what the last try to make the repository ended with, where it does not stand.
+    """
+    refused = archiver is not None and archiver.failing and bool(archiver.cause in REFUSALS or tried)
     if archiver is None or not (stands or refused):
         told = "The repository is being made" if not stands else "The primary does not tell how its archiving is"
         return Condition(CONTINUOUS_ARCHIVING, Status.UNKNOWN, "Pending", told)
-    why = CAUSES.get(archiver.cause, "see the log of the primary's container postgres")
+    why = CAUSES.get(archiver.cause, tried or "see the log of the primary's container postgres")
     if lost:
         told = (
             "WAL was dropped, as more than the volume can hold waited: the time since then cannot be recovered until a "

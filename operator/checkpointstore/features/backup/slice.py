@@ -60,6 +60,8 @@ def contribute(
     seen, told = _settled(env, observed, place, source, now)
     memory = Memory.read(previous, place, seen, now)
     archiver = observed.archivers.get(database.primary)
+    last, stands = _last(seen, place), memory.full_began is not None
+    tried = last.message if last.status is Status.FALSE and not stands else ""
     lost = archiving.dropped_since(archiver, memory.full_began)
     able = database.serving and not rests and not lacking and env.names.repository in observed.secrets
     current = next((record for record in seen if not record.over), None)
@@ -90,8 +92,8 @@ def contribute(
         conditions=(
             broken(CONTINUOUS_ARCHIVING, *lacking)
             if lacking
-            else archiving.condition(archiver, instances.queue, lost, memory.full_began is not None),
-            _last(seen, place),
+            else archiving.condition(archiver, instances.queue, lost, stands, tried),
+            last,
             *proven.conditions,
         ),
         status={"backup": {**memory.status(place), **proven.status}},
