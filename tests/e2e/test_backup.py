@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from checkpointstore.adapters import certificate
 from checkpointstore.features.retention.identifier import lowest
 from demo import bucket
 from demo.agentjob import Agent
@@ -17,7 +19,7 @@ from demo.installation import Installation
 from demo.kubectl import Kubectl, wait_for
 from localcluster.objectstore import LOCAL, ObjectStore
 from tests.e2e import backup, process, runbook
-from tests.e2e.backup import back_up, backups, recover
+from tests.e2e.backup import SMALL, back_up, backups, recover
 from tests.e2e.conftest import made
 from tests.e2e.figure import Figures
 from tests.e2e.subject import Subject
@@ -242,6 +244,25 @@ def _between(subject: Subject) -> str:
             return subject.psql(f"SELECT to_char(({middle}) AT TIME ZONE 'UTC', '{shape}')")
 
 
+@pytest.fixture(scope="module")
+def astray(kept: Subject, server: ObjectStore) -> dict[str, tuple[Subject, Subject]]:
+    """By what is wrong with its object store: a store to back up, and one to recover."""
+    pem, _ = certificate.authority("another's")
+    bucket.give(kept.kubectl, kept.namespace, replace(server, ca=pem.decode()), name="other")
+    places = {
+        "bucket": {**bucket.object_store(server, FOLDER), "url": "s3://no-such-bucket"},
+        "authority": bucket.object_store(server, FOLDER, name="other"),
+    }
+    found = {}
+    for what, place in places.items():
+        saved = Subject(kept.kubectl, kept.namespace, f"{what}-saved")
+        saved.apply({**SMALL, "backup": {"objectStore": place}})
+        source = {"objectStore": place, "namespace": kept.namespace, "store": NAME}
+        found[what] = saved, recover(kept.kubectl, kept.namespace, f"{what}-back", source)
+    return found
+
+
+@pytest.mark.usefixtures("astray")
 def test_wrong_credentials_are_told_and_mended_by_the_right_ones(
     kept: Subject, writer: Writer, server: ObjectStore, figures: Figures, say: Callable[[str], None]
 ) -> None:
@@ -252,7 +273,7 @@ def test_wrong_credentials_are_told_and_mended_by_the_right_ones(
         figures.note("credentials_wrong_to_told", time.monotonic() - began, "s")
         say(f"  a person sees: ContinuousArchiving {told}")
         # The first failure may have been another one: a busy server may not have answered in time.
-        said = partial(archiving, kept)
+        said = partial(message, kept, "ContinuousArchiving")
         wait_for("the cause to be told", lambda: "refuses the credentials" in said(), 60, seen=said)
         assert kept.condition("Ready")["status"] == "True"
     with writer.through("credentials_right", failed=0), figures.timed("credentials_right_to_archiving"):
@@ -260,9 +281,14 @@ def test_wrong_credentials_are_told_and_mended_by_the_right_ones(
         kept.said("ContinuousArchiving", "Archiving", 150)
 
 
-def archiving(subject: Subject) -> str:
-    """What ContinuousArchiving says."""
-    return str(subject.condition("ContinuousArchiving")["message"])
+def message(subject: Subject, kind: str) -> str:
+    """What a condition says."""
+    return str(subject.condition(kind).get("message"))
+
+
+def _says(subject: Subject, kind: str, words: str) -> str | None:
+    """The condition's message where the words are in it."""
+    return found if words in (found := message(subject, kind)) else None
 
 
 def test_threads_that_were_deleted_since_are_deleted_again(
@@ -291,6 +317,22 @@ def test_threads_that_were_deleted_since_are_deleted_again(
     assert again.seen()["status"]["tiering"]["deletedAgain"] == 1
     say(again.kubectl("get", "events", "-n", kept.namespace, "--field-selector=reason=DeletionsRepeated"))
     kept.kubectl("delete", "cps", "again", "-n", kept.namespace, "--wait=false")
+
+
+def test_a_bucket_that_is_not_there_and_an_authority_that_does_not_match_are_told(
+    astray: dict[str, tuple[Subject, Subject]], kept: Subject, say: Callable[[str], None]
+) -> None:
+    """What would be backed up serves all the same; what would be recovered makes no volume."""
+    for what, words in {"bucket": ("create the bucket",) * 2, "authority": ("not signed by the", "give the")}.items():
+        for subject, kind, expected in zip(astray[what], ("ContinuousArchiving", "Initialized"), words, strict=True):
+            told = wait_for(f"{expected} in {kind}", partial(_says, subject, kind, expected), 150)
+            say(f"  {subject.name}: {kind} {told}")
+            assert subject.condition(kind)["status"] == "False"
+        astray[what][0].ready()
+    claims = kept.kubectl.items("persistentvolumeclaims", "-n", kept.namespace)
+    assert not [name for claim in claims if "-back-" in (name := claim["metadata"]["name"])]
+    for subject in (*astray["bucket"], *astray["authority"]):
+        kept.kubectl("delete", "cps", subject.name, "-n", kept.namespace, "--wait=false")
 
 
 def test_a_lost_store_comes_back_from_the_bucket_alone(
