@@ -12,9 +12,11 @@ from demo.agentjob import Agent, Line
 from demo.installation import Installation
 from demo.kubectl import Kubectl, wait_for
 from tests.e2e.figure import Figures
+from tests.e2e.subject import Subject
 
 NAME = "watched"
 PATIENCE = 60
+EACH_MINUTE: dict[str, Any] = {"history": {"keepLast": 1000}, "schedule": "* * * * *"}
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +26,7 @@ def metrics(
     run_agent: Callable[..., tuple[Line, Agent]],
 ) -> Iterator[Kubectl]:
     """A Prometheus that comes when there is something to see: what exporters have found they keep for minutes."""
-    make_store(NAME, {"monitoring": {"cost": {}}})
+    make_store(NAME, {"monitoring": {"cost": {}}, "retention": EACH_MINUTE})
     run_agent("conversation.py", NAME, MESSAGES="10")
     prometheus.install(installation.kubectl, installation.prometheus_image, "5s")
     yield installation.kubectl
@@ -42,6 +44,15 @@ def test_every_panel_has_data(metrics: Kubectl, namespace: str, figures: Figures
 
     with figures.timed("dashboards_every_panel_has_data", f"<={PATIENCE}"):
         wait_for("every panel to have data", all_told, 2 * PATIENCE, every=1, seen=lambda: "\n".join(map(told, silent)))
+
+
+def test_a_schedule_begins_a_run(metrics: Kubectl, namespace: str) -> None:
+    """Nobody asked for one; by now a minute has begun."""
+    watched = Subject(metrics, namespace, NAME)
+    watched.said("RetentionSucceeded", "Succeeded", 90)
+    known = watched.seen()["status"]["retention"]
+    assert not known.get("asked")
+    assert known["threads"] == 1
 
 
 def told(asked: Asked) -> str:

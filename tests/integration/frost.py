@@ -19,7 +19,7 @@ SELECT (SELECT count(*) FROM public.checkpoints) AS checkpoints,
        (SELECT count(*) FROM public.checkpoint_writes AS w
          WHERE EXISTS (SELECT FROM public.checkpoints AS c WHERE c.thread_id = w.thread_id)) AS writes"""
 ASKED = "SELECT count(*) AS asked FROM checkpointstore.recalls WHERE done IS NULL"
-PATIENCE = 10.0
+PATIENCE = 60.0
 """Seconds."""
 
 
