@@ -26,12 +26,13 @@ class Offer:
 
 
 def seen(offer: Offer, size: Size, rules: Rules, now: float, noise: float = 0.0) -> Load:
-    """What the last interval shows."""
+    """What the last interval shows; the one before had as much less as this one's noise makes it more."""
     most = min(size.total / offer.seconds, size.instances * rules.core / offer.processor)
     done = min(offer.rate, most) * (1 + noise)
     busy = min(size.total, done * offer.seconds)
     waits = offer.rate > most
     waiting = max(0.0, offer.clients - busy) if waits else 0.0
+    processor = min(size.instances * rules.core, done * offer.processor)
     return Load(
         since=now - SCRAPE,
         wait=waiting / done if waits and done else 0.0,
@@ -41,7 +42,8 @@ def seen(offer: Offer, size: Size, rules: Rules, now: float, noise: float = 0.0)
         busiest=busy / size.instances,
         sustained=busy / size.instances,
         average=busy,
-        processor=min(size.instances * rules.core, done * offer.processor),
+        processor=processor,
+        rise=2 * noise * processor,
         server=offer.server,
     )
 

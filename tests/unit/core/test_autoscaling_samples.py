@@ -71,6 +71,30 @@ def test_the_load_of_all_pods_without_the_poolers_own(pace: float) -> None:
     assert told == pytest.approx((0.03, 6.0, 86.0, 10.0, 5.0, 0.5, None))
 
 
+def points(*values: float) -> Callable[[Series], Iterable[Series]]:
+    """The samples of a series, 15 seconds apart."""
+    times = [NOW - 5 - 15.0 * number for number in reversed(range(len(values)))]
+    return lambda item: [replace(item, points=tuple(zip(times, values, strict=True)))]
+
+
+@pytest.mark.parametrize(
+    ("values", "rise"),
+    [
+        ((0.0, 3.0, 6.0), 0.0),
+        ((0.0, 3.0, 12.0), 0.4),
+        ((0.0, 9.0, 12.0), -0.4),
+        ((100.0, 0.0, 3.0, 12.0), 0.4),
+        ((100.0, 3.0, 12.0), 0.0),
+        ((3.0, 12.0), 0.0),
+    ],
+)
+def test_how_much_more_of_the_processor_it_takes_than_before(values: tuple[float, ...], rise: float) -> None:
+    """0 where it began anew in the interval before, or was not there; the other pod's is as it was."""
+    load = changed(PROCESSOR, points(*values))
+    assert isinstance(load, Load)
+    assert load.rise == pytest.approx(rise)
+
+
 def test_what_each_pod_has_of_it() -> None:
     found = [*usual(), series(CLIENTS, PODS[1], 7.0, {**POOL, "user": "app_b"})]
     load = read(found, PODS, NOW)

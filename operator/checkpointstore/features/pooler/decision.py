@@ -8,8 +8,8 @@
 | nothing, for as long as scaleDownAfter | what the highest demand of that time needs | nothing |
 
 It grows at once and shrinks late, grows at four fifths of what there is and shrinks to three: at constant load it
-rests. Whoever had to grow soon after it shrank waits twice as long the next time. What cannot be told is never taken
-for little.
+rests. A thread that fills is given pods for what it will need if it fills on, twice as many at most. Whoever had to
+grow soon after it shrank waits twice as long the next time. What cannot be told is never taken for little.
 """
 
 import math
@@ -21,6 +21,8 @@ from .load import MISSING, Load
 from .size import Size
 
 CROWDED, ROOMY = 0.8, 0.6
+GROWTH = 2
+"""Times as many pods at once, at most."""
 FULL, SPARE = 0.9, 2.0
 """Server connections are full from that share on, where clients wait a little for them already, and twice the highest
 demand is kept when they become fewer."""
@@ -29,6 +31,8 @@ SATURATED = 0.95
 CALM, EARLY = 0.25, 0.5
 # Growth within so many times its patience after a shrink shows that it had none; that is doubled so often at most.
 REGRET, RESTLESS = 10, 4
+RETURN = 10.0
+"""Seconds after which whoever was let go is taken to be back."""
 LINGER = 120.0
 """For so many seconds a limit is told after it was last met, and samples that new pods do not have yet are no news."""
 
@@ -130,7 +134,7 @@ def decide(load: Load | Gap, state: State, rules: Rules, now: float) -> State:
     if load.since <= state.changed:
         return state
     asked = _growth(load, state.size, rules)
-    acted = load.since <= state.balanced
+    acted = load.since < state.balanced + RETURN
     even = None if acted else balance(load.parts, CROWDED, rules.core, rules.slots, load.since)
     if isinstance(asked, Limit):
         return replace(state, calm=None, reason=asked.reason, message=asked.message, limited=now, balance=even)
@@ -145,13 +149,15 @@ def decide(load: Load | Gap, state: State, rules: Rules, now: float) -> State:
 
 def _growth(load: Load, size: Size, rules: Rules) -> tuple[Size, str] | Limit | None:
     """A larger size and why, what stands in its way, or None where nothing is full."""
+    cores, slots = size.instances * rules.core, size.instances * rules.slots
     fullness = {
-        "PgBouncer's one thread is": load.processor / (size.instances * rules.core),
-        "Its slots for clients are": load.clients / (size.instances * rules.slots),
+        "PgBouncer's one thread is": (load.processor / cores, max(0.0, load.rise) / cores),
+        "Its slots for clients are": (load.clients / slots, 0.0),
     }
-    what, share = max(fullness.items(), key=lambda item: item[1])
+    what, (share, rise) = max(fullness.items(), key=lambda item: item[1])
     if share >= CROWDED:
-        return _more_pods(load, size, rules, what, share)
+        # On average over an interval in which it rose it was less than it is now.
+        return _more_pods(load, size, rules, what, share + rise)
     waits = load.busiest >= FULL * size.connections and load.wait > EARLY * rules.wait
     if waits or load.sustained >= CROWDED * size.connections:
         larger = _larger_pools(load, size, rules)
@@ -165,7 +171,8 @@ def _more_pods(load: Load, size: Size, rules: Rules, what: str, share: float) ->
         return Limit("MaxInstancesReached", f"{what} full in all {size.instances} pods: raise maxInstances")
     if _spent(load, size, rules) or size.instances >= rules.capacity:
         return _exhausted(rules)
-    instances = min(rules.most, rules.capacity, math.ceil(size.instances * share / ROOMY))
+    asked = min(GROWTH * size.instances, math.ceil(size.instances * share / ROOMY))
+    instances = min(rules.most, rules.capacity, asked)
     connections = min(size.connections, rules.capacity // instances)
     return Size(instances, connections), f"{what} nearly full in {size.instances} pods"
 

@@ -3,7 +3,7 @@
 import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from ...kernel.prometheus import Gap, Series
@@ -64,6 +64,8 @@ class Load:
     """The same of all pods together."""
     processor: float
     """Cores used."""
+    rise: float = 0.0
+    """How many more than in the interval before, as far as that one is told; negative where they are fewer."""
     server: float | None = None
     """How busy the processors of the primary's node are, from 0 to 1; None where nobody tells."""
     parts: Mapping[str, Part] = field(default_factory=dict)
@@ -85,6 +87,7 @@ def read(series: Iterable[Series], pods: Collection[str], now: float) -> Load | 
             found[item.labels.get("pod", ""), item.name][pool].append(item)
     told: dict[str, list[float]] = defaultdict(list)
     starts: list[float] = []
+    rise = 0.0
     for pod in pods:
         for name in sorted(GAUGES | COUNTERS):
             pools = _going(found.get((pod, name), {}), name)
@@ -96,6 +99,7 @@ def read(series: Iterable[Series], pods: Collection[str], now: float) -> Load | 
                     return fault
                 start, value = _value(_newest(copies), name in COUNTERS)
                 starts.append(start)
+                rise += _rise(_newest(copies)) if name == PROCESSOR else 0.0
                 # A pooler that nobody has used yet has no other pool.
                 total += 0 if database == CONSOLE else value
             told[name].append(total)
@@ -103,7 +107,7 @@ def read(series: Iterable[Series], pods: Collection[str], now: float) -> Load | 
         return Gap(MISSING, "No pooler pod is ready")
     clients = map(sum, zip(told[CLIENTS], told[WAITING], strict=True))
     parts = dict(zip(pods, map(Part, clients, told[PROCESSOR]), strict=True))
-    return _load(told, min(starts), parts)
+    return _load(told, min(starts), parts, rise)
 
 
 def _going(pools: Mapping[Pool, Sequence[Series]], name: str) -> dict[Pool, list[Series]]:
@@ -120,7 +124,7 @@ def _going(pools: Mapping[Pool, Sequence[Series]], name: str) -> dict[Pool, list
     }
 
 
-def _load(told: Mapping[str, Sequence[float]], since: float, parts: Mapping[str, Part]) -> Load:
+def _load(told: Mapping[str, Sequence[float]], since: float, parts: Mapping[str, Part], rise: float) -> Load:
     transactions, waiting = sum(told[TRANSACTIONS]), sum(told[WAITING])
     waited = sum(told[WAITED])
     # Clients that all wait end no transaction: they have waited all the same.
@@ -136,6 +140,7 @@ def _load(told: Mapping[str, Sequence[float]], since: float, parts: Mapping[str,
         sustained=max(told[LENT]),
         average=sum(told[LENT]),
         processor=sum(told[PROCESSOR]),
+        rise=rise,
         parts=parts,
     )
 
@@ -146,6 +151,14 @@ def _value(item: Series, counter: bool) -> tuple[float, float]:
         return item.points[-1]
     (before, first), (after, last) = item.points[-2:]
     return before, (last - first) / (after - before)
+
+
+def _rise(item: Series) -> float:
+    """How much faster a counter grew than in the interval before; 0 where it began anew then, or was not there."""
+    if len(item.points) < 3 or item.points[-3][1] > item.points[-2][1] or item.points[-3][0] >= item.points[-2][0]:
+        return 0.0
+    earlier = replace(item, points=item.points[:-1])
+    return _value(item, counter=True)[1] - _value(earlier, counter=True)[1]
 
 
 def _newest(copies: Iterable[Series]) -> Series:
