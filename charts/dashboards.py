@@ -60,12 +60,11 @@ OF_STORE = (
 
 
 class Asked(NamedTuple):
-    """An expression without variables, where it is from, and what it needs to have data, "" for nothing special."""
+    """An expression without variables, and where it is from."""
 
     dashboard: str
     panel: str
     expression: str
-    needs: str
 
 
 def expressions(namespace: str, store: str) -> Iterator[Asked]:
@@ -77,7 +76,7 @@ def expressions(namespace: str, store: str) -> Iterator[Asked]:
                 expression = query.expr
                 for variable, value in values.items():
                     expression = expression.replace(variable, value)
-                yield Asked(name, panel.title, expression, query.needs)
+                yield Asked(name, panel.title, expression)
 
 
 def pages() -> dict[str, str]:

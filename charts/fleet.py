@@ -6,14 +6,9 @@ from typing import Any
 import yaml
 
 from charts.panel import (
-    AUTOSCALING,
-    BACKUPS,
-    COST,
     EACH,
     HEALTH,
-    TIERED,
     TOO_OLD,
-    TROUBLE,
     Kind,
     Panel,
     Query,
@@ -48,9 +43,9 @@ def count(title: str, description: str, *names: str, red: str = "red") -> Panel:
     return Panel(title, "short", description, (Query(affected(*names), title),), 3, Kind.STAT, steps, 4)
 
 
-def column(type_: str, legend: str, needs: str = "") -> Query:
+def column(type_: str, legend: str) -> Query:
     """A condition of every store."""
-    return Query(health(f'type="{type_}"', "namespace, name"), legend, needs, HEALTH)
+    return Query(health(f'type="{type_}"', "namespace, name"), legend, HEALTH)
 
 
 FLEET = (
@@ -108,7 +103,6 @@ FLEET = (
                     Query(
                         "max by (severity, alertname, namespace, name) "
                         '(ALERTS{alertname=~"CheckpointStore.*",alertstate="firing"})',
-                        needs=TROUBLE,
                     ),
                 ),
                 24,
@@ -129,16 +123,16 @@ FLEET = (
                     Query('max by (namespace, name, reason) (checkpointstore_condition{type="Ready"})'),
                     column("Ready", "Ready"),
                     column("Stalled", "not stalled"),
-                    column("ContinuousArchiving", "archiving", BACKUPS),
-                    column("LastBackupSucceeded", "backup", BACKUPS),
-                    column("BackupVerified", "verified", BACKUPS),
-                    column("AutoscalingLimited", "not limited", AUTOSCALING),
+                    column("ContinuousArchiving", "archiving"),
+                    column("LastBackupSucceeded", "backup"),
+                    column("BackupVerified", "verified"),
+                    column("AutoscalingLimited", "not limited"),
                     Query(f"{EACH} (checkpointstore_pooler_ready_instances)", "pooler pods"),
                     Query(f"{EACH} (checkpointstore_pooler_desired_instances)", "wanted"),
-                    Query(age("last_success"), "age of backup", BACKUPS, "s", over(TOO_OLD)),
-                    Query(f"{EACH} (checkpointstore_backup_repository_bytes)", "repository", BACKUPS, "bytes"),
-                    Query(f"sum by (namespace, name) ({COSTS})", "cost a month", COST),
-                    Query(f"{EACH} (checkpointstore_cost_without_tiering_monthly)", "without tiering", TIERED),
+                    Query(age("last_success"), "age of backup", "s", over(TOO_OLD)),
+                    Query(f"{EACH} (checkpointstore_backup_repository_bytes)", "repository", "bytes"),
+                    Query(f"sum by (namespace, name) ({COSTS})", "cost a month"),
+                    Query(f"{EACH} (checkpointstore_cost_without_tiering_monthly)", "without tiering"),
                 ),
                 24,
                 Kind.TABLE,
@@ -149,7 +143,7 @@ FLEET = (
                 "short",
                 "At the prices that docs/cost.md has or the specs give: what grows here is where retention, smaller "
                 "volumes or fewer instances save.",
-                (Query(f"sum by (part, currency) ({COSTS})", "{{part}} ({{currency}})", COST),),
+                (Query(f"sum by (part, currency) ({COSTS})", "{{part}} ({{currency}})"),),
                 24,
                 Kind.STACKED,
             ),
@@ -169,7 +163,7 @@ FLEET = (
                 "Passes that failed",
                 "suffix:/s",
                 "Errors by reason: none is good, a few are tried again, a steady rate means a store that gets nowhere.",
-                (Query(rate("checkpointstore_reconcile_errors_total", "", "reason"), "{{reason}}", TROUBLE),),
+                (Query(rate("checkpointstore_reconcile_errors_total", "", "reason"), "{{reason}}"),),
             ),
             Panel(
                 "Requests to the Kubernetes API",

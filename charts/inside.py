@@ -3,15 +3,9 @@
 from itertools import pairwise
 
 from charts.panel import (
-    BACKUPS,
-    COST,
     DAY,
     INSTANCES,
-    LARGE,
     OF_STORE,
-    PROMETHEUS,
-    STANDBY,
-    TIERED,
     TOO_OLD,
     UNPROVEN,
     Kind,
@@ -81,7 +75,7 @@ INSIDE = (
                 "rows that only grow mean that vacuum does not get through.",
                 (
                     Query(largest("checkpointstore_table_dead_ratio", "relname, part"), "{{relname}} {{part}}"),
-                    Query(largest("checkpointstore_index_bloat_ratio", "indexrelname"), "{{indexrelname}}", LARGE),
+                    Query(largest("checkpointstore_index_bloat_ratio", "indexrelname"), "{{indexrelname}}"),
                 ),
             ),
             Panel(
@@ -115,7 +109,7 @@ INSIDE = (
                 "What it should have",
                 "bytes",
                 "Memory by how much its last day read from the disk; nothing is changed for it.",
-                (Query(status("recommended_memory_bytes"), "memory", PROMETHEUS),),
+                (Query(status("recommended_memory_bytes"), "memory"),),
                 12,
                 Kind.STAT,
             ),
@@ -123,7 +117,7 @@ INSIDE = (
                 "How many connections it should have",
                 "short",
                 "By how many were in use at once on its last day, and whether the pooler could use more.",
-                (Query(status("recommended_connections"), "connections", PROMETHEUS),),
+                (Query(status("recommended_connections"), "connections"),),
                 12,
                 Kind.STAT,
             ),
@@ -142,7 +136,6 @@ INSIDE = (
                     Query(
                         f"max by (part, currency) (checkpointstore_cost_monthly{{{OF_STORE}}})",
                         "{{part}} ({{currency}})",
-                        COST,
                     ),
                 ),
                 12,
@@ -157,12 +150,10 @@ INSIDE = (
                     Query(
                         f"sum by (currency) (max by (part, currency) (checkpointstore_cost_monthly{{{OF_STORE}}}))",
                         "with ({{currency}})",
-                        COST,
                     ),
                     Query(
                         f"max by (currency) (checkpointstore_cost_without_tiering_monthly{{{OF_STORE}}})",
                         "without ({{currency}})",
-                        TIERED,
                     ),
                 ),
                 6,
@@ -178,7 +169,6 @@ INSIDE = (
                         f"max(checkpointstore_cost_empty_monthly{{{OF_STORE}}}) / "
                         f'max(checkpointstore_cost_monthly{{{OF_STORE},part="volumes"}})',
                         "empty",
-                        COST,
                     ),
                 ),
                 6,
@@ -241,7 +231,7 @@ INSIDE = (
                 "s",
                 "How far a standby is behind: below a second is good, and what an asynchronous one lacks is lost at a "
                 "failover.",
-                (Query(largest("checkpointstore_replication_lag_seconds", "standby"), "{{standby}}", STANDBY),),
+                (Query(largest("checkpointstore_replication_lag_seconds", "standby"), "{{standby}}"),),
                 12,
             ),
         ),
@@ -270,7 +260,7 @@ INSIDE = (
                     title,
                     "s",
                     description,
-                    (Query(age(of, "max", f"{{{OF_STORE}}}"), title, BACKUPS),),
+                    (Query(age(of, "max", f"{{{OF_STORE}}}"), title),),
                     6,
                     Kind.STAT,
                     steps,
@@ -302,7 +292,7 @@ INSIDE = (
                 "Repository",
                 "bytes",
                 "What all backups and archived WAL take in the object store: it levels off when the oldest expire.",
-                (Query(status("backup_repository_bytes"), "repository", BACKUPS),),
+                (Query(status("backup_repository_bytes"), "repository"),),
                 6,
                 Kind.STAT,
                 height=4,

@@ -27,8 +27,6 @@ class Query:
 
     expr: str
     legend: str = ""
-    needs: str = ""
-    """What there must be for it to have data, "" for nothing but a store that applications have used."""
     unit: str = ""
     """Of a table's column."""
     steps: Steps = ()
@@ -63,12 +61,6 @@ def under(red: float, yellow: float) -> Steps:
     return ((None, "red"), (red, "yellow"), (yellow, "green"))
 
 
-BACKUPS, AUTOSCALING, TROUBLE = "backups", "autoscaling", "trouble"
-PROMETHEUS, COST = "a Prometheus that the operator knows", "spec.monitoring.cost"
-TIERED = "spec.monitoring.cost and spec.tiering, after its first run"
-COLD, OUTSIDE = "spec.tiering, after its first run", "spec.limits.externalize, after its first run"
-RUNNING = "a run under way"
-STANDBY, LARGE = "a standby", "an index of more than 1 MiB"
 OF_STORE = 'namespace="$namespace",name="$store"'
 INSTANCES = 'namespace="$namespace",pod=~"$store-[0-9]+"'
 POOLERS = 'namespace="$namespace",pod=~"$store-pooler-[a-z0-9]+-[a-z0-9]+",database!="pgbouncer"'

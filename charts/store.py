@@ -2,7 +2,6 @@
 
 from charts.inside import INSIDE
 from charts.panel import (
-    AUTOSCALING,
     HEALTH,
     INSTANCES,
     OF_STORE,
@@ -188,7 +187,6 @@ STORE = (
                     Query(
                         health(f'{OF_STORE},type="AutoscalingLimited"', "reason"),
                         "{{reason}}",
-                        AUTOSCALING,
                     ),
                 ),
                 12,

@@ -1,6 +1,6 @@
 """The row of a store's dashboard about what leaves the database: Jobs over threads, cold data, values outside."""
 
-from charts.panel import COLD, DAY, HEALTH, OF_STORE, OUTSIDE, RUNNING, Kind, Panel, Query, Row, health, over, status
+from charts.panel import DAY, HEALTH, OF_STORE, Kind, Panel, Query, Row, health, over, status
 
 RUNS = {"retention": "retention", "tiering": "tiering", "collection of values": "blobs"}
 TYPES = "RetentionSucceeded|TieringSucceeded|BlobCollectionSucceeded"
@@ -12,7 +12,7 @@ THREADS = Row(
             HEALTH,
             "Green ended well, yellow has not ended yet or could not look, red names what is in the way; runbook "
             "TieringSucceeded.",
-            (Query(health(f'{OF_STORE},type=~"{TYPES}"', "type, reason"), "{{type}} {{reason}}", COLD),),
+            (Query(health(f'{OF_STORE},type=~"{TYPES}"', "type, reason"), "{{type}} {{reason}}"),),
             12,
             Kind.STATES,
         ),
@@ -22,7 +22,7 @@ THREADS = Row(
             "By the default schedules ten minutes for threads and a day for values outside; two days of any are "
             "too long.",
             tuple(
-                Query(f"time() - {status(f'{room}_last_success_timestamp_seconds')}", name, COLD)
+                Query(f"time() - {status(f'{room}_last_success_timestamp_seconds')}", name)
                 for name, room in RUNS.items()
             ),
             6,
@@ -35,10 +35,10 @@ THREADS = Row(
             "Threads that it has looked at or moved, or references that it has read: a line that rises is good, none "
             "is between runs.",
             (
-                Query(status("retention_run_threads"), "retention looked at", RUNNING),
-                Query(status("tiering_run_threads"), "tiering looked at", RUNNING),
-                Query(status("tiering_run_moved_threads"), "tiering moved", RUNNING),
-                Query(status("blobs_run_references"), "references", RUNNING),
+                Query(status("retention_run_threads"), "retention looked at"),
+                Query(status("tiering_run_threads"), "tiering looked at"),
+                Query(status("tiering_run_moved_threads"), "tiering moved"),
+                Query(status("blobs_run_references"), "references"),
             ),
             6,
         ),
@@ -48,8 +48,8 @@ THREADS = Row(
             "What tiering and limits.externalize keep there: values outside that only grow mean that nothing is "
             "collected.",
             (
-                Query(status("tiering_cold_bytes"), "cold data", COLD),
-                Query(status("blobs_bytes"), "values outside", OUTSIDE),
+                Query(status("tiering_cold_bytes"), "cold data"),
+                Query(status("blobs_bytes"), "values outside"),
             ),
             12,
             Kind.STACKED,
@@ -59,8 +59,8 @@ THREADS = Row(
             "short",
             "As the last runs counted them: threads with anything in the object store, and values that are there.",
             (
-                Query(status("tiering_cold_threads"), "threads", COLD),
-                Query(status("blobs_objects"), "values", OUTSIDE),
+                Query(status("tiering_cold_threads"), "threads"),
+                Query(status("blobs_objects"), "values"),
             ),
             6,
         ),
@@ -68,7 +68,7 @@ THREADS = Row(
             "Values that are missing",
             "short",
             "Rows refer to them and they are not there: 0 is the only good number; runbook BlobCollectionSucceeded.",
-            (Query(status("blobs_missing"), "missing", OUTSIDE),),
+            (Query(status("blobs_missing"), "missing"),),
             6,
             Kind.STAT,
             over(1),

@@ -32,8 +32,9 @@ LANES = {
         "test_deletion",
         "test_full_volume",
         "test_console",
+        "test_tracing",
     ),
-    "threads": ("test_retention", "test_blobs", "test_tiering", "test_dashboards", "test_tracing"),
+    "threads": ("test_retention", "test_blobs", "test_tiering", "test_dashboards"),
     "backups": ("test_backup", "test_backup_faults"),
     # One after the other, as they disturb all stores; they measure little, so that integration tests run beside them.
     # The last takes all from the cluster that is ours, and installs it anew.

@@ -1,4 +1,4 @@
-"""What the dashboards ask, a real Prometheus answers, for a store that is Ready and in use."""
+"""All that the dashboards ask, a real Prometheus answers, for a store that has all that a spec can give it."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -6,39 +6,85 @@ from typing import Any
 import pytest
 
 from charts.dashboards import Asked, expressions
-from charts.panel import COST
-from demo import prometheus
+from demo import bucket, prometheus
 from demo.agentjob import Agent, Line
 from demo.installation import Installation
 from demo.kubectl import Kubectl, wait_for
+from localcluster.objectstore import ObjectStore
+from tests.e2e import ages, alerts
 from tests.e2e.figure import Figures
-from tests.e2e.subject import Subject
+from tests.e2e.subject import RUNS, Subject, stamp
 
-NAME = "watched"
-PATIENCE = 60
-EACH_MINUTE: dict[str, Any] = {"history": {"keepLast": 1000}, "schedule": "* * * * *"}
+NAME, THREAD = "watched", "conversation"
+PATIENCE = 120
+FOLDER = bucket.folder("dashboards")
+EACH_MINUTE: dict[str, Any] = {"history": {"keepLast": 2}, "schedule": "* * * * *"}
+THREADS = 800
+"""Of eight hours ago, which tiering takes, and for an index of more than 1 MiB."""
+UNDER_WAY = "The run under way"
+"""It has data while a run lasts for more than half a minute: tests/integration/test_dashboards.py asks it."""
 
 
 @pytest.fixture(scope="module")
-def metrics(
-    installation: Installation,
+def watched(
+    kubectl: Kubectl,
+    namespace: str,
+    server: ObjectStore,
     make_store: Callable[..., dict[str, Any]],
     run_agent: Callable[..., tuple[Line, Agent]],
-) -> Iterator[Kubectl]:
-    """A Prometheus that comes when there is something to see: what exporters have found they keep for minutes."""
-    make_store(NAME, {"monitoring": {"cost": {}}, "retention": EACH_MINUTE})
-    run_agent("conversation.py", NAME, MESSAGES="10")
-    prometheus.install(installation.kubectl, installation.prometheus_image, "5s")
+) -> Subject:
+    """A store with a standby, backups, tiers and values outside, whose pooler follows its load."""
+    bucket.give(kubectl, namespace, server)
+    there = {"objectStore": bucket.object_store(server, FOLDER)}
+    spec = {
+        "postgres": {"instances": 2},
+        "pooler": {"autoscaling": {"minInstances": 1, "maxInstances": 2}},
+        "monitoring": {"cost": {}},
+        "retention": EACH_MINUTE,
+        "tiering": {**there, "tiers": [{"name": "cold", "after": "1h"}]},
+        "limits": {"externalize": {**there, "applicationCredentials": {"name": "s3"}, "above": "64Ki"}},
+        "backup": there,
+    }
+    make_store(NAME, spec)
+    for script, environment in (("document.py", {"THREAD": "paper"}), ("conversation.py", {"THREAD": THREAD})):
+        result, agent = run_agent(script, NAME, MESSAGES="10", **environment)
+        assert result["ok"], agent.tail()
+    subject = Subject(kubectl, namespace, NAME)
+    subject.psql(ages.copies(THREAD, THREADS))
+    return subject
+
+
+@pytest.fixture(scope="module")
+def troubled(kubectl: Kubectl, namespace: str) -> Subject:
+    """A store that the operator refuses."""
+    subject = Subject(kubectl, namespace, "troubled")
+    subject.apply({"postgres": {"parameters": {"FSYNC": "off"}}})
+    return subject
+
+
+@pytest.fixture(scope="module")
+def metrics(installation: Installation, watched: Subject) -> Iterator[Kubectl]:
+    """A Prometheus that comes when there is something to see: what exporters have found they keep for a minute.
+
+    Alerts do not wait.
+    """
+    text = prometheus.RULES.read_text()
+    rules = alerts.hurried(text, dict.fromkeys(alerts.rules(text), "1s"))
+    prometheus.install(watched.kubectl, installation.prometheus_image, "5s", rules=rules)
     yield installation.kubectl
     prometheus.uninstall(installation.kubectl)
 
 
-def test_every_panel_has_data(metrics: Kubectl, namespace: str, figures: Figures) -> None:
-    """But those that need backups, autoscaling, standbys, size or trouble, which this store has not."""
-    silent = [asked for asked in expressions(namespace, NAME) if asked.needs in ("", COST)]
+def test_every_panel_has_data(metrics: Kubectl, watched: Subject, troubled: Subject, figures: Figures) -> None:
+    """But that of runs under way."""
+    silent = [asked for asked in expressions(watched.namespace, NAME) if asked.panel != UNDER_WAY]
     assert {asked.dashboard for asked in silent} == {"fleet", "store"}
+    for room in ("tiering", "blobs"):
+        watched.command(RUNS[room], stamp())
 
     def all_told() -> bool:
+        # Refused once more: of one error there is no rate.
+        troubled.poke()
         silent[:] = [asked for asked in silent if not prometheus.ask(metrics, asked.expression)]
         return not silent
 
@@ -46,13 +92,12 @@ def test_every_panel_has_data(metrics: Kubectl, namespace: str, figures: Figures
         wait_for("every panel to have data", all_told, 2 * PATIENCE, every=1, seen=lambda: "\n".join(map(told, silent)))
 
 
-def test_a_schedule_begins_a_run(metrics: Kubectl, namespace: str) -> None:
-    """Nobody asked for one; by now a minute has begun."""
-    watched = Subject(metrics, namespace, NAME)
+def test_a_schedule_begins_a_run(watched: Subject) -> None:
+    """Nobody asked for one of retention; by now a minute has begun."""
     watched.said("RetentionSucceeded", "Succeeded", 90)
     known = watched.seen()["status"]["retention"]
     assert not known.get("asked")
-    assert known["threads"] == 1
+    assert known["threads"]
 
 
 def told(asked: Asked) -> str:

@@ -10,23 +10,22 @@ from demo.agentjob import Agent, Line
 from demo.installation import Installation
 from demo.kubectl import CommandFailed, Kubectl, wait_for
 from localcluster.objectstore import LOCAL, ObjectStore
+from tests.e2e.ages import older
 from tests.e2e.figure import Figures
 from tests.e2e.subject import Subject, stamp
 
 NAME, THREAD, SECOND = "cold", "conversation", "second"
 FOLDER = bucket.folder("tiering")
 COUNT = f"select count(*) from checkpoints where thread_id = '{THREAD}' and checkpoint_ns = ''"
-# Eight hours ago, as ids tell it: their first 32 bits count 27 seconds each.
-OLDER = "lpad(to_hex(('x' || left({0}, 8))::bit(32)::bigint - 1100), 8, '0') || substr({0}, 9)"
 AGED = "; ".join(
     (
         "set session_replication_role = replica",
-        f"update checkpoints set checkpoint_id = {OLDER.format('checkpoint_id')}, "
-        f"parent_checkpoint_id = {OLDER.format('parent_checkpoint_id')}",
+        f"update checkpoints set checkpoint_id = {older('checkpoint_id')}, "
+        f"parent_checkpoint_id = {older('parent_checkpoint_id')}",
         "update checkpoints set checkpoint = jsonb_set(checkpoint, '{id}', to_jsonb(checkpoint_id)), "
         f"metadata = case when metadata #> '{{parents,\"\"}}' is null then metadata else jsonb_set(metadata, "
-        f"'{{parents,\"\"}}', to_jsonb({OLDER.format('(metadata -> $$parents$$ ->> $$$$)')})) end",
-        f"update checkpoint_writes set checkpoint_id = {OLDER.format('checkpoint_id')}",
+        f"'{{parents,\"\"}}', to_jsonb({older('(metadata -> $$parents$$ ->> $$$$)')})) end",
+        f"update checkpoint_writes set checkpoint_id = {older('checkpoint_id')}",
     )
 )
 RECALL = f"set role app; select checkpointstore.recall('{THREAD}')"

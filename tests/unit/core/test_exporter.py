@@ -38,7 +38,7 @@ def test_no_thread_is_a_label() -> None:
 
 def test_what_reads_threads_is_not_asked_in_each_scrape() -> None:
     costly = [query for query in ASKED.values() if "threads()" in query.sql]
-    assert [query.keep for query in costly] == [300]
+    assert [query.keep for query in costly] == [60]
 
 
 @each

@@ -79,7 +79,7 @@ ASKED = {
             "bytes_max": ("GAUGE", "Stored bytes of the largest thread that was found"),
             "sampled": ("GAUGE", "Threads that were looked at; where these are all, nothing is estimated"),
         },
-        keep=300,
+        keep=60,
     ),
     "checkpointstore_table": Query(
         f"""\
@@ -121,7 +121,7 @@ SELECT t.relname, i.relname AS indexrelname, pg_relation_size(i.oid) AS bytes
             "indexrelname": ("LABEL", "The index"),
             "ratio": ("GAUGE", "How much of a unique index would be free if it were built anew, estimated"),
         },
-        keep=300,
+        keep=60,
     ),
     "checkpointstore_statement": _told(
         "statement_times",
