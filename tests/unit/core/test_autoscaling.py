@@ -236,6 +236,13 @@ def test_a_spent_budget_adds_no_pod() -> None:
     assert (told.size, told.reason) == (Size(2, 20), "ServerConnectionsExhausted")
 
 
+@pytest.mark.parametrize(("present", "pods"), [(35, 4), (36, 2)])
+def test_more_connections_than_there_are_spend_no_budget(present: float, pods: int) -> None:
+    """As of a thread that was full: what transactions took that were late is counted once they have ended."""
+    late = replace(FULL, processor=2.0, busy=240, busiest=166, sustained=166, average=240, present=present)
+    assert at(late, Size(2, 20)).size.instances == pods
+
+
 def test_what_was_measured_before_a_change_says_nothing_of_it() -> None:
     grown = at(FULL)
     full = replace(FULL, busiest=20, sustained=20)

@@ -67,8 +67,8 @@ def test_the_load_of_all_pods_without_the_poolers_own(pace: float) -> None:
     load = read(usual(pace), PODS, NOW)
     assert isinstance(load, Load)
     assert load.since == NOW - 5 - pace
-    told = (load.wait, load.waiting, load.clients, load.busy, load.busiest, load.processor, load.server)
-    assert told == pytest.approx((0.03, 6.0, 86.0, 10.0, 5.0, 0.5, None))
+    told = (load.wait, load.waiting, load.clients, load.busy, load.busiest, load.present, load.processor, load.server)
+    assert told == pytest.approx((0.03, 6.0, 86.0, 10.0, 5.0, 10.0, 0.5, None))
 
 
 def points(*values: float) -> Callable[[Series], Iterable[Series]]:

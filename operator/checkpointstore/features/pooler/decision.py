@@ -193,7 +193,9 @@ def _larger_pools(load: Load, size: Size, rules: Rules) -> tuple[Size, str] | Li
 
 def _spent(load: Load, size: Size, rules: Rules) -> bool:
     """Every server connection that there may be is at work."""
-    return size.total + size.instances > rules.capacity and load.busy >= FULL * size.total
+    # More than there are is what a thread that was late has counted at once.
+    busy = load.busy if load.average <= size.total else load.present
+    return size.total + size.instances > rules.capacity and busy >= FULL * size.total
 
 
 def _exhausted(rules: Rules) -> Limit:

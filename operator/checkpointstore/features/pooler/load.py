@@ -64,6 +64,9 @@ class Load:
     """The same of all pods together."""
     processor: float
     """Cores used."""
+    present: float = 0.0
+    """Server connections at work as the last scrape saw them. In the others a transaction that took longer than the
+    interval is whole, once it has ended."""
     rise: float = 0.0
     """How many more than in the interval before, as far as that one is told; negative where they are fewer."""
     server: float | None = None
@@ -140,6 +143,7 @@ def _load(told: Mapping[str, Sequence[float]], since: float, parts: Mapping[str,
         sustained=max(told[LENT]),
         average=sum(told[LENT]),
         processor=sum(told[PROCESSOR]),
+        present=sum(told[BUSY]),
         rise=rise,
         parts=parts,
     )
