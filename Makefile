@@ -84,7 +84,7 @@ PATIENT := $(patsubst %,tests/integration/test_%.py,client year repository_reten
 	tiering_tiers retention requests)
 .PHONY: patient
 patient: export COVERAGE_FILE = .coverage.patient
-patient:
+patient: $(VENV)/.ready programs tools
 	$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report= $(PATIENT)
 
 .PHONY: test
@@ -98,7 +98,7 @@ test: ## Everything a fresh machine can run: check, integration on PostgreSQL, e
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --omit='$(PURE),$(ELSEWHERE)' --fail-under=85
 
-# Where it takes only the processors' time that the lane beside leaves.
+# At the lowest priority: what the lane beside it leaves of the processors is enough.
 .PHONY: meanwhile
 meanwhile:
 	@echo "==> lint and unit tests run in what the lane leaves of the processors"

@@ -1,5 +1,12 @@
 """SQL that makes threads look as old as tiering wants them: ids of checkpoints tell the time."""
 
+IDS = {
+    "checkpoints": ("checkpoint_id", "parent_checkpoint_id"),
+    "checkpoint_blobs": (),
+    "checkpoint_writes": ("checkpoint_id",),
+}
+"""Columns with ids of checkpoints, by table."""
+
 
 def older(column: str) -> str:
     """An id as of eight hours before: its first 32 bits count 27 seconds each."""
@@ -8,18 +15,14 @@ def older(column: str) -> str:
 
 def copies(thread: str, count: int) -> str:
     """So many more threads with a thread's rows, and ids of eight hours before."""
-    columns = {
-        "checkpoints": ("checkpoint_id", "parent_checkpoint_id", "type", "checkpoint", "metadata"),
-        "checkpoint_blobs": ("channel", "version", "type", "blob"),
-        "checkpoint_writes": ("checkpoint_id", "task_id", "task_path", "idx", "channel", "type", "blob"),
-    }
-    return "; ".join(
-        f"insert into {table} (thread_id, checkpoint_ns, {', '.join(names)}) "
-        f"select '{thread}-' || n, checkpoint_ns, {', '.join(map(_older_id, names))} "
-        f"from {table}, generate_series(1, {count}) as n where thread_id = '{thread}'"
-        for table, names in columns.items()
+    return "; ".join(_copies(table, columns, thread, count) for table, columns in IDS.items())
+
+
+def _copies(table: str, columns: tuple[str, ...], thread: str, count: int) -> str:
+    changed = {"thread_id": f"'{thread}-' || i", **{column: older(f"r.{column}") for column in columns}}
+    given = ", ".join(f"'{column}', {value}" for column, value in changed.items())
+    return (
+        f"insert into {table} select c.* from generate_series(1, {count}) as i, lateral "
+        f"(select (jsonb_populate_record(r, jsonb_build_object({given}))).* from {table} as r "
+        f"where r.thread_id = '{thread}') as c"
     )
-
-
-def _older_id(column: str) -> str:
-    return older(column) if column.endswith("checkpoint_id") else column

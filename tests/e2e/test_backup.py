@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -273,22 +272,21 @@ def test_wrong_credentials_are_told_and_mended_by_the_right_ones(
         figures.note("credentials_wrong_to_told", time.monotonic() - began, "s")
         say(f"  a person sees: ContinuousArchiving {told}")
         # The first failure may have been another one: a busy server may not have answered in time.
-        said = partial(message, kept, "ContinuousArchiving")
-        wait_for("the cause to be told", lambda: "refuses the credentials" in said(), 60, seen=said)
+        says(kept, "ContinuousArchiving", "refuses the credentials", 60)
         assert kept.condition("Ready")["status"] == "True"
     with writer.through("credentials_right", failed=0), figures.timed("credentials_right_to_archiving"):
         bucket.give(kept.kubectl, kept.namespace, server)
         kept.said("ContinuousArchiving", "Archiving", 150)
 
 
-def message(subject: Subject, kind: str) -> str:
-    """What a condition says."""
-    return str(subject.condition(kind).get("message"))
+def says(subject: Subject, kind: str, words: str, timeout: float) -> str:
+    """Wait until a condition's message has these words; all of it."""
 
+    def message() -> str:
+        return str(subject.condition(kind).get("message"))
 
-def _says(subject: Subject, kind: str, words: str) -> str | None:
-    """The condition's message where the words are in it."""
-    return found if words in (found := message(subject, kind)) else None
+    wait_for(f"{words} in {kind}", lambda: words in message(), timeout, seen=message)
+    return message()
 
 
 def test_threads_that_were_deleted_since_are_deleted_again(
@@ -325,8 +323,7 @@ def test_a_bucket_that_is_not_there_and_an_authority_that_does_not_match_are_tol
     """What would be backed up serves all the same; what would be recovered makes no volume."""
     for what, words in {"bucket": ("create the bucket",) * 2, "authority": ("not signed by the", "give the")}.items():
         for subject, kind, expected in zip(astray[what], ("ContinuousArchiving", "Initialized"), words, strict=True):
-            told = wait_for(f"{expected} in {kind}", partial(_says, subject, kind, expected), 150)
-            say(f"  {subject.name}: {kind} {told}")
+            say(f"  {subject.name}: {kind} {says(subject, kind, expected, 150)}")
             assert subject.condition(kind)["status"] == "False"
         astray[what][0].ready()
     claims = kept.kubectl.items("persistentvolumeclaims", "-n", kept.namespace)

@@ -43,8 +43,8 @@ def seen(offer: Offer, size: Size, rules: Rules, now: float, noise: float = 0.0)
         sustained=busy / size.instances,
         average=busy,
         processor=processor,
-        present=busy,
         rise=2 * noise * processor,
+        present=busy,
         server=offer.server,
     )
 

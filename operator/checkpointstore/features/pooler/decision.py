@@ -32,7 +32,8 @@ CALM, EARLY = 0.25, 0.5
 # Growth within so many times its patience after a shrink shows that it had none; that is doubled so often at most.
 REGRET, RESTLESS = 10, 4
 RETURN = 10.0
-"""Seconds after which whoever was let go is taken to be back."""
+"""Seconds from the beginning of an interval on which clients were let go to that of the next one which is judged: most
+of them are back by its end."""
 LINGER = 120.0
 """For so many seconds a limit is told after it was last met, and samples that new pods do not have yet are no news."""
 
@@ -193,7 +194,7 @@ def _larger_pools(load: Load, size: Size, rules: Rules) -> tuple[Size, str] | Li
 
 def _spent(load: Load, size: Size, rules: Rules) -> bool:
     """Every server connection that there may be is at work."""
-    # More than there are is what a thread that was late has counted at once.
+    # A thread that is late counts long transactions all at once: more connections than there are.
     busy = load.busy if load.average <= size.total else load.present
     return size.total + size.instances > rules.capacity and busy >= FULL * size.total
 

@@ -64,11 +64,11 @@ class Load:
     """The same of all pods together."""
     processor: float
     """Cores used."""
-    present: float = 0.0
-    """Server connections at work as the last scrape saw them. In the others a transaction that took longer than the
-    interval is whole, once it has ended."""
     rise: float = 0.0
-    """How many more than in the interval before, as far as that one is told; negative where they are fewer."""
+    """Cores used more than in the interval before, as far as that one is told; negative where fewer were."""
+    present: float = 0.0
+    """Server connections at work as the last scrape saw them. In `sustained` and `average`, and so in `busy`, a
+    transaction that took longer than the interval is whole, once it has ended."""
     server: float | None = None
     """How busy the processors of the primary's node are, from 0 to 1; None where nobody tells."""
     parts: Mapping[str, Part] = field(default_factory=dict)
@@ -143,8 +143,8 @@ def _load(told: Mapping[str, Sequence[float]], since: float, parts: Mapping[str,
         sustained=max(told[LENT]),
         average=sum(told[LENT]),
         processor=sum(told[PROCESSOR]),
-        present=sum(told[BUSY]),
         rise=rise,
+        present=sum(told[BUSY]),
         parts=parts,
     )
 
