@@ -46,6 +46,7 @@ from .kernel.manifest import by_ref, covers, ref
 from .kernel.naming import FINALIZER
 from .kernel.news import states
 from .kernel.observed import Observed, component_of
+from .kernel.predecessor import named, terminating
 from .rooms import asked, merged
 
 # Deleted only by their own rules, never because nobody asks for them any more.
@@ -212,18 +213,23 @@ def _removed(desired: Iterable[Manifest], observed: Observed, settled: bool) -> 
 
 
 def _name_taken(observed: Observed, previous: Mapping[str, Any]) -> Plan:
-    taken = ", ".join(sorted(f"{target.kind}/{target.name}" for target in observed.foreign))
-    message = f"Not this store's, and in its way: {taken}. Delete or rename it; the store goes on by itself"
-    return replace(rejected("NameTaken", message, previous), again=timedelta(seconds=30))
+    if stay := observed.foreign - observed.leaving:
+        message = f"Not this store's, and in its way: {named(stay)}. Delete or rename it; the store goes on by itself"
+        return replace(rejected("NameTaken", message, previous), again=timedelta(seconds=30))
+    return replace(_unseen(terminating(READY, observed.leaving), previous), again=timedelta(seconds=1))
 
 
 def rejected(reason: str, message: str, previous: Mapping[str, Any]) -> Plan:
     """The plan for a store that cannot be looked at: say so, touch nothing, and leave what `previous` says of it."""
+    return _unseen(broken(READY, reason, message), previous)
+
+
+def _unseen(cause: Condition, previous: Mapping[str, Any]) -> Plan:
     known = [item for item in previous.get("conditions", ()) if item["type"] not in (READY, RECONCILING, STALLED)]
     stands = (Condition(item["type"], Status(item["status"]), item["reason"], item["message"]) for item in known)
     # Databases and poolers run on without the operator, but nobody sees whether they do.
     served = states(previous).get(READY, "False") != "False"
-    return Plan(parts=(broken(READY, reason, message), *stands), serving=None if served else False)
+    return Plan(parts=(cause, *stands), serving=None if served else False)
 
 
 def refused(intended: Plan, reason: str, message: str) -> Plan:
@@ -240,8 +246,8 @@ def contested(intended: Plan, fought: frozenset[Ref]) -> Plan:
     """A plan that leaves objects alone for a while which somebody else changes back each time they are applied."""
     if not fought:
         return intended
-    names = ", ".join(sorted(f"{target.kind}/{target.name}" for target in fought))
-    told = changing(RECONCILING, "FieldContested", f"Applied again and again, and somebody changes it back: {names}")
+    message = f"Applied again and again, and somebody changes it back: {named(fought)}"
+    told = changing(RECONCILING, "FieldContested", message)
     kept = (item for item in intended.actions if not (isinstance(item, Apply) and ref(item.manifest) in fought))
     return replace(intended, actions=tuple(kept), parts=(told, *intended.parts), again=timedelta(seconds=30))
 

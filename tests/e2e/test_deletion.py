@@ -1,9 +1,10 @@
-"""Deleting a store leaves its volumes, by the default policy, and nothing else."""
+"""Deleting a store leaves its volumes, by the default policy, and nothing else; its name is free at once."""
 
 import time
 from collections.abc import Callable
 from typing import Any
 
+from demo import store
 from demo.kubectl import Kubectl, NotInTime, wait_for
 from tests.e2e.figure import Figures
 from tests.e2e.inventory import objects
@@ -32,3 +33,19 @@ def test_deletion_leaves_only_volumes(
     except NotInTime as error:
         raise AssertionError(str(error)) from error
     figures.note("delete_to_gone", time.monotonic() - began, "s")
+
+
+def test_a_store_made_again_at_once_waits_for_what_the_earlier_one_left(
+    kubectl: Kubectl, namespace: str, make_store: Callable[..., dict[str, Any]], figures: Figures
+) -> None:
+    spec = {"reclaimPolicy": {"volumes": "Delete"}}
+    make_store("again", spec)
+    kubectl("delete", "checkpointstore", "again", "-n", namespace)
+    began = time.monotonic()
+    kubectl.apply(store.manifest("again", namespace, spec))
+    heard: list[str] = []
+    store.wait_ready(kubectl, "again", namespace, 120, heard.append)
+    figures.note("made_again_to_ready", time.monotonic() - began, "s")
+    print("\n".join(line for line in heard if line.startswith("Ready=")))
+    assert not [line for line in heard if line.startswith("Stalled=True")]
+    assert any("PredecessorTerminating" in line for line in heard), heard

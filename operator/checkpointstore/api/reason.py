@@ -32,6 +32,7 @@ _READY = Subject(
             (
                 Reason("Pending", "Nothing is wrong, and not everything has been seen to stand yet."),
                 Reason("PublishingBinding", "Everything stands; the binding Secret is being written."),
+                Reason("PredecessorTerminating", "What a deleted store of the same name left is still being removed."),
                 Reason("RepeatingDeletions", "Threads that a recovery brought back are being deleted again."),
                 Reason(
                     "DeletionsNotRepeated",
@@ -99,6 +100,9 @@ _INITIALIZED = Subject(
             Status.FALSE,
             (
                 Reason("Bootstrapping", "The first instance is starting and makes the data directory."),
+                Reason(
+                    "PredecessorTerminating", "Volumes of a deleted store of the same name are still being removed."
+                ),
                 Reason("DataExists", "Volumes of an earlier store of this name exist.", stalls=True),
                 Reason(
                     "NoDefaultStorageClass",

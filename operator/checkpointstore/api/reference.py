@@ -314,7 +314,7 @@ DELETING = (
     "- Nothing waits for the operator: there is no finalizer, so deletion works after the operator is gone.",
     "- With provider External nothing on the server is touched: tables, data and roles stay.",
     "- A new store of the same name finds the volumes and stalls with `DataExists`, unless it is made with",
-    "  `bootstrap.adopt: true`.",
+    "  `bootstrap.adopt: true`. What is still being deleted it waits for (`PredecessorTerminating`).",
 )
 
 

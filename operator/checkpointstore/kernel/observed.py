@@ -160,6 +160,8 @@ class Observed:
     objects: Mapping[Ref, Manifest] = field(default_factory=dict)
     secrets: Mapping[str, SecretFact] = field(default_factory=dict)
     foreign: frozenset[Ref] = frozenset()
+    leaving: frozenset[Ref] = frozenset()
+    """Those of `foreign` that go away by themselves, as an earlier store of the name left them."""
     served: Mapping[str, str] = field(default_factory=dict)
     """Fingerprint of the certificate that each ready instance serves, by pod."""
     volumes: Mapping[str, Volume] = field(default_factory=dict)

@@ -236,7 +236,8 @@ class Actors:
             metrics.ERRORS.labels(error.reason).inc()
             plan = reconcile.refused(plan, error.reason, error.message)
         finally:
-            if acts:
+            # No watch tells when what stands in the way is gone.
+            if acts or observed.foreign:
                 memory.forget()
             if observed.scale and any(isinstance(action, Rebalance) for action in plan.actions):
                 self.autoscaler.rebalanced(str(key), observed.scale.seen)

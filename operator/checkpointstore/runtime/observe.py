@@ -4,7 +4,7 @@ import asyncio
 import base64
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -45,7 +45,7 @@ _DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 
 
 async def observe(
-    kube: Kube, store: Store, suspects: Iterable[Ref], unreachable: frozenset[str], memory: Memory | None = None
+    kube: Kube, store: Store, suspects: Collection[Ref], unreachable: frozenset[str], memory: Memory | None = None
 ) -> Observed:
     """Everything the core may know. `suspects` are names that an earlier pass found taken, looked at again; `memory`
     has what the store's last look read."""
@@ -74,11 +74,16 @@ async def observe(
     asked = (item for item in backups if item["spec"]["store"]["name"] == store.name)
     objects |= {Ref("CheckpointBackup", item["metadata"]["name"]): item for item in asked}
     facts = [fact(value, store.uid) for value in values if value is not None]
-    foreign = {Ref("Secret", item.name) for item in facts if not item.ours} | {ref for ref in taken if ref}
+    secret = (item for item in values if item is not None and not owned(item, store.uid))
+    foreign = {
+        **{Ref("Secret", item["metadata"]["name"]): item for item in secret},
+        **{ref: item for ref, item in zip(suspects, taken, strict=True) if item is not None},
+    }
     seen = Observed(
         objects=objects,
         secrets={item.name: item for item in facts if item.ours},
         foreign=frozenset(foreign),
+        leaving=frozenset(ref for ref, item in foreign.items() if _leaving(item, store)),
         storage_class=Ref("StatefulSet", store.name) in objects
         or await _has_class(kube, store.spec.postgres.storage.storage_class_name),
         expandable=await _expandable(kube, store, objects.values()),
@@ -229,9 +234,16 @@ def owned(item: Mapping[str, Any], uid: str) -> bool:
     return any(owner.get("uid") == uid for owner in item["metadata"].get("ownerReferences", ()))
 
 
-async def _taken(kube: Kube, store: Store, ref: Ref) -> Ref | None:
+async def _taken(kube: Kube, store: Store, ref: Ref) -> Manifest | None:
     live = await kube.get(ref.kind, store.namespace, ref.name)
-    return ref if live is not None and not owned(live, store.uid) else None
+    return live if live is not None and not owned(live, store.uid) else None
+
+
+def _leaving(item: Manifest, store: Store) -> bool:
+    """Whether another's object goes away by itself: it is being deleted, or an earlier store of this name owned it."""
+    owners = item["metadata"].get("ownerReferences", ())
+    earlier = any(owner["kind"] == "CheckpointStore" and owner["name"] == store.name for owner in owners)
+    return earlier or "deletionTimestamp" in item["metadata"]
 
 
 async def _has_class(kube: Kube, name: str | None) -> bool:

@@ -1,9 +1,11 @@
 """What strangers edit, add or own: what is ours is mended, the rest stays, and what is theirs is not touched."""
 
+from typing import Any
+
 import pytest
 
 from tests.contract.world import NAMESPACE, World
-from tests.golden.backup import BACKUP, OUTSIDE
+from tests.golden.backup import BACKUP, OUTSIDE, RECOVERY
 from tests.unit.backup.story import level
 
 
@@ -63,6 +65,58 @@ def test_a_foreign_object_is_never_touched(kind: str, name: str) -> None:
         assert world.condition("Stalled")["reason"] == "NameTaken"
         assert f"{kind}/{name}" in world.condition("Stalled")["message"]
         world.delete(kind, name)
+        world.settle()
+        assert world.status["phase"] == "Ready"
+
+
+@pytest.mark.parametrize(("kind", "name"), [("ConfigMap", "agents-postgres"), ("Secret", "agents-ca")])
+def test_what_a_deleted_store_of_the_name_left_is_waited_for(kind: str, name: str) -> None:
+    with World() as world:
+        owner = {
+            "apiVersion": "checkpointstore.dev/v1alpha1",
+            "kind": "CheckpointStore",
+            "name": "agents",
+            "uid": "earlier",
+            "controller": True,
+        }
+        meta = {"name": name, "namespace": NAMESPACE, "ownerReferences": [owner]}
+        world.server.create({"apiVersion": "v1", "kind": kind, "metadata": meta}, "earlier")
+        before = world.need(kind, name)
+        world.make()
+        for _ in range(3):
+            world.look()
+        assert world.need(kind, name) == before
+        assert world.states["Ready"] == ("False", "PredecessorTerminating")
+        assert world.states["Reconciling"] == ("True", "PredecessorTerminating")
+        assert world.states["Stalled"] == ("False", "Progressing")
+        assert f"{kind}/{name}" in world.condition("Ready")["message"]
+        stranger = {"name": "agents-pooler", "namespace": NAMESPACE}
+        world.server.create({"apiVersion": "v1", "kind": "Secret", "metadata": stranger}, "kubectl-create")
+        world.look()
+        assert world.states["Stalled"] == ("True", "NameTaken"), "somebody else's stays"
+        assert f"{kind}/{name}" not in world.condition("Stalled")["message"]
+        world.delete("Secret", "agents-pooler")
+        world.tick().settle()
+        assert world.status["phase"] == "Ready"
+
+
+@pytest.mark.parametrize("bootstrap", [{}, {"adopt": True}, {"recovery": RECOVERY}])
+def test_a_volume_that_is_being_deleted_is_neither_taken_over_nor_in_the_way(bootstrap: dict[str, Any]) -> None:
+    with World() as world:
+        world.make().settle()
+        world.delete("CheckpointStore", "agents").tick(5)
+        volume = ("PersistentVolumeClaim", "data-agents-0")
+        # A pod that is on its way out still uses it.
+        world.edit(*volume, {"metadata": {"deletionTimestamp": "2026-01-01T00:01:00Z"}})
+        world.bucket().make({"bootstrap": bootstrap})
+        for _ in range(5):
+            world.look()
+            world.tick()
+        assert world.states["Initialized"] == ("False", "PredecessorTerminating")
+        assert world.states["Stalled"] == ("False", "Progressing")
+        assert "PersistentVolumeClaim/data-agents-0" in world.condition("Initialized")["message"]
+        assert world.server.get("StatefulSet", NAMESPACE, "agents") is None
+        world.delete(*volume)
         world.settle()
         assert world.status["phase"] == "Ready"
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from ...kernel import predecessor
 from ...kernel.action import Action, Delete, Emit, Manifest, Ref
 from ...kernel.compute import Resources
 from ...kernel.condition import INITIALIZED, Condition, broken, waiting
@@ -90,9 +91,9 @@ def _prepared(
     now: datetime,
 ) -> Stand:
     """What must be there before a repository can be looked into."""
-    claims = [item["metadata"] for item in observed.all("PersistentVolumeClaim")]
-    older = sorted(meta["name"] for meta in claims if datetime.fromisoformat(meta["creationTimestamp"]) < created)
-    if older:
+    if going := predecessor.leaving(observed, created):
+        return Stand(going, again=AGAIN)
+    if older := predecessor.volumes(observed, created):
         told = f"Volumes of an earlier store of this name exist ({', '.join(older)}), and a recovery never overwrites "
         return _stalled("DataExists", told + "data: delete them, or give the new store another name")
     if volume.blocked:

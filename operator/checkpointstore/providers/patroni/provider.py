@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from ...kernel import predecessor
 from ...kernel.action import Action, Emit, Switchover
 from ...kernel.command import RESTART, Commands
 from ...kernel.condition import INITIALIZED, POSTGRES_AVAILABLE, Condition, Status, broken, changing, true, waiting
@@ -68,6 +69,7 @@ def contribute(
     parameters = config.server(spec, archives)
     waits = synced < _wanted(spec) or revision.awaited(env, observed, previous, now)
     commanded = switchover(env, observed, commands, found, primary)
+    bootstraps = not recovered and not predecessor.volumes(observed, created)
     if commands.hibernate:
         step, conditions = Step(), _hibernated(was_initialized(previous))
     else:
@@ -79,7 +81,7 @@ def contribute(
         desired=(
             *network.account(env),
             *network.services(env, observed),
-            config.file(spec, env, observed, archives, bootstraps=not recovered and not _earlier(observed, created)),
+            config.file(spec, env, observed, archives, bootstraps=bootstraps),
             config.dynamic(spec, env, parameters, revision.wanted(parameters, env, observed, now)),
             workload.disruption_budget(spec, env),
             workload.statefulset(spec, env, delete_volumes, commands, now_shape),
@@ -148,7 +150,9 @@ def _blocked(
     """Why nothing may be started: volumes of an earlier store, or no StorageClass to make one from."""
     if observed.get("StatefulSet", env.names.postgres) is not None or was_initialized(previous):
         return None
-    volumes = _earlier(observed, created)
+    if going := predecessor.leaving(observed, created):
+        return going
+    volumes = predecessor.volumes(observed, created)
     if volumes and not adopt:
         return broken(
             INITIALIZED,
@@ -157,12 +161,6 @@ def _blocked(
             "to take them over, or delete them",
         )
     return without_class(spec, observed)
-
-
-def _earlier(observed: Observed, created: datetime) -> list[str]:
-    """Volumes of an earlier store. A younger one is this store's own, whose StatefulSet may have been deleted."""
-    claims = [volume["metadata"] for volume in observed.all("PersistentVolumeClaim")]
-    return [meta["name"] for meta in claims if datetime.fromisoformat(meta["creationTimestamp"]) < created]
 
 
 def without_class(spec: Postgres, observed: Observed) -> Condition | None:
