@@ -16,6 +16,7 @@ from .features.tiering import slice as tiering
 from .kernel import erasure
 from .kernel.action import (
     Action,
+    Admit,
     Apply,
     Delete,
     Emit,
@@ -182,7 +183,7 @@ def _env(store: Store, platform: Platform) -> Env:
 def _is_change(action: Action, observed: Observed, quiet: frozenset[str]) -> bool:
     """Whether an action changes the store: what backs it up, or follows its load, leaves it as it is."""
     match action:
-        case Emit() | Tell() | Rebalance():
+        case Admit() | Emit() | Tell() | Rebalance():
             return False
         case Apply(manifest) | PublishPooler(manifest) | PublishGiven(manifest):
             return component_of(manifest) not in quiet

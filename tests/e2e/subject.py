@@ -147,10 +147,10 @@ class Subject:
         """The application's login in the binding."""
         return self.secret(f"{self.name}-app").get("username", "")
 
-    def psql(self, question: str, database: str = "app") -> str:
-        """Ask the primary as its superuser, over the socket in its pod."""
+    def psql(self, question: str, database: str = "app", pod: str = "") -> str:
+        """Ask the primary, or another pod, as its superuser, over the socket in the pod."""
         command = ["psql", "-h", SOCKET, "-U", "postgres", "-d", database, "-XAtq", "-v", "ON_ERROR_STOP=1", "-f", "-"]
-        return self.inside(command, question)
+        return self.inside(command, question, pod)
 
     def inside(self, command: list[str], text: str = "", pod: str = "") -> str:
         """Run a program in the postgres container of the primary, or of another pod."""

@@ -312,9 +312,9 @@ def pooler_rebalances(world: World) -> None:
     """One of three pods is full: idle clients of it that came before the last pod was there connect anew."""
     world.make(SCALED).settle()
     world.load_asks(3, 20).settle()
-    world.load_is_uneven(
-        [world.server.all("Pod", None, {"app.kubernetes.io/component": "pooler"})[0]["metadata"]["name"]], 150
-    )
+    full = world.server.all("Pod", None, POOLER)[0]["metadata"]["name"]
+    # Nobody new comes to it since the last look.
+    world.load_is_uneven([full], 150).look()
 
 
 def pooler_shrinks(world: World) -> None:

@@ -204,6 +204,14 @@ class Resume:
 
 
 @dataclass(frozen=True, slots=True)
+class Admit:
+    """Let the Service send new clients to a pooler pod, or none; who is connected stays."""
+
+    pod: str
+    admits: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Rebalance:
     """Let idle clients of a pooler go, the longest idle first, until `most` are left: they connect anew, anywhere.
 
@@ -293,6 +301,7 @@ Action = (
     | Grow
     | Switchover
     | Resume
+    | Admit
     | Rebalance
     | Reload
     | Restart

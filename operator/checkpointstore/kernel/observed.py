@@ -123,7 +123,9 @@ class Scale:
     most: int = 0
     """Clients that each of those keeps."""
     seen: float = 0.0
-    """When the interval began that showed it, seconds since 1970: clients are let go once for each."""
+    """When the interval began that showed it, seconds since 1970."""
+    due: bool = False
+    """Nobody has been let go for it yet: that is done once for each interval."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,14 +64,15 @@ class Autoscaler:
             return None
         size, told, even = state.size, (state.why, state.reason, state.message), state.balance
         scale = Scale(size.instances, size.connections, state.changed, *told)
-        return replace(scale, crowded=even.pods, most=even.most, seen=even.seen) if even else scale
+        return replace(scale, crowded=even.pods, most=even.most, seen=even.seen, due=even.due) if even else scale
 
     def rebalanced(self, who: str, seen: float) -> None:
         """Clients were asked to go, for what an interval showed: what came of it shows in another."""
         state = self._states.get(who)
         if state is not None:
-            later = state.balance if state.balance and state.balance.seen > seen else None
-            self._states[who] = replace(state, balance=later, balanced=seen)
+            even = state.balance
+            done = replace(even, due=False) if even and even.seen <= seen else even
+            self._states[who] = replace(state, balance=done, balanced=time.time())
 
     async def keep(self) -> None:
         await rounds(self._watched, self._look, PERIOD)

@@ -19,6 +19,7 @@ from ..kernel import scram
 from ..kernel.action import (
     Acknowledge,
     Action,
+    Admit,
     Apply,
     Delete,
     Emit,
@@ -47,7 +48,7 @@ from ..kernel.action import (
 )
 from ..kernel.errors import Conflict, Refused, Unavailable
 from ..kernel.manifest import ref
-from ..kernel.naming import ROTATION, SINCE
+from ..kernel.naming import ADMITS, NO, ROTATION, SINCE, YES
 from ..kernel.object_store import ACCESS_KEY, SECRET_KEY, TOKEN
 from ..kernel.values import moment
 from .observe import DIGEST, digest, owned
@@ -126,6 +127,8 @@ async def _step(kube: Kube, store: Store, action: Action, taken: set[Ref]) -> No
             await _step(kube, store, action.told, taken)
         case Resume(pooler, database, admin):
             await pgbouncer.resume(pooler, database, await _secret(kube, store, admin))
+        case Admit(pod, admits):
+            await kube.merge("Pod", store.namespace, pod, {"metadata": {"labels": {ADMITS: YES if admits else NO}}})
         case Rebalance(pooler, database, admin, most, since, told):
             if await pgbouncer.rebalance(pooler, database, most, since, await _secret(kube, store, admin)):
                 await _step(kube, store, told, taken)

@@ -16,6 +16,7 @@ from checkpointstore.features.pooler.spec import Pooler
 from checkpointstore.kernel.action import Ref
 from checkpointstore.kernel.compute import Resources
 from checkpointstore.kernel.errors import Unavailable
+from checkpointstore.kernel.naming import ADMITS
 from checkpointstore.kernel.prometheus import PrometheusServer
 from tests.contract.nature import tell
 from tests.contract.world import World
@@ -43,6 +44,12 @@ def used(world: World) -> int:
     """Server connections of all pods that are there."""
     pods = {pod["metadata"]["uid"] for pod in world.server.all("Pod", None, {"app.kubernetes.io/component": "pooler"})}
     return sum(console.connections for uid, console in world.console._loaded.items() if uid in pods)
+
+
+def admitting(world: World) -> list[str]:
+    """The pods that the Service sends new clients to, but for whether they are ready."""
+    wanted = world.need("Service", "agents-pooler")["spec"]["selector"]
+    return [pod["metadata"]["name"] for pod in world.server.all("Pod", None, wanted)]
 
 
 def events(world: World) -> list[tuple[str, str]]:
@@ -97,6 +104,9 @@ def test_clients_of_a_full_pod_are_let_go_until_the_load_is_even() -> None:
         world.console.clients = {pod["metadata"]["uid"]: 300 for pod in pods[:2]}
         world.load_is_uneven([full["metadata"]["name"]], 150)
         world.look()
+        assert world.console.clients[full["metadata"]["uid"]] == 300, "who went now could come back to it"
+        assert admitting(world) == [pod["metadata"]["name"] for pod in roomy]
+        world.look()
         assert world.states["Reconciling"] == ("False", "Converged")
         assert world.console.clients == {full["metadata"]["uid"]: 150, roomy[0]["metadata"]["uid"]: 300}
         # Some came back. Nobody is let go for it before the autoscaler has seen that.
@@ -104,8 +114,50 @@ def test_clients_of_a_full_pod_are_let_go_until_the_load_is_even() -> None:
         world.look()
         assert world.console.clients[full["metadata"]["uid"]] == 200
         assert world.states["Reconciling"] == ("False", "Converged")
+        assert len(admitting(world)) == 3
         told = [message for reason, message in events(world) if reason == "ClientsRebalanced"]
         assert told == [f"Idle clients of {full['metadata']['name']} connect anew: others have room"]
+        world.load_asks(4, 10).look()
+        assert len(admitting(world)) == 4
+        assert world.look() == 0
+
+
+def test_a_full_pod_takes_new_clients_where_no_other_is_ready() -> None:
+    with World() as world:
+        world.make(FOUR).settle()
+        world.load_asks(2, 10).settle()
+        full, other = world.server.all("Pod", None, {"app.kubernetes.io/component": "pooler"})
+        world.load_is_uneven([full["metadata"]["name"]], 150).look()
+        assert admitting(world) == [other["metadata"]["name"]]
+        tell(world.server, other, "Running", False)
+        world.look()
+        assert len(admitting(world)) == 2
+
+
+def test_another_operator_lets_new_clients_come_to_every_pod_again() -> None:
+    with World() as world:
+        world.make(FOUR).settle()
+        world.load_asks(2, 10).settle()
+        full, _ = world.server.all("Pod", None, {"app.kubernetes.io/component": "pooler"})
+        world.load_is_uneven([full["metadata"]["name"]], 150).look()
+        assert len(admitting(world)) == 1
+        world.start_anew().look()
+        assert len(admitting(world)) == 2
+
+
+def test_pods_of_a_release_without_the_label_are_never_left_out() -> None:
+    with World() as world:
+        world.make(FOUR).settle()
+        world.load_asks(2, 10).settle()
+        names = admitting(world)
+        for name in names:
+            world.edit("Pod", name, {"metadata": {"labels": {ADMITS: None}}})
+        world.delete("Service", "agents-pooler").look()
+        assert ADMITS not in world.need("Service", "agents-pooler")["spec"]["selector"]
+        assert admitting(world) == names
+        world.settle()
+        assert ADMITS in world.need("Service", "agents-pooler")["spec"]["selector"]
+        assert admitting(world) == names
 
 
 def test_nobody_is_let_go_in_session_mode() -> None:
@@ -114,7 +166,7 @@ def test_nobody_is_let_go_in_session_mode() -> None:
         pods = world.server.all("Pod", None, {"app.kubernetes.io/component": "pooler"})
         world.console.clients = {pod["metadata"]["uid"]: 300 for pod in pods}
         world.load_asks(2, 10).settle()
-        world.load_is_uneven({pod["metadata"]["name"] for pod in pods}, 150).look()
+        world.load_is_uneven([pods[0]["metadata"]["name"]], 150).settle()
         assert set(world.console.clients.values()) == {300}
 
 
@@ -125,7 +177,7 @@ def test_nobody_is_let_go_while_a_kubelet_does_not_tell_when_a_pooler_began() ->
         pods = world.server.all("Pod", None, {"app.kubernetes.io/component": "pooler"})
         world.console.clients = {pod["metadata"]["uid"]: 300 for pod in pods}
         tell(world.server, pods[0], "Running", True, containerStatuses=[])
-        world.load_is_uneven({pod["metadata"]["name"] for pod in pods}, 150).look()
+        world.load_is_uneven([pods[0]["metadata"]["name"]], 150).settle()
         assert set(world.console.clients.values()) == {300}
 
 
@@ -138,7 +190,7 @@ def test_nobody_is_let_go_while_pods_are_replaced() -> None:
         world.console.clients = {pod["metadata"]["uid"]: 300 for pod in pods}
         resources = {"requests": {"cpu": "100m"}}
         world.change(pooler={**SPEC["pooler"], "resources": resources}).look()
-        world.load_is_uneven({pod["metadata"]["name"] for pod in pods}, 150).look()
+        world.load_is_uneven([pods[0]["metadata"]["name"]], 150).settle()
         assert set(world.console.clients.values()) == {300}
 
 
@@ -147,7 +199,8 @@ def test_a_pooler_that_does_not_answer_keeps_nothing_else_from_being_done(caplog
         world.make(FOUR).settle()
         pods = world.server.all("Pod", None, {"app.kubernetes.io/component": "pooler"})
         world.load_asks(2, 10).settle()
-        world.load_is_uneven({pod["metadata"]["name"] for pod in pods}, 1).delete("Service", "agents-ro")
+        world.load_is_uneven([pods[0]["metadata"]["name"]], 1).look()
+        world.delete("Service", "agents-ro")
         with patch.object(world.console, "rebalance", side_effect=Unavailable("no answer")):
             world.look()
         assert "not obeyed: no answer" in caplog.text

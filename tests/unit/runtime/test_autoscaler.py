@@ -101,11 +101,11 @@ def reason(scaler: Autoscaler) -> str:
     return scale.reason
 
 
-def crowd(scaler: Autoscaler) -> tuple[frozenset[str], float]:
-    """Which pods are full while others have room, and since when that was seen."""
+def crowd(scaler: Autoscaler) -> tuple[frozenset[str], float, bool]:
+    """Which pods are full while others have room, since when that was seen, and whether somebody is to go for it."""
     scale = scaler.scale(WHO)
     assert scale is not None
-    return scale.crowded, scale.seen
+    return scale.crowded, scale.seen, scale.due
 
 
 def test_every_interval_that_shows_a_crowd_is_news_once(
@@ -116,28 +116,33 @@ def test_every_interval_that_shows_a_crowd_is_news_once(
     scaler.rebalanced(WHO, 0.0)
     look(scaler)
     parts = {"a": Part(300, 0.9), "b": Part(10, 0.1)}
-    reads = iter([10.0, 10.0, 20.0, 29.9, 35.0, 35.0])
+    reads = iter([10.0, 10.0, 20.0, 39.9, 40.0, 40.0])
 
     def read(*_: object) -> Load:
         return Load(next(reads), 0.0, 0.0, 310, 1, 1, 1, 1, 1.0, parts=parts)
+
+    def rebalanced(seen: float, now: float = 30.0) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(autoscaler, "time", SimpleNamespace(time=lambda: now))
+            scaler.rebalanced(WHO, seen)
 
     monkeypatch.setattr(autoscaler, "read", read)
     for _ in range(3):
         look(scaler)
     scale = scaler.scale(WHO)
     assert scale is not None
-    assert (scale.crowded, scale.most, scale.seen) == (frozenset("a"), 72, 20.0)
+    assert (scale.crowded, scale.most, scale.seen, scale.due) == (frozenset("a"), 155, 20.0, True)
     assert len(told) == 3
-    scaler.rebalanced(WHO, 20.0)
+    rebalanced(20.0)
     look(scaler)
-    assert crowd(scaler) == (frozenset(), 0.0), "not all who went may be back"
+    assert crowd(scaler) == (frozenset("a"), 20.0, False), "what moving them costs is no load"
     look(scaler)
-    assert crowd(scaler) == (frozenset("a"), 35.0)
-    scaler.rebalanced(WHO, 20.0)
-    assert crowd(scaler) == (frozenset("a"), 35.0), "what was done on an older interval leaves the newer one to be done"
-    scaler.rebalanced(WHO, 35.0)
+    assert crowd(scaler) == (frozenset("a"), 40.0, True)
+    rebalanced(20.0)
+    assert crowd(scaler) == (frozenset("a"), 40.0, True), "what was done for an older interval leaves the newer one"
+    rebalanced(40.0, 52.0)
     look(scaler)
-    assert crowd(scaler) == (frozenset(), 0.0)
+    assert crowd(scaler) == (frozenset("a"), 40.0, False)
     assert len(told) == 4
 
 

@@ -32,8 +32,7 @@ CALM, EARLY = 0.25, 0.5
 # Growth within so many times its patience after a shrink shows that it had none; that is doubled so often at most.
 REGRET, RESTLESS = 10, 4
 RETURN = 10.0
-"""Seconds from the beginning of an interval on which clients were let go to that of the next one which is judged: most
-of them are back by its end."""
+"""Seconds after clients were let go until an interval may begin that is judged: what moving them costs is no load."""
 LINGER = 120.0
 """For so many seconds a limit is told after it was last met, and samples that new pods do not have yet are no news."""
 
@@ -122,28 +121,31 @@ class State:
     balance: Balance | None = None
     """What makes the load even, where it has to be made so."""
     balanced: float = -math.inf
-    """When the last interval began on which that was done."""
+    """When clients were last let go."""
 
 
 def decide(load: Load | Gap, state: State, rules: Rules, now: float) -> State:
     """The next state. Times are seconds since 1970."""
-    state = replace(state, balance=None)
     if isinstance(load, Gap):
-        if load.reason == MISSING and now - state.changed <= LINGER:
+        if load.reason == MISSING and now - max(state.changed, state.balanced) <= LINGER:
             return replace(state, calm=None)
-        return replace(state, calm=None, reason=load.reason, message=load.message, limited=0.0)
-    if load.since <= state.changed:
+        return replace(state, calm=None, balance=None, reason=load.reason, message=load.message, limited=0.0)
+    if load.since <= state.changed or load.since < state.balanced + RETURN:
         return state
+    state = replace(state, balance=None)
     asked = _growth(load, state.size, rules)
-    acted = load.since < state.balanced + RETURN
-    even = None if acted else balance(load.parts, CROWDED, rules.core, rules.slots, load.since)
+    even = balance(load.parts, state.size.instances, CROWDED, rules.core, rules.slots, load.since)
     if isinstance(asked, Limit):
         return replace(state, calm=None, reason=asked.reason, message=asked.message, limited=now, balance=even)
     if now - state.limited > LINGER:
         state = replace(state, reason=WITHIN.reason, message=WITHIN.message)
     if asked is not None:
         size, why = asked
-        return replace(state, size=size, changed=now, why=why, calm=None, restless=_restless(state, rules, now))
+        # Pods that are added have no clients: nothing has to be seen of them for that.
+        more = size.instances > state.size.instances
+        even = balance(load.parts, size.instances, 0.0, rules.core, rules.slots, load.since) if more else None
+        restless = _restless(state, rules, now)
+        return replace(state, size=size, changed=now, why=why, calm=None, restless=restless, balance=even)
     after = _calmed(load, state, rules, now)
     return after if after.size != state.size else replace(after, balance=even)
 

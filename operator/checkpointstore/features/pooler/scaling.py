@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from ...kernel.action import Action, Emit, Manifest, Rebalance
+from ...kernel.action import Action, Admit, Emit, Manifest, Rebalance
 from ...kernel.compute import Resources
 from ...kernel.condition import AUTOSCALING_LIMITED, Condition, Status
 from ...kernel.contribution import Database
 from ...kernel.env import Env
 from ...kernel.hold import COMPONENT, peer
+from ...kernel.naming import ADMITS, YES
 from ...kernel.observed import Observed, Scale
 from ...kernel.prometheus import PrometheusServer
 from ...kernel.values import moment, quantity
@@ -133,13 +134,24 @@ def news(spec: Pooler, asked: Size, scale: Scale | None, previous: Mapping[str, 
     return (Emit("Normal", "PoolerScaled", f"{asked.text} each, instead of {known.text}: {scale.why}"),)
 
 
+def admitted(spec: Pooler, observed: Observed) -> tuple[Action, ...]:
+    """Nobody new comes to full pods while others have room, and everybody to all else."""
+    aside = _aside(spec, observed)
+    return tuple(
+        Admit(name, admits=name not in aside)
+        for pod in observed.all("Pod", COMPONENT)
+        if _admits(pod) is not ((name := pod["metadata"]["name"]) not in aside)
+    )
+
+
 def rebalanced(spec: Pooler, env: Env, observed: Observed, database: Database) -> tuple[Action, ...]:
-    """Idle clients of full pods connect anew, where others have room. In session mode none is idle."""
-    scale, pods = observed.scale, observed.ready(COMPONENT)
-    if spec.pool_mode is not PoolMode.TRANSACTION or scale is None or not scale.crowded:
-        return ()
+    """Idle clients of full pods connect anew, where others have room, once nobody new comes to the full ones."""
+    scale, pods, aside = observed.scale, observed.ready(COMPONENT), _aside(spec, observed)
     began = [_began(pod) for pod in pods]
-    if not all(began):
+    if scale is None or not scale.due or not all(began):
+        return ()
+    crowded = {pod["metadata"]["name"]: pod for pod in pods if pod["metadata"]["name"] in aside}
+    if any(map(_admits, crowded.values())):
         return ()
     return tuple(
         Rebalance(
@@ -150,9 +162,22 @@ def rebalanced(spec: Pooler, env: Env, observed: Observed, database: Database) -
             since=datetime.fromisoformat(max(began)),
             told=Emit("Normal", "ClientsRebalanced", f"Idle clients of {name} connect anew: others have room"),
         )
-        for pod in pods
-        if (name := pod["metadata"]["name"]) in scale.crowded
+        for name, pod in crowded.items()
     )
+
+
+def _aside(spec: Pooler, observed: Observed) -> frozenset[str]:
+    """Full pods to which nobody new comes. In session mode no client is idle, so that none could move."""
+    if observed.scale is None or spec.pool_mode is not PoolMode.TRANSACTION:
+        return frozenset()
+    ready = {pod["metadata"]["name"] for pod in observed.ready(COMPONENT)}
+    return observed.scale.crowded if ready - observed.scale.crowded else frozenset()
+
+
+def _admits(pod: Manifest) -> bool | None:
+    """Whether new clients come to a pod; None for one that an earlier release has made."""
+    told = pod["metadata"].get("labels", {}).get(ADMITS)
+    return None if told is None else told == YES
 
 
 def _began(pod: Manifest) -> str:

@@ -70,7 +70,7 @@ def contribute(
         desired=(
             # Pods name the Secret, so they come after it.
             *((pods.deployment,) if files.revision else ()),
-            service(env),
+            service(env, observed),
             disruption_budget(env),
         ),
         actions=(
@@ -80,6 +80,7 @@ def contribute(
             *_resumed(env, observed, database),
             *files.reloads,
             *scaling.news(spec, asked, observed.scale, previous),
+            *scaling.admitted(spec, observed),
             *(scaling.rebalanced(spec, env, observed, database) if loaded and there else ()),
         ),
         conditions=(

@@ -6,7 +6,7 @@ from ...kernel.action import Manifest
 from ...kernel.compute import Scheduling, placement
 from ...kernel.env import Env
 from ...kernel.hold import COMPONENT
-from ...kernel.naming import AUTHORITY, labels, selector
+from ...kernel.naming import ADMITS, AUTHORITY, YES, labels, selector
 from ...kernel.observed import Observed
 from ...kernel.pod import CONTAINER_SECURITY, POD_SECURITY, mount, scratch, secret_volume
 from .configuration import CONFIG, PID_FILE, PORT, SOCKET
@@ -56,7 +56,7 @@ def deployment(spec: Pooler, env: Env, observed: Observed, replicas: int) -> Man
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "100%", "maxUnavailable": 0}},
             "selector": {"matchLabels": own},
             "template": {
-                "metadata": {"labels": labels(env.name, COMPONENT), "annotations": annotations},
+                "metadata": {"labels": {**labels(env.name, COMPONENT), ADMITS: YES}, "annotations": annotations},
                 "spec": pod,
             },
         },
@@ -99,14 +99,17 @@ def _exporter(env: Env) -> dict[str, Any]:
     }
 
 
-def service(env: Env) -> Manifest:
+def service(env: Env, observed: Observed) -> Manifest:
+    pods = (pod["metadata"] for pod in observed.all("Pod", COMPONENT) if "deletionTimestamp" not in pod["metadata"])
+    # Those of an earlier release are given the label first.
+    admits = {ADMITS: YES} if all(ADMITS in meta["labels"] for meta in pods) else {}
     return env.object(
         "v1",
         "Service",
         env.names.pooler,
         COMPONENT,
         spec={
-            "selector": selector(env.name, COMPONENT),
+            "selector": {**selector(env.name, COMPONENT), **admits},
             "ports": [{"name": "postgresql", "port": PORT, "targetPort": PORT}],
         },
     )
