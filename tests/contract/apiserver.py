@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from checkpointstore.kernel.action import Manifest
-from checkpointstore.kernel.errors import Conflict, Refused
+from checkpointstore.kernel.errors import Conflict, Refused, Terminating
 from checkpointstore.kernel.manifest import FIELD_MANAGER
 
 from . import default
@@ -53,6 +53,8 @@ class ApiServer:
     watchers: list[Callable[[Manifest], None]] = field(default_factory=list)
     resizes: bool = True
     """Volumes get the size that their claims ask for at once; else never."""
+    terminating: set[str] = field(default_factory=set)
+    """Namespaces that are being deleted."""
     _version: int = 0
     _made: int = 0
     _packed: dict[Key, bytes] = field(default_factory=dict)
@@ -115,6 +117,11 @@ class ApiServer:
         if live is None:
             return None
         sent = wire(patch)
+        if (version := sent.get("metadata", {}).get("resourceVersion")) not in (
+            None,
+            live["metadata"]["resourceVersion"],
+        ):
+            raise Conflict(f"{kind} {name} has changed since version {version}")
         if subresource == "status":
             after = {**live, "status": merged(live.get("status", {}), sent.get("status"))}
         else:
@@ -161,6 +168,8 @@ class ApiServer:
         return True
 
     def _born(self, body: Manifest) -> Manifest:
+        if (namespace := body["metadata"].get("namespace")) in self.terminating:
+            raise Terminating("Forbidden", f"{body['kind']}: namespace {namespace} is being terminated")
         self._made += 1
         body["metadata"]["uid"] = f"00000000-0000-4000-8000-{self._made:012d}"
         body["metadata"]["creationTimestamp"] = stamp(self.now)

@@ -28,6 +28,8 @@ class Place:
 
     namespace: str
     connect: Callable[[], Coroutine[Any, Any, kube.Kube]]
+    doom: Callable[[], str]
+    """Gives a namespace that is being deleted."""
 
     def run(self, story: Callable[[kube.Kube], Coroutine[Any, Any, T]]) -> T:
         async def main() -> T:
@@ -54,7 +56,11 @@ def place(request: pytest.FixtureRequest) -> Place:
     async def connect() -> kube.Kube:
         return Twin(server)
 
-    return Place("tried", connect)
+    def doom() -> str:
+        server.terminating.add("doomed")
+        return "doomed"
+
+    return Place("tried", connect, doom)
 
 
 @pytest.fixture(scope="session")
@@ -67,12 +73,28 @@ def cluster() -> Iterator[Place]:
         pytest.fail(f"no cluster: {error}")
     kubectl = [str(chosen.tool("kubectl")), f"--kubeconfig={chosen.kubeconfig()}"]
     namespace = f"contract-{secrets.token_hex(3)}"
-    subprocess.run([*kubectl, "create", "namespace", namespace], check=True, capture_output=True)
+
+    def run(*arguments: str) -> None:
+        subprocess.run([*kubectl, *arguments], check=True, capture_output=True)
+
+    run("create", "namespace", namespace)
 
     async def connect() -> kube.Kube:
         configuration = client.Configuration()
         await config.load_kube_config(config_file=str(chosen.kubeconfig()), client_configuration=configuration)
         return kube.Kube(client.ApiClient(configuration))
 
-    yield Place(namespace, connect)
-    subprocess.run([*kubectl, "delete", "namespace", namespace, "--wait=false"], check=True, capture_output=True)
+    doomed = f"{namespace}-doomed"
+    held = ("configmap", "held", "-n", doomed)
+
+    def doom() -> str:
+        run("create", "namespace", doomed)
+        run("create", *held)
+        run("patch", *held, "--type=merge", "-p", '{"metadata":{"finalizers":["checkpointstore.dev/contract"]}}')
+        run("delete", "namespace", doomed, "--wait=false")
+        return doomed
+
+    yield Place(namespace, connect, doom)
+    run("delete", "namespace", namespace, "--wait=false")
+    if subprocess.run([*kubectl, "get", *held], check=False, capture_output=True).returncode == 0:
+        run("patch", *held, "--type=merge", "-p", '{"metadata":{"finalizers":null}}')

@@ -4,7 +4,7 @@ import pytest
 
 from checkpointstore.adapters.kube import Kube
 from checkpointstore.kernel.action import Manifest
-from checkpointstore.kernel.errors import Conflict, Refused, Unavailable
+from checkpointstore.kernel.errors import Conflict, Refused, Terminating, Unavailable
 from checkpointstore.kernel.manifest import covers
 
 from .conftest import Place
@@ -178,5 +178,30 @@ def test_the_spec_counts_generations_and_the_status_does_not(place: Place) -> No
 def test_whether_a_kind_is_served(place: Place) -> None:
     async def story(kube: Kube) -> None:
         assert await kube.serves("ConfigMap")
+
+    place.run(story)
+
+
+def test_a_change_of_what_is_not_the_newest_any_more_is_a_conflict(place: Place) -> None:
+    async def story(kube: Kube) -> None:
+        first = await kube.apply(config(place, "newest", key="1"))
+        version = {"resourceVersion": first["metadata"]["resourceVersion"]}
+        await kube.merge("ConfigMap", place.namespace, "newest", {"metadata": version, "data": {"key": "2"}})
+        with pytest.raises(Conflict):
+            await kube.merge("ConfigMap", place.namespace, "newest", {"metadata": version, "data": {"key": "3"}})
+        assert (await live(kube, first))["data"] == {"key": "2"}
+
+    place.run(story)
+
+
+def test_nothing_is_made_in_a_namespace_that_is_being_deleted(place: Place) -> None:
+    namespace = place.doom()
+
+    async def story(kube: Kube) -> None:
+        late = config(place, "late")
+        late["metadata"]["namespace"] = namespace
+        for make in (kube.create, kube.apply):
+            with pytest.raises(Terminating):
+                await make(late)
 
     place.run(story)

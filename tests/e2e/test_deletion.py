@@ -1,11 +1,15 @@
-"""Deleting a store leaves its volumes, by the default policy, and nothing else; its name is free at once."""
+"""Deleting a store leaves its volumes, by the default policy, and nothing else; its name is free at once.
+
+A namespace that is deleted is not held up, whatever should have gone with a store in it.
+"""
 
 import time
 from collections.abc import Callable
 from typing import Any
 
-from demo import store
+from demo import bucket, store
 from demo.kubectl import Kubectl, NotInTime, wait_for
+from localcluster.objectstore import ObjectStore
 from tests.e2e.figure import Figures
 from tests.e2e.inventory import objects
 
@@ -49,3 +53,21 @@ def test_a_store_made_again_at_once_waits_for_what_the_earlier_one_left(
     print("\n".join(line for line in heard if line.startswith("Ready=")))
     assert not [line for line in heard if line.startswith("Stalled=True")]
     assert any("PredecessorTerminating" in line for line in heard), heard
+
+
+def test_a_namespace_is_not_held_up_by_what_should_go_from_a_bucket(
+    kubectl: Kubectl, namespace: str, server: ObjectStore, figures: Figures
+) -> None:
+    doomed = f"{namespace}-doomed"
+    kubectl.namespace(doomed)
+    bucket.give(kubectl, doomed, server)
+    tiers = [{"name": "cold", "after": "1h"}]
+    tiering = {"objectStore": bucket.object_store(server, bucket.folder("doomed")), "tiers": tiers}
+    kubectl.apply(store.manifest("held", doomed, {"tiering": tiering, "reclaimPolicy": {"coldData": "Delete"}}))
+
+    def has_finalizer() -> bool:
+        return bool((kubectl.find("cps", "held", doomed) or {"metadata": {}})["metadata"].get("finalizers"))
+
+    wait_for("a finalizer", has_finalizer, 60, every=0.5)
+    with figures.timed("delete_namespace_to_gone", "<=120"):
+        kubectl("delete", "namespace", doomed, timeout=300)

@@ -10,7 +10,7 @@ import aiohttp
 from kubernetes.aio import client, config, stream
 
 from ..kernel.action import Manifest
-from ..kernel.errors import Conflict, Refused, Unavailable
+from ..kernel.errors import Conflict, Refused, Terminating, Unavailable
 from ..kernel.manifest import FIELD_MANAGER
 
 CORE = "api/v1"
@@ -323,13 +323,16 @@ def _check(status: int, text: bytes, what: str) -> None:
     if 200 <= status < 300:
         return
     try:
-        message = str(json.loads(text).get("message", ""))
+        said = json.loads(text)
     except ValueError:
-        message = ""
+        said = {}
+    message, causes = str(said.get("message", "")), (said.get("details") or {}).get("causes") or ()
     if status == 404:
         raise KeyError(what)
     if status == 409:
         raise Conflict(f"{what}: {message}")
+    if any(cause.get("reason") == "NamespaceTerminating" for cause in causes):
+        raise Terminating("Forbidden", f"{what}: {message}")
     if status in (401, 403):
         raise Refused("Forbidden", f"{what}: {message}")
     if status in (400, 422):

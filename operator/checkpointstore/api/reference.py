@@ -16,7 +16,7 @@ from ..kernel.command import (
     SWITCHOVER,
     VERIFY,
 )
-from ..kernel.naming import NAME_LIMIT, NAME_RULE, Names, labels
+from ..kernel.naming import ADMITS, NAME_LIMIT, NAME_RULE, NO, Names, labels
 from ..providers.patroni.parameter import OWNED
 from .reason import CONDITIONS, EVENTS, OF_BACKUPS
 from .refusal import CHANGED, CHANGED_BACKUP, CHANGED_LATER, CREATED, TOLD
@@ -289,7 +289,8 @@ def _made() -> tuple[str, ...]:
         "",
         *_table(("kind", "name", "what it is"), ((kind, f"`{name}`", what) for kind, name, what in MADE)),
         "",
-        f"Each is labelled {marks}.",
+        f"Each is labelled {marks}. The label `{ADMITS}` of a pooler pod is `{NO}` while clients leave it for others:",
+        "the Service sends nobody new there.",
         "",
         "An object of one of these names that is not the store's is never touched: the store stalls with `NameTaken`.",
         "",
@@ -311,7 +312,12 @@ DELETING = (
     "- All that the store owns goes with it: pods, Services, Jobs, Secrets; so passwords and the authority too.",
     "- Backups stay, and so do their CheckpointBackup objects: a new store can be recovered from them.",
     "- Volumes stay with `reclaimPolicy.volumes: Retain`, the default, and go with `Delete`. Scaling down keeps them.",
-    "- Nothing waits for the operator: there is no finalizer, so deletion works after the operator is gone.",
+    "- Nothing waits for the operator: there is no finalizer, so deletion works after the operator is gone. But for",
+    "  `reclaimPolicy.backups: Delete` and `reclaimPolicy.coldData: Delete`: then the store waits up to ten minutes",
+    "  until what is in the object store is gone, and without an operator until somebody takes the finalizer away:",
+    '  `kubectl patch cps NAME --type=merge -p \'{"metadata":{"finalizers":null}}\'`.',
+    "- A namespace that is deleted does not wait: nothing can run there any more, so what is in the object store is",
+    "  left. Delete the store first.",
     "- With provider External nothing on the server is touched: tables, data and roles stay.",
     "- A new store of the same name finds the volumes and stalls with `DataExists`, unless it is made with",
     "  `bootstrap.adopt: true`. What is still being deleted it waits for (`PredecessorTerminating`).",

@@ -2,6 +2,7 @@
 
 StoreError
 ├── Refused       a person has to act; `reason` is a stable CamelCase word
+│   └── Terminating   nothing new can be made in the namespace any more
 ├── Conflict      an object of that name exists already and is another's
 └── Unavailable   the other side does not answer or lost a race; trying again may help
 """
@@ -21,6 +22,10 @@ class Refused(StoreError):
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class Terminating(Refused):
+    """The namespace is being deleted, and all that is in it with it."""
 
 
 class Conflict(StoreError):

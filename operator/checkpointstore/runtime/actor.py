@@ -15,7 +15,7 @@ from ..adapters.kube import Kube
 from ..api import store as api
 from ..kernel.action import Rebalance, Ref
 from ..kernel.env import Platform
-from ..kernel.errors import Refused, StoreError, Unavailable
+from ..kernel.errors import Refused, StoreError, Terminating, Unavailable
 from ..kernel.manifest import merge_patch
 from ..kernel.naming import FINALIZER
 from ..kernel.news import news
@@ -196,7 +196,12 @@ class Actors:
         observed = await observe(self._kube, store, (), self.sentinel.gone)
         deleted, now = dt.datetime.fromisoformat(meta["deletionTimestamp"]), dt.datetime.now(dt.UTC)
         plan = reconcile.farewell(store, observed, self._platform, deleted, now)
-        await execute(self._kube, store, plan.actions)
+        try:
+            await execute(self._kube, store, plan.actions)
+        except Terminating:
+            # No Job can be made there any more, and a namespace that is held up for it would never end.
+            _log.warning("what was to go with the store is left in the object store: its namespace is being deleted")
+            await mark(self._kube, body, FINALIZER, present=False)
         return frozenset(), plan.again
 
     async def _converge(
@@ -226,6 +231,8 @@ class Actors:
         if not store.status:
             # Ready=False with observedGeneration stands before any work, or kstatus takes the store for done.
             body = await self._tell(body, plan) or body
+            # What is written to the store now is written to what it has become.
+            store = replace(store, body=body)
         taken: frozenset[Ref] = frozenset()
         acts = bool(plan.actions)
         try:

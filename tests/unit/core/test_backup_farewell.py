@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+import pytest
+
 from checkpointstore.kernel.contribution import PATIENCE
 from checkpointstore.kernel.naming import FINALIZER
 from tests.contract.world import NAMESPACE, World
@@ -92,6 +94,17 @@ def test_what_cannot_be_deleted_is_left_after_ten_minutes() -> None:
         assert events(world).count("BackupsLeft") == 1
         assert world.repository.labels
         assert list(phases(world).values()) == ["Completed"]
+
+
+def test_a_namespace_that_is_being_deleted_is_not_held_up(caplog: pytest.LogCaptureFixture) -> None:
+    """No Job can be made there any more."""
+    with World() as world:
+        stopped(backed_up(world))
+        world.server.terminating.add(NAMESPACE)
+        deleted(world)
+        world.settle_until(lambda: finalizers(world) == [], limit=10)
+        assert world.repository.labels, "nobody could delete them"
+        assert "its namespace is being deleted" in caplog.text
 
 
 def test_a_running_erasure_is_left_alone() -> None:

@@ -45,6 +45,14 @@ def test_the_finalizer_is_there_exactly_while_cold_data_is_to_go() -> None:
         assert finalizers(world) == []
 
 
+def test_the_finalizer_is_there_after_the_first_look() -> None:
+    """That look writes the store's first status too."""
+    with World() as world:
+        world.bucket().make(DELETE).look()
+        assert world.status["phase"] == "Progressing"
+        assert finalizers(world) == [FINALIZER]
+
+
 def test_cold_data_stays_unless_somebody_says_otherwise() -> None:
     with World() as world:
         world.bucket().make(TIERED).settle()

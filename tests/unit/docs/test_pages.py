@@ -116,7 +116,7 @@ def exists(node: dict[str, Any], path: list[str]) -> bool:
 def test_annotations_that_are_named_exist(page: Path) -> None:
     known = {value for name, value in vars(command).items() if name.isupper()}
     named = set(re.findall(r"checkpointstore\.dev/([a-z-]+)", CODE.sub(kubectl_only, page.read_text())))
-    ours = {"v", "store"}  # the API's version, and the label
+    ours = {"v", "store", "admits"}  # the API's version, and labels
     assert {f"checkpointstore.dev/{name.rstrip('-')}" for name in named - ours} <= known
 
 
