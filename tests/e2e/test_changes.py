@@ -10,6 +10,7 @@ import pytest
 from demo import store
 from demo.agentjob import Agent
 from demo.kubectl import CommandFailed, Kubectl, wait_for
+from tests.e2e import outage
 from tests.e2e.figure import Figures
 from tests.e2e.rotation import Rotation
 from tests.e2e.subject import Subject, stamp
@@ -126,6 +127,19 @@ def test_restart(busy: Subject, writer: Writer) -> None:
     with writer.through("restart"):
         busy.command("restart", stamp())
         busy.changed("other pods", lambda: busy.whole() and not before & {life[0] for life in busy.lives()})
+
+
+def test_a_node_that_is_drained(busy: Subject, writer: Writer) -> None:
+    """What an admin does to a node before its upgrade; only what the store has there is evicted here."""
+    before = busy.primary()
+    node = busy.pods()[before]["spec"]["nodeName"]
+    evicted = f"--pod-selector=checkpointstore.dev/store={busy.name}"
+    with outage.cordoned(busy.kubectl, [node]):
+        with writer.through("drained_node"):
+            busy.kubectl("drain", node, "--ignore-daemonsets", "--delete-emptydir-data", evicted, "--timeout=120s")
+            wait_for("another instance to lead", lambda: busy.primary() not in ("", before), 60)
+        assert not [pod for pod in busy.pods("pooler").values() if pod["spec"].get("nodeName") == node]
+    busy.changed("both instances", busy.whole)
 
 
 def test_instances_2_3_1(busy: Subject, writer: Writer) -> None:
