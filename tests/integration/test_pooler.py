@@ -143,6 +143,28 @@ def test_a_pause_fails_nobody(pooler: PgBouncer) -> None:
     assert not failures
 
 
+@pytest.mark.parametrize(("pooler", "waits"), [(MANY, True), (CONNECTIONS, False)], indirect=["pooler"])
+def test_a_pause_begins_when_the_next_client_needs_no_other_server_connection(pooler: PgBouncer, waits: bool) -> None:
+    """All that there are being at work, the next one would bring another, unless there may be no more."""
+    busy = connect(pooler, CONNECTIONS)
+    for client in busy:
+        client.execute("BEGIN")
+
+    async def quiet() -> bool:
+        """Whether it was quiet while all were at work."""
+        async with pgbouncer._console(pooler.peer, pooler.admin) as ask:
+            asked = asyncio.create_task(pgbouncer._quiet(ask, "app"))
+            await asyncio.sleep(0.2)
+            at_once = asked.done()
+            busy[0].execute("COMMIT")
+            assert await asked
+        return at_once
+
+    assert asyncio.run(quiet()) != waits
+    for client in busy:
+        client.close()
+
+
 def test_a_transaction_is_not_cut_and_who_waits_for_one_is_served(pooler: PgBouncer) -> None:
     """Both server connections are in transactions that outlast the pause; three clients wait behind them."""
     holding, waiting, idle = connect(pooler, 2), connect(pooler, 3), connect(pooler, 5)

@@ -56,16 +56,24 @@ async def pause(at: Peer, database: str, secret: Mapping[str, bytes]) -> None:
 
 
 async def _quiet(ask: Ask, database: str) -> bool:
-    """Wait until it makes no server connection, for LOGIN at most; whether it makes none.
+    """Wait until it makes no server connection and needs none, for LOGIN at most; whether it is so.
 
     A pause ends one that is being made, and PgBouncer fails who comes until there is another.
     """
     end = time.monotonic() + LOGIN
-    while any(int(row["sv_login"]) for row in await ask("SHOW POOLS") if row["database"] == database):
+    sizes = (int(row["pool_size"]) for row in await ask("SHOW DATABASES") if row["name"] == database)
+    most = max(sizes, default=0)
+    while not all(_rests(row, most) for row in await ask("SHOW POOLS") if row["database"] == database):
         if time.monotonic() > end:
             return False
         await asyncio.sleep(MOMENT)
     return True
+
+
+def _rests(pool: Mapping[str, Any], most: int) -> bool:
+    """Whether no client of a pool makes it open a server connection, of which it may have `most`, in this moment."""
+    login, idle, active, waiting = (int(pool[key]) for key in ("sv_login", "sv_idle", "sv_active", "cl_waiting"))
+    return not login and bool(idle or active >= most or not (active or waiting))
 
 
 async def resume(at: Peer, database: str, secret: Mapping[str, bytes]) -> None:
