@@ -43,11 +43,11 @@ from .kernel.condition import (
     written,
 )
 from .kernel.env import Env, Images, Platform
-from .kernel.manifest import by_ref, covers, ref
+from .kernel.manifest import by_ref, covers, named, ref
 from .kernel.naming import FINALIZER
 from .kernel.news import states
 from .kernel.observed import Observed, component_of
-from .kernel.predecessor import named, terminating
+from .kernel.predecessor import terminating
 from .rooms import asked, merged
 
 # Deleted only by their own rules, never because nobody asks for them any more.

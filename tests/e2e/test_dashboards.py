@@ -110,11 +110,11 @@ def test_a_schedule_begins_a_run(watched: Subject) -> None:
 def held(subject: Subject) -> Iterator[None]:
     """Runs last: that of retention waits for a standby that is far behind, that over values outside for a lock."""
     (standby,) = subject.pods().keys() - {subject.primary()}
-    subject.psql("select pg_wal_replay_pause()", pod=standby)
-    subject.psql(MESSAGES)
     with ThreadPoolExecutor(1) as pool:
         lock = pool.submit(subject.psql, LOCK)
         try:
+            subject.psql("select pg_wal_replay_pause()", pod=standby)
+            subject.psql(MESSAGES)
             yield
         finally:
             subject.psql("select pg_wal_replay_resume()", pod=standby)

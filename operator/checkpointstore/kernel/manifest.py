@@ -17,6 +17,11 @@ def ref(manifest: Mapping[str, Any]) -> Ref:
     return Ref(manifest["kind"], manifest["metadata"]["name"])
 
 
+def named(targets: Iterable[Ref]) -> str:
+    """Objects as kubectl calls them, for people."""
+    return ", ".join(sorted(f"{target.kind}/{target.name}" for target in targets))
+
+
 def merge_patch(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     """The JSON merge patch (RFC 7386) that makes `new` of `old`: what is gone is null, a list is one value."""
     patch: dict[str, Any] = {key: None for key in old if key not in new}

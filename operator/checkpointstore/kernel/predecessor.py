@@ -5,7 +5,7 @@ from datetime import datetime
 
 from .action import Manifest, Ref
 from .condition import INITIALIZED, Condition, waiting
-from .manifest import ref
+from .manifest import named, ref
 from .observed import Observed
 
 
@@ -24,10 +24,6 @@ def terminating(type_: str, targets: Iterable[Ref]) -> Condition:
     """The condition of a store that waits for its predecessor's objects to be gone."""
     message = f"What a deleted store of this name left is still being removed: {named(targets)}"
     return waiting(type_, "PredecessorTerminating", message)
-
-
-def named(targets: Iterable[Ref]) -> str:
-    return ", ".join(sorted(f"{target.kind}/{target.name}" for target in targets))
 
 
 def _claims(observed: Observed, created: datetime) -> list[Manifest]:

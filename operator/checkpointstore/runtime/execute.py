@@ -8,7 +8,7 @@ import re
 import secrets
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 from urllib.parse import quote
 
@@ -46,7 +46,7 @@ from ..kernel.action import (
     Switchover,
     Tell,
 )
-from ..kernel.errors import Conflict, Refused, Unavailable
+from ..kernel.errors import Conflict, Refused, Terminating, Unavailable
 from ..kernel.manifest import ref
 from ..kernel.naming import ADMITS, NO, ROTATION, SINCE, YES
 from ..kernel.object_store import ACCESS_KEY, SECRET_KEY, TOKEN
@@ -345,7 +345,7 @@ def encoded(data: Mapping[str, bytes]) -> dict[str, str]:
 
 
 async def emit(kube: Kube, body: Mapping[str, Any], type_: str, reason: str, message: str) -> None:
-    """One event on the store, under the operator's own name."""
+    """One event on the store, under the operator's own name; none where nothing can be written any more."""
     meta = body["metadata"]
     now = moment(dt.datetime.now(dt.UTC))
     event: dict[str, Any] = {
@@ -368,4 +368,5 @@ async def emit(kube: Kube, body: Mapping[str, Any], type_: str, reason: str, mes
         "lastTimestamp": now,
         "count": 1,
     }
-    await kube.create(event)
+    with suppress(Terminating):
+        await kube.create(event)

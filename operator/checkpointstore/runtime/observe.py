@@ -74,9 +74,9 @@ async def observe(
     asked = (item for item in backups if item["spec"]["store"]["name"] == store.name)
     objects |= {Ref("CheckpointBackup", item["metadata"]["name"]): item for item in asked}
     facts = [fact(value, store.uid) for value in values if value is not None]
-    secret = (item for item in values if item is not None and not owned(item, store.uid))
+    others = (item for item in values if item is not None and not owned(item, store.uid))
     foreign = {
-        **{Ref("Secret", item["metadata"]["name"]): item for item in secret},
+        **{Ref("Secret", item["metadata"]["name"]): item for item in others},
         **{ref: item for ref, item in zip(suspects, taken, strict=True) if item is not None},
     }
     seen = Observed(

@@ -107,6 +107,16 @@ def test_a_namespace_that_is_being_deleted_is_not_held_up(caplog: pytest.LogCapt
         assert "its namespace is being deleted" in caplog.text
 
 
+def test_what_was_deleted_before_its_namespace_went_is_not_called_left(caplog: pytest.LogCaptureFixture) -> None:
+    with World() as world:
+        backed_up(world)
+        deleted(world).settle_until(lambda: world.repository.labels == [])
+        world.server.terminating.add(NAMESPACE)
+        world.settle_until(lambda: finalizers(world) == [], limit=10)
+        assert "is left in the object store" not in caplog.text
+        assert world.look() == 0
+
+
 def test_a_running_erasure_is_left_alone() -> None:
     with World() as world:
         stopped(backed_up(world))

@@ -1,6 +1,7 @@
 """A pooler takes up the size that its load asks for: never above the server's budget, and no news for who watches."""
 
 import copy
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
@@ -13,7 +14,7 @@ from checkpointstore.features.pooler import scaling
 from checkpointstore.features.pooler import slice as pooler
 from checkpointstore.features.pooler.size import Size, capacity, step
 from checkpointstore.features.pooler.spec import Pooler
-from checkpointstore.kernel.action import Ref
+from checkpointstore.kernel.action import Manifest, Ref
 from checkpointstore.kernel.compute import Resources
 from checkpointstore.kernel.errors import Unavailable
 from checkpointstore.kernel.naming import ADMITS
@@ -44,6 +45,13 @@ def used(world: World) -> int:
     """Server connections of all pods that are there."""
     pods = {pod["metadata"]["uid"] for pod in world.server.all("Pod", None, {"app.kubernetes.io/component": "pooler"})}
     return sum(console.connections for uid, console in world.console._loaded.items() if uid in pods)
+
+
+def pooled(world: World, spec: Mapping[str, Any] = FOUR, count: int = 2) -> list[Manifest]:
+    """The pods of a store whose pooler has so many, of ten server connections each."""
+    world.make(spec).settle()
+    world.load_asks(count, 10).settle()
+    return world.server.all("Pod", None, {"app.kubernetes.io/component": "pooler"})
 
 
 def admitting(world: World) -> list[str]:
@@ -97,9 +105,7 @@ def test_more_pods_come_after_the_others_have_become_smaller_and_nobody_is_alarm
 
 def test_clients_of_a_full_pod_are_let_go_until_the_load_is_even() -> None:
     with World() as world:
-        world.make(FOUR).settle()
-        world.load_asks(4, 10).settle()
-        pods = world.server.all("Pod", None, {"app.kubernetes.io/component": "pooler"})
+        pods = pooled(world, count=4)
         full, roomy = pods[0], pods[1:]
         world.console.clients = {pod["metadata"]["uid"]: 300 for pod in pods[:2]}
         world.load_is_uneven([full["metadata"]["name"]], 150)
@@ -124,9 +130,7 @@ def test_clients_of_a_full_pod_are_let_go_until_the_load_is_even() -> None:
 
 def test_a_full_pod_takes_new_clients_where_no_other_is_ready() -> None:
     with World() as world:
-        world.make(FOUR).settle()
-        world.load_asks(2, 10).settle()
-        full, other = world.server.all("Pod", None, {"app.kubernetes.io/component": "pooler"})
+        full, other = pooled(world)
         world.load_is_uneven([full["metadata"]["name"]], 150).look()
         assert admitting(world) == [other["metadata"]["name"]]
         tell(world.server, other, "Running", False)
@@ -136,9 +140,7 @@ def test_a_full_pod_takes_new_clients_where_no_other_is_ready() -> None:
 
 def test_another_operator_lets_new_clients_come_to_every_pod_again() -> None:
     with World() as world:
-        world.make(FOUR).settle()
-        world.load_asks(2, 10).settle()
-        full, _ = world.server.all("Pod", None, {"app.kubernetes.io/component": "pooler"})
+        full, _ = pooled(world)
         world.load_is_uneven([full["metadata"]["name"]], 150).look()
         assert len(admitting(world)) == 1
         world.start_anew().look()
@@ -147,9 +149,7 @@ def test_another_operator_lets_new_clients_come_to_every_pod_again() -> None:
 
 def test_pods_of_a_release_without_the_label_are_never_left_out() -> None:
     with World() as world:
-        world.make(FOUR).settle()
-        world.load_asks(2, 10).settle()
-        names = admitting(world)
+        names = [pod["metadata"]["name"] for pod in pooled(world)]
         for name in names:
             world.edit("Pod", name, {"metadata": {"labels": {ADMITS: None}}})
         world.delete("Service", "agents-pooler").look()
@@ -162,19 +162,15 @@ def test_pods_of_a_release_without_the_label_are_never_left_out() -> None:
 
 def test_nobody_is_let_go_in_session_mode() -> None:
     with World() as world:
-        world.make({"pooler": {**SPEC["pooler"], "poolMode": "Session"}}).settle()
-        pods = world.server.all("Pod", None, {"app.kubernetes.io/component": "pooler"})
+        pods = pooled(world, {"pooler": {**SPEC["pooler"], "poolMode": "Session"}})
         world.console.clients = {pod["metadata"]["uid"]: 300 for pod in pods}
-        world.load_asks(2, 10).settle()
         world.load_is_uneven([pods[0]["metadata"]["name"]], 150).settle()
         assert set(world.console.clients.values()) == {300}
 
 
 def test_nobody_is_let_go_while_a_kubelet_does_not_tell_when_a_pooler_began() -> None:
     with World() as world:
-        world.make(FOUR).settle()
-        world.load_asks(2, 10).settle()
-        pods = world.server.all("Pod", None, {"app.kubernetes.io/component": "pooler"})
+        pods = pooled(world)
         world.console.clients = {pod["metadata"]["uid"]: 300 for pod in pods}
         tell(world.server, pods[0], "Running", True, containerStatuses=[])
         world.load_is_uneven([pods[0]["metadata"]["name"]], 150).settle()
@@ -184,9 +180,7 @@ def test_nobody_is_let_go_while_a_kubelet_does_not_tell_when_a_pooler_began() ->
 def test_nobody_is_let_go_while_pods_are_replaced() -> None:
     """Their clients go anyway, and those that come have had none yet."""
     with World() as world:
-        world.make(FOUR).settle()
-        world.load_asks(2, 10).settle()
-        pods = world.server.all("Pod", None, {"app.kubernetes.io/component": "pooler"})
+        pods = pooled(world)
         world.console.clients = {pod["metadata"]["uid"]: 300 for pod in pods}
         resources = {"requests": {"cpu": "100m"}}
         world.change(pooler={**SPEC["pooler"], "resources": resources}).look()
@@ -196,9 +190,7 @@ def test_nobody_is_let_go_while_pods_are_replaced() -> None:
 
 def test_a_pooler_that_does_not_answer_keeps_nothing_else_from_being_done(caplog: pytest.LogCaptureFixture) -> None:
     with World() as world:
-        world.make(FOUR).settle()
-        pods = world.server.all("Pod", None, {"app.kubernetes.io/component": "pooler"})
-        world.load_asks(2, 10).settle()
+        pods = pooled(world)
         world.load_is_uneven([pods[0]["metadata"]["name"]], 1).look()
         world.delete("Service", "agents-ro")
         with patch.object(world.console, "rebalance", side_effect=Unavailable("no answer")):
