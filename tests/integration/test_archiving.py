@@ -1,4 +1,4 @@
-"""What is told of archiving, and done for it, by a real PostgreSQL: dropped WAL, and a server that begins anew."""
+"""What a real PostgreSQL tells of archiving, and does for it: failures, dropped WAL, a server that begins anew."""
 
 import os
 import time
@@ -60,8 +60,9 @@ def archived(stand: Stand, name: str) -> bool:
 def test_what_is_dropped_is_told_until_something_is_archived_again(stand: Stand) -> None:
     assert archived(stand, stand.archive()), "without a limit"
     assert (told(stand)["failing"], told(stand)["dropped_timestamp_seconds"]) == (0, 0)
-    with (stand.folder / "conf/host.conf").open("a") as file:
-        file.write(f"{archive.OPTION}={2 * archive.SEGMENT}\n")
+    config = stand.folder / "conf/host.conf"
+    unlimited = config.read_text()
+    config.write_text(f"{unlimited}{archive.OPTION}={2 * archive.SEGMENT}\n")
     there, away = stand.repository / "archive", stand.repository / "away"
     there.rename(away)
     kept = write(stand, 2)
@@ -84,11 +85,35 @@ def test_what_is_dropped_is_told_until_something_is_archived_again(stand: Stand)
     assert told(stand)["dropped_timestamp_seconds"] > 0, "the gap is still there"
     assert not archived(stand, kept)
     assert not archived(stand, dropped)
+    config.write_text(unlimited)
 
 
 def test_where_the_guard_is_missing_all_is_archived(stand: Stand) -> None:
     (stand.folder / archive.GUARD_FILE).unlink()
     assert archived(stand, stand.archive())
+
+
+def test_why_archiving_fails_is_what_its_latest_try_says(stand: Stand) -> None:
+    """Earlier ones may have met what a person has mended since, where nothing was archived between."""
+    file = stand.folder / "conf/host.conf"
+    before = file.read_text()
+    noting = before.replace("log-level-file=off", f"log-level-file=warn\nlog-path={stand.folder}\narchive-async=y")
+    encrypted = noting.replace("[global]", "[global]\nrepo1-cipher-type=aes-256-cbc\nrepo1-cipher-pass=another's")
+    assert len({before, noting, encrypted}) == 3
+    there, away = stand.repository / "archive", stand.repository / "away"
+    file.write_text(encrypted)
+    write(stand)
+    until(lambda: told(stand)["cause"] == "key", stand)
+    there.rename(away)
+    file.write_text(noting)
+    # PostgreSQL rests for a minute after three failures, unless another file is there.
+    write(stand)
+    until(lambda: told(stand)["cause"] == "other", stand)
+    away.rename(there)
+    name = write(stand)
+    until(lambda: archived(stand, name), stand)
+    until(lambda: told(stand)["cause"] == "", stand)
+    file.write_text(before)
 
 
 @pytest.mark.parametrize("begin_anew", [Stand.restart, Stand.crash])

@@ -46,8 +46,9 @@ CREATE OR REPLACE FUNCTION checkpointstore.archiving(
     SELECT greatest(dropped_timestamp_seconds, max(extract(epoch FROM (line[1] || '+00')::timestamptz)))
       INTO dropped_timestamp_seconds
       FROM regexp_matches(said, '(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)\S* P\d+ +WARN: dropped WAL file', 'g') AS line;
-    -- Only what was complained about since something was archived last.
-    SELECT min(line[1]) INTO since FROM regexp_matches(said, '(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)\S* P\d+ +\w+:', 'g') AS line
+    -- Only what the latest try complained of, and since something was archived last: what others met may be mended.
+    said := regexp_replace(said, '^.*PROCESS START', '');
+    SELECT min(line[1]) INTO since FROM regexp_matches(said, '(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\S*) P\d+ +\w+:', 'g') AS line
      WHERE (line[1] || '+00')::timestamptz >= coalesce(stat.last_archived_time, '-infinity');
     said := coalesce(substr(said, strpos(said, since)), '');
     cause := CASE
