@@ -329,7 +329,11 @@ EVENTS = (
     Event("Warning", "VolumeNearlyFull", "Less than a tenth of an instance's volume is free."),
     Event("Normal", "VolumesGrow", "The instances' volumes are given another size, from which to which."),
     Event("Normal", "Switchover", "The primary was handed over, and why."),
-    Event("Warning", "SwitchoverRefused", "The instance named in the annotation is not a ready standby."),
+    Event(
+        "Warning",
+        "SwitchoverRefused",
+        "The instance named in the annotation is not a ready standby, or not one that has all that was acknowledged.",
+    ),
     Event("Normal", "InstanceRestarted", "A server restarts in its pod for parameters that a reload cannot change."),
     Event(
         "Warning", "InstanceEnded", "An instance was killed more than once; it gets a new pod, which starts at once."

@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from checkpointstore.kernel.action import Delete, Ref, Restart, Switchover
+from checkpointstore.kernel.action import Action, Delete, Emit, Ref, Restart, Switchover
 from checkpointstore.kernel.command import Commands
 from checkpointstore.kernel.env import Env, Images
 from checkpointstore.kernel.naming import SHAPE
 from checkpointstore.kernel.observed import Observed
 from checkpointstore.providers.patroni.member import Member, members
-from checkpointstore.providers.patroni.rolling import Step, roll
+from checkpointstore.providers.patroni.rolling import Step, evacuate, roll, switchover
 from checkpointstore.providers.patroni.workload import digest
-from checkpointstore.providers.spec import Postgres, UpdateStrategy
+from checkpointstore.providers.spec import Postgres, Synchronous, UpdateStrategy
 
 ENV = Env("agents", "shop", "uid", Images("postgres:1", "pgbouncer:1", "operator:1"), "cluster.local", "system")
 SPEC = Postgres(instances=2)
@@ -86,6 +86,58 @@ def _text(action: object) -> str:
 @pytest.mark.parametrize(("reason", "found", "expected"), ROWS, ids=[row[0] for row in ROWS])
 def test_one_instance_is_next(reason: str, found: tuple[Member, ...], expected: list[str]) -> None:
     assert told(step(*found)) == expected, reason
+
+
+SYNCHRONOUS = Postgres(instances=3, synchronous=Synchronous(number=1))
+
+
+def synced(*names: str) -> Observed:
+    """A store of three in which these standbys have all that was acknowledged."""
+    record = {"metadata": {"name": "agents-rw-sync", "annotations": {"sync_standby": ",".join(names)}}}
+    shaped = statefulset(digest(SYNCHRONOUS, ENV, Commands()))
+    return Observed(objects={**shaped, Ref("Endpoints", "agents-rw-sync"): record})
+
+
+def target(actions: tuple[Action, ...]) -> list[str]:
+    return [action.target for action in actions if isinstance(action, Switchover)]
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"), [(("agents-2",), ["agents-2"]), ((), []), (("agents-1",), ["agents-1"])]
+)
+def test_only_a_synchronous_standby_is_handed_to(names: tuple[str, ...], expected: list[str]) -> None:
+    """Patroni refuses the others, and the change would never end."""
+    shape = digest(SYNCHRONOUS, ENV, Commands())
+    found = tuple(member(f"agents-{ordinal}", shape=shape, pending_restart=not ordinal) for ordinal in range(3))
+    result = step(*found, spec=SYNCHRONOUS, observed=synced(*names))
+    assert result.rolling
+    assert target(result.actions) == expected
+    assert not [action for action in result.actions if isinstance(action, Delete)]
+
+
+def test_a_primary_whose_pod_goes_hands_over() -> None:
+    going = replace(LEAD, ready=False, leaving=True)
+    nobody = Observed(objects=statefulset())
+    assert target(evacuate(SPEC, ENV, nobody, (going, STANDBY), "agents-0")) == ["agents-1"]
+    assert not evacuate(SPEC, ENV, nobody, (LEAD, STANDBY), "agents-0"), "it stays"
+    assert not evacuate(SPEC, ENV, nobody, (going, STANDBY), "agents-1"), "another leads"
+    assert not evacuate(SPEC, ENV, nobody, (going, replace(STANDBY, ready=False)), "agents-0")
+    assert not evacuate(SYNCHRONOUS, ENV, synced(), (going, STANDBY), "agents-0")
+
+
+@pytest.mark.parametrize(
+    ("asked", "told_"),
+    [
+        ("agents-1", "agents-1 is not synchronous: it may lack what was acknowledged"),
+        ("agents-3", "agents-3 is not a ready standby of this store"),
+        ("agents-2", "Handed the primary over from agents-0 to agents-2 as commanded"),
+    ],
+)
+def test_a_person_may_switch_over_to_whom_patroni_lets_lead(asked: str, told_: str) -> None:
+    found = tuple(member(f"agents-{ordinal}") for ordinal in range(3))
+    actions = switchover(SYNCHRONOUS, ENV, synced("agents-2"), Commands(switchover=asked), found, "agents-0")
+    told = [action.told if isinstance(action, Switchover) else action for action in actions]
+    assert [item.message for item in told if isinstance(item, Emit)] == [told_]
 
 
 def test_a_lone_instance_lowers_in_place_before_its_pod_is_replaced() -> None:

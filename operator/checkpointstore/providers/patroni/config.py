@@ -12,7 +12,7 @@ from ...kernel.env import Env
 from ...kernel.naming import DOMAIN, STORE_LABEL
 from ...kernel.observed import Observed
 from ..spec import DataDurability, Postgres, storage_bytes
-from . import archive, exporter
+from . import archive, departure, exporter
 from .parameter import REVISION, TLS, parameters
 from .place import PGDATA
 
@@ -42,6 +42,7 @@ def file(spec: Postgres, env: Env, observed: Observed, archives: bool, bootstrap
             "patroni.yml": _text(env, bootstraps),
             archive.FILE: archive.file(env, observed, storage_bytes(spec.storage), archives),
             archive.GUARD_FILE: archive.guard(),
+            departure.FILE: departure.script(REST_PORT),
             exporter.FILE: exporter.QUERIES,
         },
     )

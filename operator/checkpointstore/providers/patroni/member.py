@@ -88,11 +88,11 @@ def leader(env: Env, observed: Observed) -> str:
     return str((record or {"metadata": {}})["metadata"].get("annotations", {}).get("leader") or "")
 
 
-def synchronous(env: Env, observed: Observed) -> int:
-    """How many standbys Patroni would let take over, as they have all that was acknowledged."""
+def synchronous(env: Env, observed: Observed) -> frozenset[str]:
+    """The standbys that Patroni would let take over, as they have all that was acknowledged."""
     record = observed.get("Endpoints", f"{env.names.rw}-sync")
     names = str((record or {"metadata": {}})["metadata"].get("annotations", {}).get("sync_standby") or "")
-    return len([name for name in names.split(",") if name])
+    return frozenset(name for name in names.split(",") if name)
 
 
 def initialized(env: Env, observed: Observed) -> bool:

@@ -19,7 +19,7 @@ from .member import Member, initialized, leader, members, synchronous
 from .parameter import RESERVED_CONNECTIONS, SOCKET, max_connections
 from .place import CONFIG, PGDATA
 from .renewal import AGAIN, loaded, renew
-from .rolling import Step, roll, switchover
+from .rolling import Step, evacuate, roll, switchover
 from .sizing import made, shape
 
 
@@ -65,12 +65,14 @@ def contribute(
         return Contribution(conditions=(blocked,), again=timedelta(seconds=10)), None
     now_shape, resizing = shape(spec, env, observed, commands, found, primary)
     reloads = renew(env, observed, now)
-    synced = synchronous(env, observed)
+    synced = len(synchronous(env, observed))
     parameters = config.server(spec, archives)
     waits = synced < _wanted(spec) or revision.awaited(env, observed, previous, now)
-    commanded = switchover(env, observed, commands, found, primary)
+    handed = switchover(spec, env, observed, commands, found, primary) or evacuate(spec, env, observed, found, primary)
     bootstraps = not recovered and not predecessor.volumes(observed, created)
     if commands.hibernate:
+        # Its pods go because they shall.
+        handed = ()
         step, conditions = Step(), _hibernated(was_initialized(previous))
     else:
         step = roll(spec, env, observed, commands, found, primary)
@@ -92,7 +94,7 @@ def contribute(
             *step.actions,
             *backoff.renewed(observed),
             # Patroni has one failover record: the rolling change's own comes first.
-            *(() if any(isinstance(action, Switchover) for action in step.actions) else commanded),
+            *(() if any(isinstance(action, Switchover) for action in (*resizing, *step.actions)) else handed),
             *reloads,
             *_warning(conditions, previous),
         ),

@@ -10,7 +10,7 @@ from ...kernel.naming import SHAPE
 from ...kernel.observed import Observed
 from ..spec import Postgres, UpdateStrategy
 from .config import DATABASE
-from .member import Member
+from .member import Member, synchronous
 from .workload import digest
 
 
@@ -46,11 +46,17 @@ def roll(
         return Step(going, rolling=True, release=release)
     if not primary or not all(member.ready for member in found) or len(found) < spec.instances:
         return Step(rolling=True, release=release)
-    return Step(_next(env, observed, found, due, primary, wanted), rolling=True, release=release)
+    return Step(_next(spec, env, observed, found, due, primary, wanted), rolling=True, release=release)
 
 
 def _next(
-    env: Env, observed: Observed, found: tuple[Member, ...], due: list[Member], primary: str, wanted: str
+    spec: Postgres,
+    env: Env,
+    observed: Observed,
+    found: tuple[Member, ...],
+    due: list[Member],
+    primary: str,
+    wanted: str,
 ) -> tuple[Action, ...]:
     """One instance's turn: its pod is replaced where the pod changes, else its server is restarted in place."""
     lead = next((member for member in due if member.name == primary), None)
@@ -63,7 +69,7 @@ def _next(
         return replaced if standby.shape != wanted else _in_place(env, standby, Hold())
     if lead and lead.shape == wanted and len(found) == 1:
         return _in_place(env, lead, hold(env, observed, DATABASE))
-    return _primary(env, observed, found, primary)
+    return _primary(spec, env, observed, found, primary)
 
 
 def _in_place(env: Env, member: Member, held: Hold) -> tuple[Action, ...]:
@@ -93,14 +99,32 @@ def _may(spec: Postgres, commands: Commands, member: Member) -> bool:
     return bool(commands.restart) and commands.restart != member.restarted
 
 
-def _primary(env: Env, observed: Observed, found: tuple[Member, ...], primary: str) -> tuple[Action, ...]:
-    target = next((member for member in found if member.name != primary), None)
-    if target is None:
+def _primary(
+    spec: Postgres, env: Env, observed: Observed, found: tuple[Member, ...], primary: str
+) -> tuple[Action, ...]:
+    if len(found) == 1:
         return (
             Emit("Normal", "InstanceReplaced", f"Replacing the only instance {primary}: writes pause meanwhile"),
             Delete(Ref("Pod", primary)),
         )
-    return hand_over(env, observed, found, primary, target, "for a rolling change")
+    target = successor(spec, env, observed, found, primary)
+    return hand_over(env, observed, found, primary, target, "for a rolling change") if target else ()
+
+
+def successor(spec: Postgres, env: Env, observed: Observed, found: tuple[Member, ...], primary: str) -> Member | None:
+    """A ready standby that Patroni lets lead: with synchronous replication one that has all that was acknowledged."""
+    held = synchronous(env, observed)
+    standbys = (member for member in found if member.name != primary and member.ready)
+    return next((member for member in standbys if not spec.synchronous or member.name in held), None)
+
+
+def evacuate(
+    spec: Postgres, env: Env, observed: Observed, found: tuple[Member, ...], primary: str
+) -> tuple[Action, ...]:
+    """Hand over from a primary whose pod is on its way out, as from a drained node: its last hook waits for that."""
+    going = any(member.name == primary and member.leaving for member in found)
+    target = successor(spec, env, observed, found, primary) if going else None
+    return hand_over(env, observed, found, primary, target, "as its pod is told to go") if target else ()
 
 
 def hand_over(
@@ -126,7 +150,7 @@ def hand_over(
 
 
 def switchover(
-    env: Env, observed: Observed, commands: Commands, found: tuple[Member, ...], primary: str
+    spec: Postgres, env: Env, observed: Observed, commands: Commands, found: tuple[Member, ...], primary: str
 ) -> tuple[Action, ...]:
     """Carry out a person's switchover command."""
     target = commands.switchover
@@ -135,9 +159,10 @@ def switchover(
     if target == primary:
         return (Acknowledge(SWITCHOVER),)
     ready = next((member for member in found if member.name == target and member.ready), None)
-    if ready is None:
+    if ready is None or successor(spec, env, observed, (ready,), primary) is None:
+        what = "synchronous: it may lack what was acknowledged" if ready else "a ready standby of this store"
         return (
-            Emit("Warning", "SwitchoverRefused", f"{target} is not a ready standby of this store"),
+            Emit("Warning", "SwitchoverRefused", f"{target} is not {what}"),
             Acknowledge(SWITCHOVER),
         )
     return hand_over(env, observed, found, primary, ready, "as commanded")

@@ -8,7 +8,7 @@ from ...kernel.values import quantity
 from ..spec import Postgres
 from . import growth
 from .member import Member
-from .rolling import hand_over
+from .rolling import hand_over, successor
 from .workload import Shape
 
 
@@ -25,7 +25,7 @@ def shape(
     if not primary or primary in kept or have <= spec.instances or all(member.name != primary for member in found):
         return Shape(spec.instances, size), grow
     # A StatefulSet takes the highest instances away first: one that stays must lead before that.
-    target = next((member for member in found if member.name in kept and member.ready), None)
+    target = successor(spec, env, observed, tuple(member for member in found if member.name in kept), primary)
     lead = hand_over(env, observed, found, primary, target, "before it is scaled away") if target else ()
     return Shape(have, size), (*grow, *lead)
 

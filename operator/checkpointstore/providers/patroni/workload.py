@@ -15,7 +15,7 @@ from ...kernel.env import Env
 from ...kernel.naming import SHAPE, labels, selector
 from ...kernel.pod import CONTAINER_SECURITY, POD_SECURITY, config_volume, mount, scratch, secret_volume
 from ..spec import Postgres
-from . import archive, exporter
+from . import archive, departure, exporter
 from .config import COMPONENT, DATABASE, PORT, REST_PORT, SCOPE_LABEL
 from .parameter import SOCKET, TLS
 from .place import CONFIG, DATA, REPOSITORY
@@ -118,6 +118,7 @@ def _postgres(spec: Postgres, env: Env) -> dict[str, Any]:
         "name": "postgres",
         "image": env.images.postgres,
         "command": ["patroni", f"{CONFIG}/patroni.yml"],
+        "lifecycle": {"preStop": {"exec": {"command": ["python3", f"{CONFIG}/{departure.FILE}"]}}},
         "env": [
             *({"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in field.items()),
             {"name": "PATRONI_KUBERNETES_POD_IP", "value": "$(POD_IP)"},
