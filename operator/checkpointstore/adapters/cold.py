@@ -34,8 +34,9 @@ TEXT = (
     "metadata",
 )
 SCHEMA = pa.schema([*((name, pa.string()) for name in TEXT), ("idx", pa.int32()), ("blob", pa.binary())])
-GROUP = 4 * 1024 * 1024
-"""Bytes of text and payload, before they are compressed, after which a row group ends: what a recall reads at least."""
+GROUP, LARGE = 4 * 1024 * 1024, 16 * 1024 * 1024
+"""Bytes of text and payload, before they are compressed, in a row group at most: of several threads, which is what a
+recall of any of them reads; of one thread, which reads all of them anyway, and repeats itself."""
 ROWS = 10_000
 LEVEL = 9
 PAYLOAD = ("checkpoint", "metadata", "blob")
@@ -95,6 +96,10 @@ class Writer:
     _groups: int = 0
     _size: int = 0
     _pending: list[Sequence[Any]] = field(default_factory=list)
+    _last: int = 0
+    """Where in these the last thread begins."""
+    _own: int = 0
+    """Bytes of that thread in these."""
     _spans: dict[str, Span] = field(default_factory=dict)
     _file: io.BytesIO = field(default_factory=io.BytesIO)
     _parquet: Any = None
@@ -106,16 +111,22 @@ class Writer:
 
     def add(self, row: Sequence[Any]) -> bool:
         """`row` has the columns of SCHEMA in their order. Whether a row group ended with it."""
+        if self._pending and self._pending[-1][THREAD] != row[THREAD]:
+            self._last, self._own = len(self._pending), 0
+        bytes_ = len(row[_CHECKPOINT] or "") + len(row[_METADATA] or "") + len(row[_BLOB] or "")
         self._pending.append(row)
-        self._size += len(row[_CHECKPOINT] or "") + len(row[_METADATA] or "") + len(row[_BLOB] or "")
+        self._size += bytes_
+        self._own += bytes_
         self.rows += 1
-        full = self._size >= GROUP or len(self._pending) >= ROWS
+        if self._last and (self._size > GROUP or len(self._pending) > ROWS):
+            self._flush(self._last)
+        full = self._own >= LARGE or len(self._pending) >= ROWS
         if full:
-            self._flush()
+            self._flush(len(self._pending))
         return full
 
     def close(self) -> Written:
-        self._flush()
+        self._flush(len(self._pending))
         self._parquet.close()
         content = self._file.getvalue()
         # Parquet ends with the length of its footer and four letters.
@@ -128,7 +139,8 @@ class Writer:
         tail = min(len(content), max(footer, TAIL))
         return Written(content, tail, _sha256(content[-tail:]), self.rows, spans)
 
-    def _flush(self) -> None:
+    def _flush(self, number: int) -> None:
+        """Make a row group of so many of the rows that wait."""
         if self._parquet is None:
             told = {f"checkpointstore.{name}": value for name, value in {"schema": VERSION, **self.facts}.items()}
             self._parquet = pq.ParquetWriter(
@@ -140,10 +152,10 @@ class Writer:
                 write_statistics=["thread_id"],
                 write_page_checksum=True,
                 # One page a column, so that what values of a thread have in common is compressed away.
-                data_page_size=2 * GROUP,
+                data_page_size=2 * LARGE,
             )
-        if self._pending:
-            columns = list(zip(*self._pending, strict=True))
+        if number:
+            columns = list(zip(*self._pending[:number], strict=True))
             arrays = [pa.array(column, item.type) for column, item in zip(columns, SCHEMA, strict=True)]
             self._parquet.write_table(pa.table(arrays, SCHEMA), row_group_size=ROWS)
             for thread, rows in Counter(columns[THREAD]).items():
@@ -154,7 +166,9 @@ class Writer:
                 if found := keys(type_):
                     span = self._spans[thread]
                     self._spans[thread] = replace(span, blobs=" ".join(dict.fromkeys((*span.blobs.split(), *found))))
-            self._pending, self._size = [], 0
+            self._pending = self._pending[number:]
+            self._own = self._own if self._pending else 0
+            self._size, self._last = self._own, 0
             self._groups += 1
 
 

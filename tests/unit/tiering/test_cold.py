@@ -1,8 +1,11 @@
 """An object gives a thread's rows from parts of its bytes, and never other rows than were written."""
 
+import io
 import random
+from collections import Counter
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from checkpointstore.adapters import cold
@@ -58,13 +61,50 @@ def test_each_thread_is_read_from_its_own_part(written: Written) -> None:
         assert read(written.content, written, thread) == [*map(full, rows)]
 
 
-def test_a_row_group_ends_by_its_bytes_too(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("sizes", "groups"),
+    [
+        pytest.param([[400] * 6], [[(0, 6)]], id="a thread is not split"),
+        pytest.param([[1000] * 5], [[(0, 4), (1, 1)]], id="but a large one is"),
+        pytest.param([[300], [300], [300], [300]], [[(0, 1)], [(0, 1)], [(0, 1)], [(1, 1)]], id="small ones together"),
+        pytest.param(
+            [[300], [300, 300, 300], [900]], [[(0, 1)], [(1, 3)], [(2, 1)]], id="a thread is not cut by others"
+        ),
+        pytest.param(
+            [[300], [1000] * 4, [300]], [[(0, 1)], [(1, 4)], [(2, 1)]], id="a small one is not in a large group"
+        ),
+    ],
+)
+def test_row_groups_are_of_small_threads_or_of_one_large_one(
+    sizes: list[list[int]], groups: list[list[tuple[int, int]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`groups` of each thread: which, and with how many of its rows."""
     monkeypatch.setattr(cold, "GROUP", 1000)
+    monkeypatch.setattr(cold, "LARGE", 4000)
     writer = Writer({})
+    for number, thread in enumerate(sizes):
+        for size in thread:
+            writer.add(full({"kind": "blob", "thread_id": f"thread-{number}", "blob": bytes(size)}))
+    written = writer.close()
+    file = pq.ParquetFile(io.BytesIO(written.content))
+    found = [Counter(file.read_row_group(group)["thread_id"].to_pylist()) for group in range(file.num_row_groups)]
+    assert groups == [
+        [(group, rows[f"thread-{number}"]) for group, rows in enumerate(found) if rows[f"thread-{number}"]]
+        for number in range(len(sizes))
+    ]
+    spans = [written.spans[f"thread-{number}"] for number in range(len(sizes))]
+    assert [(span.first_group, span.last_group) for span in spans] == [(own[0][0], own[-1][0]) for own in groups]
+
+
+def test_a_row_group_ends_by_its_bytes_or_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever writes may then begin another object without a rest."""
+    monkeypatch.setattr(cold, "LARGE", 1000)
     row = {"kind": "blob", "thread_id": "one", "blob": bytes(400)}
+    writer = Writer({})
     assert [writer.add(full(row)) for _ in range(6)] == [False, False, True, False, False, True]
-    span = writer.close().spans["one"]
-    assert (span.first_group, span.last_group, span.rows) == (0, 1, 6)
+    monkeypatch.setattr(cold, "ROWS", 2)
+    writer = Writer({})
+    assert [writer.add(full({**row, "blob": b""})) for _ in range(4)] == [False, True, False, True]
 
 
 def test_what_is_damaged_is_refused_or_does_not_matter(written: Written) -> None:
