@@ -18,6 +18,14 @@ from checkpointstore.providers.patroni import departure
 LEADER = {"name": "agents-0", "role": "leader", "state": "running"}
 STANDBY = {"name": "agents-1", "role": "replica", "state": "streaming"}
 Tell = Callable[..., None]
+PATIENCE = 60
+"""Whoever takes longer waits for something."""
+
+
+@pytest.fixture(autouse=True)
+def _for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or a slow machine would look like a pod that waits no longer."""
+    monkeypatch.setattr(departure, "SECONDS", 10 * PATIENCE)
 
 
 @pytest.fixture
@@ -67,7 +75,7 @@ def test_a_primary_waits_until_another_leads(patroni: tuple[int, Tell]) -> None:
     with pytest.raises(subprocess.TimeoutExpired):
         hook.wait(1)
     tell({**LEADER, "role": "replica"}, {**STANDBY, "role": "leader", "state": "running"})
-    assert hook.wait(5) == 0
+    assert hook.wait(PATIENCE) == 0
 
 
 @pytest.mark.parametrize(
@@ -83,8 +91,15 @@ def test_whoever_has_nobody_to_wait_for_goes_at_once(
 ) -> None:
     port, tell = patroni
     tell(*members)
-    assert run(port).wait(departure.SECONDS / 2) == 0
+    assert run(port).wait(PATIENCE) == 0
 
 
 def test_a_server_without_patroni_is_not_waited_for() -> None:
-    assert run(9).wait(departure.SECONDS / 2) == 0
+    assert run(9).wait(PATIENCE) == 0
+
+
+def test_nobody_is_waited_for_without_an_end(patroni: tuple[int, Tell], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(departure, "SECONDS", 1)
+    port, tell = patroni
+    tell(LEADER, STANDBY)
+    assert run(port).wait(PATIENCE) == 0
