@@ -8,7 +8,17 @@ from typing import Any
 from ...kernel import predecessor
 from ...kernel.action import Action, Emit, Switchover
 from ...kernel.command import RESTART, Commands
-from ...kernel.condition import INITIALIZED, POSTGRES_AVAILABLE, Condition, Status, broken, changing, true, waiting
+from ...kernel.condition import (
+    INITIALIZED,
+    POSTGRES_AVAILABLE,
+    RECONCILING,
+    Condition,
+    Status,
+    broken,
+    changing,
+    true,
+    waiting,
+)
 from ...kernel.contribution import Contribution, Database, Instances
 from ...kernel.env import Env
 from ...kernel.observed import Observed
@@ -21,6 +31,8 @@ from .place import CONFIG, PGDATA
 from .renewal import AGAIN, loaded, renew
 from .rolling import Step, evacuate, roll, switchover
 from .sizing import made, shape
+
+SOON, YOUNG = timedelta(seconds=1), timedelta(minutes=2)
 
 
 def contribute(
@@ -66,8 +78,9 @@ def contribute(
     now_shape, resizing = shape(spec, env, observed, commands, found, primary)
     reloads = renew(env, observed, now)
     synced = len(synchronous(env, observed))
+    unsynced = synced < _wanted(spec)
     parameters = config.server(spec, archives)
-    waits = synced < _wanted(spec) or revision.awaited(env, observed, previous, now)
+    waits = reloads or unsynced or revision.awaited(env, observed, previous, now)
     handed = switchover(spec, env, observed, commands, found, primary) or evacuate(spec, env, observed, found, primary)
     bootstraps = not recovered and not predecessor.volumes(observed, created)
     if commands.hibernate:
@@ -102,7 +115,7 @@ def contribute(
         status={"postgres": {**_status(spec, found, primary, now_shape.size), **revision.told(spec, env, observed)}},
         release=step.release,
         # Nobody tells us of a change of Patroni's records, nor of what a server has loaded.
-        again=AGAIN if reloads or waits else None,
+        again=SOON if unsynced and _young(previous, now) else AGAIN if waits else None,
     ), database
 
 
@@ -133,6 +146,13 @@ def _certificates(env: Env, observed: Observed, now: datetime) -> tuple[Action, 
     names = env.names
     served = (*hosts(env, names.rw, names.ro), f"*.{env.host(names.pods)}")
     return leaf(env, observed, now, names.postgres_tls, "standby", served)
+
+
+def _young(previous: Mapping[str, Any], now: datetime) -> bool:
+    """Whether the store has come to change lately: what is awaited then is a matter of seconds."""
+    found = (item for item in previous.get("conditions", ()) if (item["type"], item["status"]) == (RECONCILING, "True"))
+    since = next((datetime.fromisoformat(item["lastTransitionTime"]) for item in found), now)
+    return now - since < YOUNG
 
 
 def was_initialized(previous: Mapping[str, Any]) -> bool:
