@@ -71,11 +71,6 @@ def load(stores: dict[str, Subject]) -> Subject:
     return subject
 
 
-@pytest.fixture(scope="module")
-def soak(request: pytest.FixtureRequest) -> bool:
-    return bool(request.config.getoption("--soak"))
-
-
 def test_pools_grow_before_clients_wait_long_and_shrink_when_they_have_gone(
     load: Subject,
     start_agent: Callable[..., Agent],

@@ -138,6 +138,8 @@ def test_a_node_that_is_drained(busy: Subject, writer: Writer) -> None:
         with writer.through("drained_node"):
             busy.kubectl("drain", node, "--ignore-daemonsets", "--delete-emptydir-data", evicted, "--timeout=120s")
             wait_for("another instance to lead", lambda: busy.primary() not in ("", before), 60)
+        told = [event["message"] for event in busy.events("Switchover")]
+        assert f"Handed the primary over from {before} to {busy.primary()} as its pod is told to go" in told
         assert not [pod for pod in busy.pods("pooler").values() if pod["spec"].get("nodeName") == node]
     busy.changed("both instances", busy.whole)
 

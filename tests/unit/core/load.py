@@ -2,13 +2,17 @@
 
 import math
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from checkpointstore.features.pooler.decision import Rules
+from checkpointstore.features.pooler.decision import Rules, State, decide
 from checkpointstore.features.pooler.load import Load
 from checkpointstore.features.pooler.size import Size, step
+from checkpointstore.kernel.prometheus import Gap
 
 SCRAPE = 15.0
+GAP = Gap("SamplesStale", "nobody reads")
+RULES = Rules(least=Size(2, 5), most=8, capacity=40, wait=0.05, patience=600, core=1.0, slots=2000)
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,20 @@ def seen(offer: Offer, size: Size, rules: Rules, now: float, noise: float = 0.0)
         present=busy,
         server=offer.server,
     )
+
+
+FULL = seen(Offer(clients=200, rate=5000.0), RULES.least, RULES, 1000.0)
+"""All connections of the least size are at work, and clients wait."""
+
+
+def at(load: Load, size: Size = RULES.least, law: Rules = RULES) -> State:
+    """What is decided of a size that nothing else is known of."""
+    return decide(load, State(size), law, 1000.0)
+
+
+def histories(soak: bool) -> Iterator[random.Random]:
+    for seed in range(10_000 if soak else 200):
+        yield random.Random(seed)
 
 
 @dataclass

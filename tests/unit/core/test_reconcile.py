@@ -269,6 +269,18 @@ def test_a_standby_that_may_not_take_over_yet_is_told() -> None:
         assert world.states["PostgresAvailable"] == ("True", "AllInstancesReady")
 
 
+def test_a_primary_whose_pod_is_told_to_go_is_handed_over_unless_all_shall_go() -> None:
+    with World() as world:
+        world.make({"postgres": {"instances": 2}}).settle()
+        assert "Switchover" not in kinds(world.plan())
+        world.delete("Pod", "agents-0")
+        (asked,) = [action for action in world.plan().actions if isinstance(action, Switchover)]
+        assert (asked.leader, asked.target) == ("agents-0", "agents-1")
+        assert asked.hold.poolers, "their clients wait meanwhile"
+        world.command("hibernate", "true")
+        assert "Switchover" not in kinds(world.plan())
+
+
 def test_a_spec_that_cannot_be_read_leaves_what_is_known_and_says_that_nobody_looks() -> None:
     with World() as world:
         world.make().settle()

@@ -19,7 +19,7 @@ from checkpointstore.kernel.errors import Refused, Unavailable
 from checkpointstore.kernel.prometheus import PrometheusServer, Series
 from checkpointstore.runtime import autoscaler
 from checkpointstore.runtime.autoscaler import Autoscaler
-from tests.unit.core.test_autoscaling import RULES
+from tests.unit.core.load import RULES
 
 WHO = "shop/agents"
 ORDER = Watch(

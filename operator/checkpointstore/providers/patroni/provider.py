@@ -33,6 +33,7 @@ from .rolling import Step, evacuate, roll, switchover
 from .sizing import made, shape
 
 SOON, YOUNG = timedelta(seconds=1), timedelta(minutes=2)
+"""How soon Patroni's records are looked at again while a change is no older than that; then after AGAIN."""
 
 
 def contribute(
@@ -81,13 +82,13 @@ def contribute(
     unsynced = synced < _wanted(spec)
     parameters = config.server(spec, archives)
     waits = reloads or unsynced or revision.awaited(env, observed, previous, now)
-    handed = switchover(spec, env, observed, commands, found, primary) or evacuate(spec, env, observed, found, primary)
     bootstraps = not recovered and not predecessor.volumes(observed, created)
     if commands.hibernate:
-        # Its pods go because they shall.
-        handed = ()
+        handed: tuple[Action, ...] = ()
         step, conditions = Step(), _hibernated(was_initialized(previous))
     else:
+        commanded = switchover(spec, env, observed, commands, found, primary)
+        handed = commanded or evacuate(spec, env, observed, found, primary)
         step = roll(spec, env, observed, commands, found, primary)
         done = was_initialized(previous) or (initialized(env, observed) and bool(primary))
         advice = growth.advice(spec.storage, observed, now_shape.size)
