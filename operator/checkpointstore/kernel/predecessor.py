@@ -16,7 +16,7 @@ def volumes(observed: Observed, created: datetime) -> list[str]:
 
 def leaving(observed: Observed, created: datetime) -> Condition | None:
     """That such volumes are being deleted: they can neither be taken over nor be in the way for long."""
-    going = [ref(claim) for claim in _claims(observed, created) if "deletionTimestamp" in claim["metadata"]]
+    going = [ref(claim) for claim in _claims(observed, created) if _goes(claim)]
     return terminating(INITIALIZED, going) if going else None
 
 
@@ -24,6 +24,17 @@ def terminating(type_: str, targets: Iterable[Ref]) -> Condition:
     """The condition of a store that waits for its predecessor's objects to be gone."""
     message = f"What a deleted store of this name left is still being removed: {named(targets)}"
     return waiting(type_, "PredecessorTerminating", message)
+
+
+def _goes(claim: Manifest) -> bool:
+    """Whether a volume goes away by itself: under `reclaimPolicy.volumes: Delete` its StatefulSet owns it.
+
+    The garbage collector deletes it only some time after the StatefulSet is gone.
+    """
+    meta = claim["metadata"]
+    return "deletionTimestamp" in meta or any(
+        owner["kind"] == "StatefulSet" for owner in meta.get("ownerReferences", ())
+    )
 
 
 def _claims(observed: Observed, created: datetime) -> list[Manifest]:

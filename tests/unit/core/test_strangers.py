@@ -121,6 +121,21 @@ def test_a_volume_that_is_being_deleted_is_neither_taken_over_nor_in_the_way(boo
         assert world.status["phase"] == "Ready"
 
 
+@pytest.mark.parametrize("bootstrap", [{}, {"adopt": True}, {"recovery": RECOVERY}])
+def test_a_volume_that_the_garbage_collector_has_yet_to_come_to_is_waited_for(bootstrap: dict[str, Any]) -> None:
+    with World() as world:
+        world.make().settle()
+        world.delete("CheckpointStore", "agents").tick(5)
+        gone = {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "agents", "uid": "earlier"}
+        world.edit("PersistentVolumeClaim", "data-agents-0", {"metadata": {"ownerReferences": [gone]}})
+        world.bucket().make({"bootstrap": bootstrap}).look()
+        assert world.states["Initialized"] == ("False", "PredecessorTerminating")
+        assert world.states["Stalled"] == ("False", "Progressing")
+        world.settle()
+        assert world.status["phase"] == "Ready"
+        assert world.need("PersistentVolumeClaim", "data-agents-0")["metadata"].get("ownerReferences") is None
+
+
 def test_a_stranger_in_a_list_that_is_one_value_is_sent_away() -> None:
     with World() as world:
         world.make().settle()
