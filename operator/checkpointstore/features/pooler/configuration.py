@@ -29,6 +29,8 @@ def configuration(spec: Pooler, database: Database, connections: int) -> dict[st
         "pool_mode": spec.pool_mode.value.lower(),
         # Savers prepare every statement; without this one client would run another's (measured: 0 of 200 right).
         "max_prepared_statements": 200,
+        # Rows of 4 KB and what is around them are read and sent at once instead of in two parts.
+        "pkt_buf": 8192,
         "max_client_conn": SLOTS,
         "default_pool_size": connections,
         CONNECTIONS: connections,
