@@ -15,7 +15,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	@echo "==> Python environment in $(VENV)"
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || $(PYTHON) -m localcluster.debian python3-venv
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
 .PHONY: tools
@@ -76,7 +76,7 @@ installed: $(VENV)/.ready
 .PHONY: integration
 integration: export COVERAGE_FILE = .coverage.integration
 integration: $(VENV)/.ready programs tools ## Tests on a real PostgreSQL, object store, Prometheus and browser
-	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder --cov --cov-report= tests/integration $(BUT)
+	$(WITH) $(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder --cov --cov-report= tests/integration $(BUT)
 
 # Integration tests that wait for nothing, and can be kept waiting.
 PATIENT := $(patsubst %,tests/integration/test_%.py,client year repository_retention blobs pip tiering \
@@ -87,26 +87,36 @@ patient: export COVERAGE_FILE = .coverage.patient
 patient: $(VENV)/.ready programs tools
 	$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report= $(PATIENT)
 
+LANES := lane-stores lane-threads lane-backups lane-disturbing lane-alone
+
 .PHONY: test
 test: ## Everything a fresh machine can run: check, integration on PostgreSQL, end to end on Kubernetes
 	rm -f .coverage .coverage.*
 	$(MAKE) --no-print-directory --jobs=3 $(VENV)/.ready programs tools
 	$(MAKE) --no-print-directory installed
-	$(MAKE) --no-print-directory --jobs=3 lane-stores lane-threads lane-backups
-	$(MAKE) --no-print-directory --jobs=2 lane-disturbing integration BUT='$(addprefix --ignore=,$(PATIENT))'
-	$(MAKE) --no-print-directory --jobs=2 lane-alone meanwhile
+	$(MAKE) --no-print-directory --jobs=3 lanes BUT='$(addprefix --ignore=,$(PATIENT))'
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --omit='$(PURE),$(ELSEWHERE)' --fail-under=85
 
-# At the lowest priority: what the lane beside it leaves of the processors is enough.
+# Each begins as soon as it may, and what measures nothing takes what is left of the processors.
+.PHONY: lanes
+lanes: $(LANES) integration meanwhile
+ifneq ($(filter lanes,$(MAKECMDGOALS)),)
+lane-disturbing: | lane-stores lane-threads lane-backups
+meanwhile: | integration
+lane-alone: | lane-disturbing integration
+# The lane beside it is the longer one.
+integration: private WITH = nice -n 10
+endif
+
+# It gives way at once to the lane beside it: what that leaves of the processors is enough.
 .PHONY: meanwhile
 meanwhile:
 	@echo "==> lint and unit tests run in what the lane leaves of the processors"
-	nice -n 19 $(MAKE) --no-print-directory lint covered patient
+	chrt --idle 0 $(MAKE) --no-print-directory lint covered patient
 
-LANES := lane-stores lane-threads lane-backups lane-disturbing lane-alone
 .PHONY: $(LANES)
-lane-alone: MORE = tests/contract
+lane-alone: private MORE = tests/contract
 $(LANES): lane-%:
 	$(BIN)/coverage run -m pytest $(MORE) tests/e2e --lane $* --durations=25
 

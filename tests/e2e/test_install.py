@@ -39,8 +39,11 @@ def overlay(installation: Installation, kubectl: Kubectl, tmp_path: Path) -> Ite
     (tmp_path / "kustomization.yaml").write_text(
         yaml.safe_dump({"resources": ["install"], "patches": [{"path": "images.yaml"}]})
     )
-    for found in kubectl.items("namespaces", "-l", f"{DEMO_LABEL}=true"):
-        empty(kubectl, found["metadata"]["name"])
+    names = [found["metadata"]["name"] for found in kubectl.items("namespaces", "-l", f"{DEMO_LABEL}=true")]
+    for name in names:
+        kubectl("delete", "cps", "--all", "-n", name, "--wait=false")
+    for name in names:
+        empty(kubectl, name)
     operator.uninstall(kubectl)
     assert ours(kubectl) == set()
     yield tmp_path
