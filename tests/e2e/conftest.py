@@ -32,13 +32,13 @@ LANES = {
         "test_deletion",
         "test_full_volume",
         "test_console",
-        "test_tracing",
     ),
-    "threads": ("test_retention", "test_blobs", "test_tiering", "test_dashboards"),
-    "backups": ("test_backup", "test_backup_faults"),
+    "threads": ("test_retention", "test_blobs", "test_tiering", "test_dashboards", "test_tracing"),
+    # A node that takes no pods for half a minute keeps the others waiting, no more.
+    "backups": ("test_backup", "test_backup_faults", "test_adoption"),
     # One after the other, as they disturb all stores; they measure little, so that integration tests run beside them.
     # The last takes all from the cluster that is ours, and installs it anew.
-    "disturbing": ("test_adoption", "test_outside", "test_upgrade", "test_demo", "test_install"),
+    "disturbing": ("test_outside", "test_upgrade", "test_demo", "test_install"),
     # One after the other, and nothing beside: they measure, or break what all stand on.
     "alone": (
         "test_slice",
