@@ -76,7 +76,7 @@ installed: $(VENV)/.ready
 .PHONY: integration
 integration: export COVERAGE_FILE = .coverage.integration
 integration: $(VENV)/.ready programs tools ## Tests on a real PostgreSQL, object store, Prometheus and browser
-	$(WITH) $(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder --cov --cov-report= tests/integration $(BUT)
+	$(PRIORITY) $(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder --cov --cov-report= tests/integration $(BUT)
 
 # Integration tests that wait for nothing, and can be kept waiting.
 PATIENT := $(patsubst %,tests/integration/test_%.py,client year repository_retention blobs pip tiering \
@@ -105,8 +105,8 @@ ifneq ($(filter lanes,$(MAKECMDGOALS)),)
 lane-disturbing: | lane-stores lane-threads lane-backups
 meanwhile: | integration
 lane-alone: | lane-disturbing integration
-# The lane beside it is the longer one.
-integration: private WITH = nice -n 10
+# What begins after the lane beside it has ended waits for that one.
+integration: private PRIORITY = nice -n 10
 endif
 
 # It gives way at once to the lane beside it, and what it takes counts as free to the autoscaler, as it is nice.

@@ -40,6 +40,7 @@ def overlay(installation: Installation, kubectl: Kubectl, tmp_path: Path) -> Ite
         yaml.safe_dump({"resources": ["install"], "patches": [{"path": "images.yaml"}]})
     )
     names = [found["metadata"]["name"] for found in kubectl.items("namespaces", "-l", f"{DEMO_LABEL}=true")]
+    # All begin to go before one is waited for.
     for name in names:
         kubectl("delete", "cps", "--all", "-n", name, "--wait=false")
     for name in names:

@@ -27,9 +27,9 @@ def terminating(type_: str, targets: Iterable[Ref]) -> Condition:
 
 
 def _goes(claim: Manifest) -> bool:
-    """Whether a volume goes away by itself: under `reclaimPolicy.volumes: Delete` its StatefulSet owns it.
+    """Whether a volume goes away by itself: it is being deleted, or under `reclaimPolicy.volumes: Delete` will be.
 
-    The garbage collector deletes it only some time after the StatefulSet is gone.
+    Then its StatefulSet owns it, and the garbage collector deletes it some time after that is gone.
     """
     meta = claim["metadata"]
     return "deletionTimestamp" in meta or any(
