@@ -61,7 +61,9 @@ class Kubectl:
         return {**os.environ, "KUBECONFIG": str(self.kubeconfig)}
 
     def __call__(self, *arguments: str, text: str | None = None, timeout: float = 120) -> str:
-        return run([str(self.kubectl), *arguments], text=text, env=self.environment(), timeout=timeout)
+        # It ends before it is worth it to collect garbage, which is a fifth of what it does.
+        env = {**self.environment(), "GOGC": "off"}
+        return run([str(self.kubectl), *arguments], text=text, env=env, timeout=timeout)
 
     def helm(self, *arguments: str, timeout: float = 300) -> str:
         """Run helm."""

@@ -58,27 +58,30 @@ class Bucket:
         """Users by their names, which are their keys too, may read and write below a folder each, and nobody else but
         the administrator may do anything.
         """
-        root = {name: (self.secrets / f"AWS_{name}").read_text() for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY")}
-        environ = {**os.environ, **{f"ADMIN_{name}": value for name, value in root.items()}}
-        admin = [str(PROGRAM), "admin", "--endpoint-url", self.direct, "--allow-insecure"]
-        known = subprocess.run([*admin, "list-users"], env=environ, capture_output=True, text=True, check=True).stdout
-        for user in folders.keys() - set(known.split()):
-            made = [*admin, "create-user", "--access", user, "--secret", user, "--role", "user"]
-            subprocess.run(made, env=environ, check=True)
-        policy = json.dumps({"Statement": [_allowed(user, folder) for user, folder in folders.items()]})
+        known = self._asked("PATCH", "list-users")
+        for user in folders:
+            if f"<Access>{user}<" not in known:
+                account = f"<Account><Access>{user}</Access><Secret>{user}</Secret><Role>user</Role></Account>"
+                self._asked("PATCH", "create-user", account)
+        statements = [_allowed(user, folder) for user, folder in folders.items()]
+        self._asked("PUT", f"{BUCKET}?policy=", json.dumps({"Statement": statements}))
+
+    def _asked(self, method: str, path: str, content: str = "") -> str:
+        """What it answers to its administrator."""
+        root = [(self.secrets / f"AWS_{name}").read_text() for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY")]
         asked = {
-            "url": f"{self.direct}/{BUCKET}?policy=",
-            "request": "PUT",
-            "user": ":".join(root.values()),
+            "url": f"{self.direct}/{path}",
+            "request": method,
+            "user": ":".join(root),
             "aws-sigv4": f"aws:amz:{REGION}:s3",
-            "header": f"x-amz-content-sha256: {hashlib.sha256(policy.encode()).hexdigest()}",
+            "header": f"x-amz-content-sha256: {hashlib.sha256(content.encode()).hexdigest()}",
             "cacert": str(self.folder / "ca.crt"),
             "noproxy": "*",
-            "data": policy,
+            "data": content,
         }
         config = "".join(f"{name} = {json.dumps(value)}\n" for name, value in asked.items())
         curl = ["curl", "--disable", "--silent", "--show-error", "--fail", "--config", "-"]
-        subprocess.run(curl, input=config, text=True, check=True)
+        return subprocess.run(curl, input=config, capture_output=True, text=True, check=True).stdout
 
     def place(self) -> dict[str, Any]:
         """The part of a request that says where it is."""

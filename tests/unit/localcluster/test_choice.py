@@ -218,7 +218,7 @@ def test_kind_runs_the_s3_server_in_its_control_plane(
         f"docker cp {folder}/s3-172.18.0.2.crt {node}:{inside}/s3.crt",
         f"docker cp {folder}/s3-172.18.0.2.key {node}:{inside}/s3.key",
         f"docker exec --detach --env-file={folder}/credentials {node} {inside}/versitygw --port=:9443 "
-        f"--cert={inside}/s3.crt --key={inside}/s3.key --region=us-east-1 --quiet posix "
+        f"--cert={inside}/s3.crt --key={inside}/s3.key --region=us-east-1 "
         f"--sidecar={inside}/metadata {inside}/data",
     ]
     assert store.secret_key not in "".join(shell.asked)

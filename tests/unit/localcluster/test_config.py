@@ -104,7 +104,7 @@ def test_the_s3_servers_secret_is_on_no_command_line_and_only_it_gets_it() -> No
     argv = fleet.object_store().argv
     assert "--port=198.18.0.1:9443" in argv
     assert f"--cert={layout.PKI}/s3.crt" in argv
-    assert argv[-3:] == ("posix", f"--sidecar={objectstore.LOCAL.metadata}", str(objectstore.LOCAL.data))
+    assert argv[-2:] == (f"--sidecar={objectstore.LOCAL.metadata}", str(objectstore.LOCAL.data))
 
 
 def test_kubeconfig_can_be_copied_to_another_folder() -> None:
