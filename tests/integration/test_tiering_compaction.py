@@ -6,8 +6,10 @@ import time
 from pathlib import Path
 
 import duckdb
+import pyarrow.parquet as pq
 import pytest
 
+from checkpointstore.adapters import cold
 from checkpointstore.features.tiering import compaction
 from checkpointstore.jobs import tiering as job
 from tests.integration import graphs
@@ -88,6 +90,51 @@ def test_small_objects_become_one(store: Store) -> None:
     [put] = [headers for method, path, headers in store.bucket.seen if method == "PUT" and path.endswith(kept.name)]
     assert put["x-amz-storage-class"] == "STANDARD_IA"
     came_back(store, read)
+
+
+@pytest.mark.parametrize(("few", "level"), [(job.FEW, cold.DENSE), (0, cold.LEVEL)])
+def test_what_nobody_waits_for_is_as_small_as_can_be_unless_there_is_much_of_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch, few: int, level: int
+) -> None:
+    monkeypatch.setattr(job, "FEW", few)
+    with store.saver() as saver:
+        graphs.talk(graphs.remembering(saver), "kept", 30)
+        graphs.talk(graphs.chat(saver), "secret", 1)
+    store.tier(grace=3600, **WHOLE)
+    store.tier(grace=3600, **WHOLE)
+    delete(store, "secret")
+    store.tier()
+    store.tier()
+    [kept] = store.bucket.objects()
+    lengths = {each: len(written(kept, each)) for each in (cold.LEVEL, cold.DENSE)}
+    assert lengths[cold.DENSE] < lengths[cold.LEVEL]
+    assert len(kept.read_bytes()) == lengths[level]
+
+
+def written(file: Path, level: int) -> bytes:
+    """An object's rows once more, at a level."""
+    read = pq.read_table(file)
+    told = {
+        name.decode().removeprefix("checkpointstore."): value.decode() for name, value in read.schema.metadata.items()
+    }
+    writer = cold.Writer({name: value for name, value in told.items() if name in ("store", "tier")}, level)
+    for row in zip(*(column.to_pylist() for column in read.select(cold.SCHEMA.names).columns), strict=True):
+        writer.add(row)
+    return writer.close().content
+
+
+def test_threads_have_their_turn_however_much_is_to_be_written_anew(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compaction, "SIZE", 1)
+    for number in range(3):
+        filled(store, f"kept-{number}", f"secret-{number}")
+        delete(store, f"secret-{number}")
+    monkeypatch.setattr(job, "ANEW", 0)
+    assert [store.tier().rewritten for _ in range(2)] == [1, 1]
+    monkeypatch.undo()
+    assert store.tier().rewritten == 1
+    assert store.cold() == {"kept-0", "kept-1", "kept-2"}
 
 
 def test_parts_of_one_thread_stay_in_the_order_in_which_they_went(store: Store) -> None:

@@ -38,7 +38,8 @@ GROUP, LARGE = 4 * 1024 * 1024, 16 * 1024 * 1024
 """Bytes of text and payload, before they are compressed, in a row group at most: of several threads, which is what a
 recall of any of them reads; of one thread, which reads all of them anyway, and repeats itself."""
 ROWS = 10_000
-LEVEL = 9
+LEVEL, DENSE = 9, 19
+"""Of zstd: what threads wait for, and what nobody does."""
 PAYLOAD = ("checkpoint", "metadata", "blob")
 TAIL = 64 * 1024
 """What Parquet's reader asks for at the end of a file at least, however short the footer is."""
@@ -92,6 +93,7 @@ class Writer:
 
     facts: Mapping[str, str]
     """What the file says of itself: its metadata."""
+    level: int = LEVEL
     rows: int = 0
     _groups: int = 0
     _size: int = 0
@@ -147,7 +149,7 @@ class Writer:
                 self._file,
                 SCHEMA.with_metadata(told),
                 compression="zstd",
-                compression_level=LEVEL,
+                compression_level=self.level,
                 use_dictionary=[name for name in TEXT if name not in PAYLOAD],
                 write_statistics=["thread_id"],
                 write_page_checksum=True,

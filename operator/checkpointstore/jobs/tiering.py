@@ -6,7 +6,7 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
@@ -15,7 +15,7 @@ from typing import Any
 
 from ..adapters import postgres
 from ..adapters.bucket import Bucket
-from ..adapters.cold import THREAD, VERSION, Object, Writer, Written
+from ..adapters.cold import DENSE, LEVEL, THREAD, VERSION, Object, Writer, Written
 from ..adapters.part import Part, readable, together
 from ..adapters.retention import Busy, Look
 from ..adapters.tiering import Archive
@@ -31,8 +31,10 @@ from .retention import PAGE, Late
 
 OBJECT = SIZE
 """Bytes after which an object is written, once all of its last thread is in it; one of twice as many is cut there."""
-GROUPS = 10
-"""Objects that are made of others in one run."""
+GROUPS, FEW = 10, 2
+"""Objects that are made of others in one run; so few are made as small as can be, which takes ten times as long."""
+ANEW = 0.25
+"""The part of a run's time after which no further one is begun."""
 DATA, MANIFEST = ".parquet", ".json"
 
 
@@ -269,20 +271,24 @@ class Work(retention.Work):
         """A few a run, so that threads have their turn."""
         known = self.tables.objects.known(self.asked_for.prefix + "/")
         due = groups(known, self.fresh, now, timedelta(seconds=self.asked_for.grace))
-        with suppress(Late):
-            for group in due[:GROUPS]:
-                try:
-                    self._rewrite(group)
-                except Unavailable as error:
-                    # Threads move all the same, and what is sound is not kept by what is not.
-                    self.damaged = error
-                    found = tuple(key for key in group.keys if sound(key, self.tables.objects, self.bucket))
-                    if 0 < len(found) < len(group.keys):
-                        self._rewrite(replace(group, keys=found))
+        level = DENSE if len(due) <= FEW else LEVEL
+        for group in due[:GROUPS]:
+            try:
+                self._rewrite(group, level)
+            except Unavailable as error:
+                # Threads move all the same, and what is sound is not kept by what is not.
+                self.damaged = error
+                found = tuple(key for key in group.keys if sound(key, self.tables.objects, self.bucket))
+                if 0 < len(found) < len(group.keys):
+                    self._rewrite(replace(group, keys=found), level)
+            if self._left() < (1 - ANEW) * self.asked_for.limit:
+                return
 
-    def _rewrite(self, group: Group) -> None:
-        given = group, self.tables.objects, self.bucket, self._new(group.tier), self.stored
-        self.rewritten += self._paced(rewrite, *given)
+    def _rewrite(self, group: Group, level: int) -> None:
+        """The database has next to nothing to do with it, and needs no rest."""
+        writer = self._new(group.tier, level)
+        self.rewritten += rewrite(group, self.tables.objects, self.bucket, writer, self.stored)
+        self._rest(0)
 
     def _list(self, old: datetime) -> None:
         """Objects that the catalog does not know: a run was killed before it could tell."""
@@ -303,8 +309,8 @@ class Work(retention.Work):
         self.why = why
         journal.write("busy", message=why)
 
-    def _new(self, tier: Tier) -> Writer:
-        return Writer(self._facts(tier))
+    def _new(self, tier: Tier, level: int = LEVEL) -> Writer:
+        return Writer(self._facts(tier), level)
 
     def _facts(self, tier: Tier) -> dict[str, str]:
         return {"store": self.asked_for.store, "tier": tier.name}
