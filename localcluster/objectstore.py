@@ -99,7 +99,8 @@ def command(program: str | Path, place: Place, port: str, certificate: str | Pat
         f"--cert={certificate}.crt",
         f"--key={certificate}.key",
         f"--region={REGION}",
-        # What its own command does by default, extended attributes, fails on the tmpfs of kernels before 6.6, and holds 4 KiB an object on ext4.
+        # What its own command does by default, extended attributes, fails on the tmpfs of kernels before 6.6, and holds
+        # 4 KiB an object on ext4.
         f"--sidecar={place.metadata}",
         str(place.data),
     ]
