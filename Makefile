@@ -81,7 +81,7 @@ integration: $(VENV)/.ready programs tools ## Tests on a real PostgreSQL, object
 # Integration tests that wait for nothing, and can be kept waiting.
 PATIENT := $(patsubst %,tests/integration/test_%.py,client year repository_retention blobs pip tiering \
 	repository_backup repository_restore retention_model schema_savers schema_existing schema_fresh tiering_deletions \
-	tiering_tiers retention requests)
+	tiering_tiers retention requests blob_collection tiering_obstacles progress retention_space limits tiering_totals)
 .PHONY: patient
 patient: export COVERAGE_FILE = .coverage.patient
 patient: $(VENV)/.ready programs tools

@@ -61,13 +61,16 @@ class Kubectl:
         return {**os.environ, "KUBECONFIG": str(self.kubeconfig)}
 
     def __call__(self, *arguments: str, text: str | None = None, timeout: float = 120) -> str:
-        # It ends before it is worth it to collect garbage, which is a fifth of what it does.
-        env = {**self.environment(), "GOGC": "off"}
-        return run([str(self.kubectl), *arguments], text=text, env=env, timeout=timeout)
+        return self._run(self.kubectl, arguments, text, timeout)
 
     def helm(self, *arguments: str, timeout: float = 300) -> str:
         """Run helm."""
-        return run([str(self.helm_program), *arguments], env=self.environment(), timeout=timeout)
+        return self._run(self.helm_program, arguments, None, timeout)
+
+    def _run(self, program: Path, arguments: Sequence[str], text: str | None, timeout: float) -> str:
+        # Both end before it is worth it to collect garbage, which is a fifth of what kubectl does.
+        env = {**self.environment(), "GOGC": "off"}
+        return run([str(program), *arguments], text=text, env=env, timeout=timeout)
 
     def get(self, *arguments: str) -> dict[str, Any]:
         """What `kubectl get` with these arguments answers. Raises CommandFailed."""
