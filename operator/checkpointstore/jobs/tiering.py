@@ -31,8 +31,8 @@ from .retention import PAGE, Late
 
 OBJECT = SIZE
 """Bytes after which an object is written, once all of its last thread is in it; one of twice as many is cut there."""
-GROUPS, FEW = 10, 2
-"""Objects that are made of others in one run; so few are made as small as can be, which takes ten times as long."""
+FEW = 2
+"""Objects that are made of others as small as can be, where no more are due: that takes ten times as long."""
 ANEW = 0.25
 """The part of a run's time after which no further one is begun."""
 DATA, MANIFEST = ".parquet", ".json"
@@ -268,11 +268,11 @@ class Work(retention.Work):
             self.tables.listed()
 
     def _compact(self, now: datetime) -> None:
-        """A few a run, so that threads have their turn."""
+        """One group at least, and no more than leave threads their turn."""
         known = self.tables.objects.known(self.asked_for.prefix + "/")
         due = groups(known, self.fresh, now, timedelta(seconds=self.asked_for.grace))
         level = DENSE if len(due) <= FEW else LEVEL
-        for group in due[:GROUPS]:
+        for group in due:
             try:
                 self._rewrite(group, level)
             except Unavailable as error:
