@@ -92,28 +92,29 @@ LANES := lane-stores lane-threads lane-backups lane-disturbing lane-alone
 .PHONY: test
 test: ## Everything a fresh machine can run: check, integration on PostgreSQL, end to end on Kubernetes
 	rm -f .coverage .coverage.*
-	$(MAKE) --no-print-directory --jobs=3 $(VENV)/.ready programs tools
-	$(MAKE) --no-print-directory installed
-	$(MAKE) --no-print-directory --jobs=3 lanes BUT='$(addprefix --ignore=,$(PATIENT))'
+	$(MAKE) --no-print-directory --jobs=5 lanes BUT='$(addprefix --ignore=,$(PATIENT))'
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --omit='$(PURE),$(ELSEWHERE)' --fail-under=85
 
-# Each begins as soon as it may, and what measures nothing takes what is left of the processors.
+# Each begins as soon as it may.
 .PHONY: lanes
-lanes: $(LANES) integration meanwhile
+lanes: $(VENV)/.ready programs tools installed quick $(LANES) integration kept-waiting
 ifneq ($(filter lanes,$(MAKECMDGOALS)),)
-lane-disturbing: | lane-stores lane-threads lane-backups
-meanwhile: | integration
-lane-alone: | lane-disturbing integration
-# What begins after the lane beside it has ended waits for that one.
+installed: | programs tools
+lane-stores lane-threads lane-backups: | installed
+lane-disturbing integration: | lane-stores lane-threads lane-backups
+lane-alone kept-waiting: | lane-disturbing integration
 integration: private PRIORITY = nice -n 10
 endif
 
-# It gives way at once to the lane beside it, and what it takes counts as free to the autoscaler, as it is nice.
-.PHONY: meanwhile
-meanwhile:
-	@echo "==> lint and unit tests run in what the lane leaves of the processors"
-	nice -n 19 chrt --idle 0 $(MAKE) --no-print-directory lint covered patient
+# What measures nothing takes what the others leave of the processors: it gives way at once,
+# and what it takes counts as free to the autoscaler, as it is nice.
+.PHONY: quick kept-waiting
+quick: private IDLE = lint covered
+kept-waiting: private IDLE = patient
+quick kept-waiting: $(VENV)/.ready
+	@echo "==> $(IDLE) in what is left of the processors"
+	nice -n 19 chrt --idle 0 $(MAKE) --no-print-directory $(IDLE)
 
 .PHONY: $(LANES)
 lane-alone: private MORE = tests/contract
