@@ -87,12 +87,13 @@ patient: export COVERAGE_FILE = .coverage.patient
 patient: $(VENV)/.ready programs tools
 	$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report= $(PATIENT)
 
-LANES := lane-stores lane-threads lane-backups lane-disturbing lane-alone
+TOGETHER := lane-stores lane-threads lane-backups lane-changes
+LANES := $(TOGETHER) lane-disturbing lane-alone
 
 .PHONY: test
 test: ## Everything a fresh machine can run: check, integration on PostgreSQL, end to end on Kubernetes
 	rm -f .coverage .coverage.*
-	$(MAKE) --no-print-directory --jobs=5 lanes BUT='$(addprefix --ignore=,$(PATIENT))'
+	$(MAKE) --no-print-directory --jobs=6 lanes BUT='$(addprefix --ignore=,$(PATIENT))'
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --omit='$(PURE),$(ELSEWHERE)' --fail-under=85
 
@@ -101,9 +102,11 @@ test: ## Everything a fresh machine can run: check, integration on PostgreSQL, e
 lanes: $(VENV)/.ready programs tools installed quick $(LANES) integration kept-waiting
 ifneq ($(filter lanes,$(MAKECMDGOALS)),)
 installed: | programs tools
-lane-stores lane-threads lane-backups: | installed
-lane-disturbing integration: | lane-stores lane-threads lane-backups
-lane-alone kept-waiting: | lane-disturbing integration
+$(TOGETHER): | installed
+lane-disturbing: | $(TOGETHER)
+integration: | quick installed
+kept-waiting: | integration
+lane-alone: | lane-disturbing integration
 integration: private PRIORITY = nice -n 10
 endif
 

@@ -23,7 +23,7 @@ from tests.e2e.rotation import Rotation, begin
 from tests.e2e.subject import Subject
 
 LANES = {
-    # These three at once: they disturb nobody, and most of their time they wait.
+    # These four at once: they disturb nobody, and most of their time they wait.
     "stores": (
         "test_reading",
         "test_external",
@@ -36,16 +36,15 @@ LANES = {
     "threads": ("test_retention", "test_blobs", "test_tiering", "test_dashboards", "test_tracing"),
     # A node that takes no pods for half a minute keeps the others waiting, no more.
     "backups": ("test_backup", "test_backup_faults", "test_adoption"),
+    "changes": ("test_changes", "test_authority"),
     # One after the other, as they disturb all stores; they measure little, so that integration tests run beside them.
     # The last takes all from the cluster that is ours, and installs it anew.
     "disturbing": ("test_outside", "test_upgrade", "test_demo", "test_install"),
     # One after the other, and nothing beside: they measure, or break what all stand on.
     "alone": (
         "test_slice",
-        "test_changes",
         "test_autoscaling",
         "test_alerts",
-        "test_authority",
         "test_operator",
         # It looks for a minute without writes, which the module between takes.
         "test_failover",
