@@ -19,7 +19,6 @@ from demo.kubectl import Kubectl
 from localcluster.objectstore import ObjectStore
 from tests.e2e import aftermath
 from tests.e2e.figure import Figures
-from tests.e2e.rotation import Rotation, begin
 from tests.e2e.subject import Subject
 
 LANES = {
@@ -28,15 +27,14 @@ LANES = {
         "test_reading",
         "test_external",
         "test_input",
-        "test_report",
         "test_deletion",
         "test_full_volume",
-        "test_console",
     ),
     "threads": ("test_retention", "test_blobs", "test_tiering", "test_dashboards", "test_tracing"),
     # A node that takes no pods for half a minute keeps the others waiting, no more.
     "backups": ("test_backup", "test_backup_faults", "test_adoption"),
-    "changes": ("test_changes", "test_authority"),
+    # Gaps are measured when the unit tests are over and the other lanes nearly so.
+    "changes": ("test_authority", "test_console", "test_report", "test_changes"),
     # One after the other, as they disturb all stores; they measure little, so that integration tests run beside them.
     # The last takes all from the cluster that is ours, and installs it anew.
     "disturbing": ("test_outside", "test_upgrade", "test_demo", "test_install"),
@@ -157,13 +155,6 @@ def made(kubectl: Kubectl, what: str) -> Iterator[str]:
     yield name
     # test_install takes all from the cluster that is ours.
     kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
-
-
-@pytest.fixture(scope="session")
-def rotation(installation: Installation, figures: Figures) -> Iterator[Rotation]:
-    """Begun by the first who asks, and looked at by test_authority."""
-    with made(installation.kubectl, "rotation") as namespace:
-        yield begin(installation.kubectl, namespace, starter(installation, namespace), figures)
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,6 @@ from demo.agentjob import Agent
 from demo.kubectl import CommandFailed, Kubectl, wait_for
 from tests.e2e import outage
 from tests.e2e.figure import Figures
-from tests.e2e.rotation import Rotation
 from tests.e2e.subject import Subject, stamp
 from tests.e2e.writing import Writer
 
@@ -39,8 +38,8 @@ def writer(busy: Subject, start_agent: Callable[..., Agent], figures: Figures) -
 
 
 @pytest.fixture(scope="module")
-def quiet(busy: Subject, rotation: Rotation) -> Subject:
-    """A store of one instance that restarts only when told; another store's authority is rotated meanwhile."""
+def quiet(busy: Subject) -> Subject:
+    """A store of one instance that restarts only when told."""
     made = Subject(busy.kubectl, busy.namespace, "quiet")
     made.ready(PATIENCE)
     return made
