@@ -103,9 +103,8 @@ lanes: $(VENV)/.ready programs tools installed quick $(LANES) integration kept-w
 ifneq ($(filter lanes,$(MAKECMDGOALS)),)
 installed: | programs tools
 $(TOGETHER): | installed
-lane-disturbing: | $(TOGETHER)
-integration: | quick installed
-kept-waiting: | integration
+lane-disturbing integration: | $(TOGETHER)
+kept-waiting: | quick integration
 lane-alone: | lane-disturbing integration
 integration: private PRIORITY = nice -n 10
 endif

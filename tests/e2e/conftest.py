@@ -27,6 +27,7 @@ LANES = {
         "test_reading",
         "test_external",
         "test_input",
+        "test_report",
         "test_deletion",
         "test_full_volume",
     ),
@@ -34,7 +35,7 @@ LANES = {
     # A node that takes no pods for half a minute keeps the others waiting, no more.
     "backups": ("test_backup", "test_backup_faults", "test_adoption"),
     # Gaps are measured when the unit tests are over and the other lanes nearly so.
-    "changes": ("test_authority", "test_console", "test_report", "test_changes"),
+    "changes": ("test_authority", "test_console", "test_changes"),
     # One after the other, as they disturb all stores; they measure little, so that integration tests run beside them.
     # The last takes all from the cluster that is ours, and installs it anew.
     "disturbing": ("test_outside", "test_upgrade", "test_demo", "test_install"),
