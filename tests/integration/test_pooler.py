@@ -143,25 +143,31 @@ def test_a_pause_fails_nobody(pooler: PgBouncer) -> None:
     assert not failures
 
 
-@pytest.mark.parametrize(("pooler", "waits"), [(MANY, True), (CONNECTIONS, False)], indirect=["pooler"])
-def test_a_pause_begins_when_the_next_client_needs_no_other_server_connection(pooler: PgBouncer, waits: bool) -> None:
-    """All that there are being at work, the next one would bring another, unless there may be no more."""
-    busy = connect(pooler, CONNECTIONS)
+@pytest.mark.parametrize("pooler", [MANY], indirect=True)
+def test_once_a_pause_is_asked_for_no_server_connection_is_made(pooler: PgBouncer) -> None:
+    """Who needs one waits, and has it once clients go on, also where who asked died before it was a pause."""
+    busy, answers = connect(pooler, CONNECTIONS), list[object]()
+    other = psycopg.connect(pooler.uri, autocommit=True, prepare_threshold=None)
     for client in busy:
         client.execute("BEGIN")
+    waiting = threading.Thread(target=lambda: answers.append(other.execute("SELECT 2").fetchone()))
 
-    async def quiet() -> bool:
-        """Whether it was quiet while all were at work."""
+    async def asked_for() -> set[tuple[int, ...]]:
+        """Who waits for a server connection, and how many are being made and are there."""
         async with pgbouncer._console(pooler.peer, pooler.admin) as ask:
-            asked = asyncio.create_task(pgbouncer._quiet(ask, "app"))
-            await asyncio.sleep(0.2)
-            at_once = asked.done()
-            busy[0].execute("COMMIT")
-            assert await asked
-        return at_once
+            assert await pgbouncer._settled(ask, "app")
+            waiting.start()
+            await asyncio.sleep(0.3)
+            found = [row for row in await ask("SHOW POOLS") if row["user"] == "app_a"]
+        return {tuple(int(row[key]) for key in ("cl_waiting", "sv_login", "sv_active", "sv_idle")) for row in found}
 
-    assert asyncio.run(quiet()) != waits
-    for client in busy:
+    assert asyncio.run(asked_for()) == {(1, 0, CONNECTIONS, 0)}
+    assert look(pooler) == (True, CONNECTIONS + 1)
+    asyncio.run(pgbouncer.resume(pooler.peer, "app", pooler.admin))
+    waiting.join(10)
+    assert answers == [(2,)]
+    assert look(pooler) == (False, CONNECTIONS + 1)
+    for client in (*busy, other):
         client.close()
 
 

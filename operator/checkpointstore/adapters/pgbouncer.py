@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from ..features.pooler.configuration import CONNECTIONS, MARK
+from ..features.pooler.configuration import BOUND, CONNECTIONS, MARK
 from ..kernel.action import Peer
 from ..kernel.errors import Unavailable
 from ..kernel.observed import Pooler
@@ -35,8 +35,10 @@ async def look(at: Peer, secret: Mapping[str, bytes]) -> Pooler | None:
     except Unavailable:
         return None
     said = {row["key"]: row["value"] for row in settings}
-    connections = int(said.get(CONNECTIONS) or 0)
-    return Pooler(str(said.get(MARK) or ""), any(int(row["paused"]) for row in databases), connections)
+    connections, bound = (int(said.get(name) or 0) for name in (CONNECTIONS, BOUND))
+    # Whoever began a pause may have died before it was one.
+    paused = bound < connections or any(int(row["paused"]) for row in databases)
+    return Pooler(str(said.get(MARK) or ""), paused, connections)
 
 
 async def reload(at: Peer, secret: Mapping[str, bytes]) -> None:
@@ -51,34 +53,41 @@ async def pause(at: Peer, database: str, secret: Mapping[str, bytes]) -> None:
     """
     async with _console(at, secret) as ask:
         # Also where it still makes one, as the server may hang.
-        await _quiet(ask, database)
+        await _settled(ask, database)
         await ask(f"PAUSE {database}", PATIENCE)
 
 
-async def _quiet(ask: Ask, database: str) -> bool:
-    """Wait until it makes no server connection and needs none, for LOGIN at most; whether it is so.
+async def _settled(ask: Ask, database: str) -> bool:
+    """Let no further server connection be made, and wait until none is, for LOGIN at most; whether that is so.
 
     A pause ends one that is being made, and PgBouncer fails who comes until there is another.
     """
+    await ask(f"SET {BOUND} = 1")
     end = time.monotonic() + LOGIN
-    sizes = (int(row["pool_size"]) for row in await ask("SHOW DATABASES") if row["name"] == database)
-    most = max(sizes, default=0)
-    while not all(_rests(row, most) for row in await ask("SHOW POOLS") if row["database"] == database):
+    while any(_logs_in(row) for row in await ask("SHOW POOLS") if row["database"] == database):
         if time.monotonic() > end:
             return False
         await asyncio.sleep(MOMENT)
     return True
 
 
-def _rests(pool: Mapping[str, Any], most: int) -> bool:
-    """Whether no client of a pool makes it open a server connection, of which it may have `most`, in this moment."""
+def _logs_in(pool: Mapping[str, Any]) -> bool:
+    """Whether a server connection is being made, or will be: the first is, whatever the bound."""
     login, idle, active, waiting = (int(pool[key]) for key in ("sv_login", "sv_idle", "sv_active", "cl_waiting"))
-    return not login and bool(idle or active >= most or not (active or waiting))
+    return bool(login or (waiting and not (idle or active)))
 
 
 async def resume(at: Peer, database: str, secret: Mapping[str, bytes]) -> None:
     """Let clients go on. Raises Unavailable."""
-    await _ask(at, secret, f"RESUME {database}")
+    async with _console(at, secret) as ask:
+        [connections] = [row["value"] for row in await ask("SHOW CONFIG") if row["key"] == CONNECTIONS]
+        await ask(f"SET {BOUND} = {connections}")
+        if await _paused(ask, database):
+            await ask(f"RESUME {database}")
+
+
+async def _paused(ask: Ask, database: str) -> bool:
+    return any(int(row["paused"]) for row in await ask("SHOW DATABASES") if row["name"] == database)
 
 
 async def rebalance(at: Peer, database: str, most: int, since: datetime, secret: Mapping[str, bytes]) -> int:
@@ -90,9 +99,11 @@ async def rebalance(at: Peer, database: str, most: int, since: datetime, secret:
     async with _console(at, secret, 2 * TIMEOUT) as ask:
         rows = await ask("SHOW CLIENTS")
         number = sum(row["database"] == database for row in rows) - most
-        if number <= 0 or not _idle(rows, database, since) or not await _quiet(ask, database):
+        if number <= 0 or not _idle(rows, database, since):
             return 0
         try:
+            if not await _settled(ask, database):
+                return 0
             with suppress(Unavailable):
                 await pause(at, database, secret)
             return await _let_go(ask, database, number, since)
@@ -105,7 +116,7 @@ async def rebalance(at: Peer, database: str, most: int, since: datetime, secret:
 async def _let_go(ask: Ask, database: str, number: int, since: datetime) -> int:
     """Of a pooler that is paused; of one that is not, none. Who comes back meanwhile makes nobody else go."""
     gone, end = 0, time.monotonic() + MOVING
-    if not any(int(row["paused"]) for row in await ask("SHOW DATABASES") if row["name"] == database):
+    if not await _paused(ask, database):
         return 0
     while gone < number and time.monotonic() < end:
         idle = _idle(await ask("SHOW CLIENTS"), database, since)[: min(BATCH, number - gone)]

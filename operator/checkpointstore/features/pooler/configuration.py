@@ -14,8 +14,8 @@ SLOTS = 2000
 """Clients that one pod takes."""
 MARK = "syslog_ident"
 """The setting that carries the revision: free text of no effect without syslog, which the console shows as loaded."""
-CONNECTIONS = "max_db_connections"
-"""The setting that bounds a pod's server connections."""
+CONNECTIONS, BOUND = "default_pool_size", "max_db_connections"
+"""The settings of how many server connections a login may have, and a pod. They are equal, but while a pause begins."""
 # May log in without a password: the one only by certificate, the other only by being the same process user.
 OPERATORS = ('"console" ""', '"monitoring" ""')
 
@@ -32,8 +32,8 @@ def configuration(spec: Pooler, database: Database, connections: int) -> dict[st
         # Rows of 4 KB and what is around them are read and sent at once instead of in two parts.
         "pkt_buf": 8192,
         "max_client_conn": SLOTS,
-        "default_pool_size": connections,
         CONNECTIONS: connections,
+        BOUND: connections,
         "auth_type": "hba",
         "auth_hba_file": f"{CONFIG}/hba.conf",
         "auth_ident_file": f"{CONFIG}/ident.conf",
