@@ -46,23 +46,29 @@ def test_a_store_made_again_at_once_waits_for_what_the_earlier_one_left(
     make_store("again", spec)
     hold = ("patch", "statefulset", "again", "-n", namespace, "--type=merge", "--patch")
     kubectl(*hold, '{"metadata": {"finalizers": ["checkpointstore.dev/a-test-holds-it"]}}')
+    heard: list[str] = []
+
+    def hear(line: str) -> None:
+        heard.append(line)
+        if "PredecessorTerminating" in line:
+            let_go()
+
+    def let_go() -> None:
+        # The one that waits for it has none yet.
+        if kubectl.find("statefulset", "again", namespace):
+            kubectl(*hold, '{"metadata": {"finalizers": null}}')
+
     try:
         kubectl("delete", "checkpointstore", "again", "-n", namespace)
         began = time.monotonic()
         kubectl.apply(store.manifest("again", namespace, spec))
-
-        def reason() -> str:
-            ready = store.conditions(kubectl.find("checkpointstore", "again", namespace)).get("Ready", {})
-            return str(ready.get("reason"))
-
-        wait_for("a store that waits", lambda: reason() == "PredecessorTerminating", 60, seen=reason)
+        store.wait_ready(kubectl, "again", namespace, 120, hear)
     finally:
-        kubectl(*hold, '{"metadata": {"finalizers": null}}')
-    heard: list[str] = []
-    store.wait_ready(kubectl, "again", namespace, 120, heard.append)
+        let_go()
     figures.note("made_again_to_ready", time.monotonic() - began, "s")
     print("\n".join(line for line in heard if line.startswith("Ready=")))
     assert not [line for line in heard if line.startswith("Stalled=True")]
+    assert any("PredecessorTerminating" in line for line in heard), heard
 
 
 def test_a_namespace_is_not_held_up_by_what_should_go_from_a_bucket(
