@@ -93,30 +93,30 @@ LANES := $(TOGETHER) lane-disturbing lane-alone
 .PHONY: test
 test: ## Everything a fresh machine can run: check, integration on PostgreSQL, end to end on Kubernetes
 	rm -f .coverage .coverage.*
-	$(MAKE) --no-print-directory --jobs=6 lanes BUT='$(addprefix --ignore=,$(PATIENT))'
+	$(MAKE) --no-print-directory --jobs lanes BUT='$(addprefix --ignore=,$(PATIENT))'
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --omit='$(PURE),$(ELSEWHERE)' --fail-under=85
 
-# Each begins as soon as it may.
+# Each begins as soon as those are done that it waits for.
 .PHONY: lanes
-lanes: $(VENV)/.ready programs tools installed quick $(LANES) integration kept-waiting
+lanes: idle-check $(LANES) integration idle-patient
 ifneq ($(filter lanes,$(MAKECMDGOALS)),)
 installed: | programs tools
 $(TOGETHER): | installed
 lane-disturbing integration: | $(TOGETHER)
-kept-waiting: | quick integration
+idle-patient: | idle-check integration
 lane-alone: | lane-disturbing integration
 integration: private PRIORITY = nice -n 10
 endif
 
 # What measures nothing takes what the others leave of the processors: it gives way at once,
 # and what it takes counts as free to the autoscaler, as it is nice.
-.PHONY: quick kept-waiting
-quick: private IDLE = lint covered
-kept-waiting: private IDLE = patient
-quick kept-waiting: $(VENV)/.ready
-	@echo "==> $(IDLE) in what is left of the processors"
-	nice -n 19 chrt --idle 0 $(MAKE) --no-print-directory $(IDLE)
+.PHONY: idle-check idle-patient
+idle-check: private GOALS = lint covered
+idle-patient: private GOALS = patient
+idle-check idle-patient: $(VENV)/.ready
+	@echo "==> $(GOALS) in what is left of the processors"
+	nice -n 19 chrt --idle 0 $(MAKE) --no-print-directory $(GOALS)
 
 .PHONY: $(LANES)
 lane-alone: private MORE = tests/contract
