@@ -19,6 +19,15 @@ INSERT INTO checkpoints (thread_id, checkpoint_ns, checkpoint_id, checkpoint, me
 SELECT i % 2000, '', lpad(i::text, 8, '0'), '{}', jsonb_build_object('source', 'loop', 'step', i, 'run', md5(i::text))
   FROM generate_series(1, 100000) AS i
 """
+# 1,000 threads of 30 checkpoints and one of 3,000, each with one value.
+LONG = """
+INSERT INTO checkpoints (thread_id, checkpoint_ns, checkpoint_id, checkpoint, metadata)
+SELECT CASE WHEN i <= 3000 THEN 'long' ELSE 'short ' || i % 1000 END, '', lpad(i::text, 8, '0'),
+       jsonb_build_object('v', 4, 'channel_versions', jsonb_build_object('said', i::text)), '{}'
+  FROM generate_series(1, 33000) AS i;
+INSERT INTO checkpoint_blobs (thread_id, checkpoint_ns, channel, version, type, blob)
+SELECT thread_id, '', 'said', checkpoint -> 'channel_versions' ->> 'said', 'msgpack', '' FROM checkpoints
+"""
 NEWER = {
     "a column": "ALTER TABLE checkpoint_writes ADD COLUMN IF NOT EXISTS attempt INT NOT NULL DEFAULT 0",
     "an index": "CREATE INDEX CONCURRENTLY IF NOT EXISTS newer_idx ON checkpoints(parent_checkpoint_id)",
@@ -93,6 +102,20 @@ def test_a_filter_inside_a_thread_reads_the_thread_only(job: Job, server: Server
     plan = "\n".join(row[0] for row in rows)
     assert "thread_id" in plan
     assert "metadata_idx" not in plan
+
+
+def test_a_long_thread_among_short_ones_is_not_read_whole(patroni: Job, server: Server) -> None:
+    """What it costs to read a checkpoint must not grow with the thread's history."""
+    assert patroni.run().code == 0
+    with psycopg.connect(server.uri("app_a", PASSWORDS["app_a"]), autocommit=True) as connection:
+        connection.execute(LONG)
+        with server.admin("app") as admin:
+            admin.execute("ANALYZE")
+        newest = "WHERE thread_id = 'long' AND checkpoint_ns = '' ORDER BY checkpoint_id DESC LIMIT 1"
+        rows = connection.execute(f"EXPLAIN (ANALYZE) {PostgresSaver.SELECT_SQL} {newest}").fetchall()
+    values = "\n".join(row[0] for row in rows if "on checkpoint_blobs" in row[0])
+    assert "using checkpoint_blobs_pkey" in values
+    assert "rows=1 loops=1" in values
 
 
 def test_whoever_chose_another_way_to_plan_keeps_it(patroni: Job, server: Server) -> None:

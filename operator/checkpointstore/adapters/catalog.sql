@@ -54,6 +54,7 @@ SELECT EXISTS (SELECT FROM role WHERE name = %(owner)s
                               WHERE t.tgname IN ('checkpointstore_large', 'checkpointstore_limit') AND t.tgenabled = 'O'
                                 AND t.tgrelid IN (to_regclass('public.checkpoints'), to_regclass('public.checkpoint_blobs'),
                                                   to_regclass('public.checkpoint_writes')))), '') AS limit,
+       (SELECT prorows FROM pg_proc WHERE oid = 'pg_catalog.jsonb_each_text(jsonb)'::regprocedure) AS versions_expected,
        ARRAY(SELECT extname::text FROM pg_extension) AS extensions
 
 -- name: tables

@@ -59,7 +59,9 @@ COMPLETE = Catalog(
     admin=Admin(),
     roles=ROLES,
     database=Database("app", "app_owner", connect=frozenset({"app", "pooler", "monitoring"})),
-    ground=Ground(True, True, WRITE, LOOKUP, ARCHIVING, METRICS, extensions=frozenset({"pg_stat_statements"})),
+    ground=Ground(
+        True, True, WRITE, LOOKUP, ARCHIVING, METRICS, versions_expected=1, extensions=frozenset({"pg_stat_statements"})
+    ),
     tables=TABLES,
     indexes=INDEXES,
     versions=frozenset(range(10)),

@@ -13,7 +13,7 @@ from checkpointstore.features.schema.catalog import Catalog, Index, Server, Tabl
 from checkpointstore.features.schema.langgraph import shape
 from checkpointstore.features.schema.langgraph.planner import MIGRATIONS
 from checkpointstore.features.schema.script import load
-from tests.unit.schema.facts import COMPLETE, INDEXES, PATRONI, TABLES, changed, table, with_tables, without
+from tests.unit.schema.facts import COMPLETE, EXTERNAL, INDEXES, PATRONI, TABLES, changed, table, with_tables, without
 
 
 def plan(catalog: Catalog) -> list[str]:
@@ -129,6 +129,11 @@ def test_upstreams_empty_migration_is_kept_as_a_file() -> None:
             ["tune vacuum of checkpoint_writes"],
         ),
         (
+            "values would be found by reading the whole thread",
+            replace(COMPLETE, ground=replace(COMPLETE.ground, versions_expected=100)),
+            ["plan to look values up by key"],
+        ),
+        (
             "blobs are stored with pglz",
             with_tables(changed(TABLES[shape.BLOBS], "blob", compression="pglz")),
             ["compress checkpoint_blobs.blob"],
@@ -166,6 +171,11 @@ def test_the_least_limit_counts_every_value() -> None:
     request = PATRONI.model_copy(update={"limit": 1024})
     (step,) = planner.plan(request, COMPLETE, "app_a").steps
     assert "octet_length(NEW.blob) >= '1'::integer" in step.sql
+
+
+def test_functions_of_somebody_elses_server_are_left_alone() -> None:
+    catalog = replace(COMPLETE, ground=replace(COMPLETE.ground, versions_expected=100))
+    assert planner.plan(EXTERNAL, catalog, "app_a").done
 
 
 def test_an_index_that_is_being_built_is_waited_for() -> None:

@@ -104,6 +104,8 @@ class Ground:
     """The mark on the functions that tell of threads; empty where there are none."""
     limit: str = ""
     """The mark on the function that limits checkpoints; empty where there is none."""
+    versions_expected: float = 100
+    """How many channels the server thinks a checkpoint has: the rows it expects of `jsonb_each_text`."""
     extensions: frozenset[str] = frozenset()
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ..access.planner import READ, WRITE, share, take
 from ..catalog import Catalog
-from ..request import Request
+from ..request import Provider, Request
 from ..script import load
 from ..step import Step
 from .shape import BLOBS, CHECKPOINTS, COMPRESSED, INDEXES, OPTIONS, TABLES, VERSION, VERSIONS, WRITES
@@ -84,6 +84,9 @@ def steps(request: Request, catalog: Catalog) -> Iterator[Step]:
     for name in EXTRA_INDEXES:
         yield from _build(catalog, name, EXTRAS.sql(name))
     yield from _tune(catalog)
+    if request.provider is Provider.PATRONI and catalog.ground.versions_expected > 1:
+        # Of a server of our own: PostgreSQL's own functions are its superuser's, and everybody's in the database.
+        yield Step("plan to look values up by key", STORAGE.sql("look_up"))
     for name in TABLES:
         if name in catalog.tables:
             yield from share(names, catalog.tables[name], READ if name == VERSIONS else WRITE)
