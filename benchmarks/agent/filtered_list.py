@@ -16,6 +16,8 @@ from samples import Samples, turns
 ROUNDS = int(os.environ.get("ROUNDS", "40"))
 WARM_UP = 6  # PostgreSQL makes up its mind about a prepared statement's plan after five executions.
 USERS = int(os.environ["USERS"])
+LONG = os.environ["LONG"]
+"""The thread that is long."""
 SOME = """
 select thread_id as thread, metadata->>'run_id' as run, checkpoint_id as id
 from checkpoints order by random() limit 500
@@ -25,8 +27,8 @@ Asked = dict[str, Any]
 BOTH = ("user_id", "run_id")
 
 
-def in_thread(thread: str) -> Asked:
-    return {"config": {"configurable": {"thread_id": thread}}, "limit": 10}
+def in_thread(thread: str, limit: int = 10) -> Asked:
+    return {"config": {"configurable": {"thread_id": thread}}, "limit": limit}
 
 
 def questions(rows: list[dict[str, str]]) -> dict[str, Asked]:
@@ -42,6 +44,8 @@ def questions(rows: list[dict[str, str]]) -> dict[str, Asked]:
         "before": {"before": before, "limit": 10},
         "in_thread_run_id": {**in_thread(row["thread"]), "filter": {"run_id": row["run"]}},
         "in_thread_every_row": {**in_thread(row["thread"]), "filter": {"source": "loop"}},
+        "long_thread_newest": in_thread(LONG, limit=1),
+        "long_thread": in_thread(LONG),
     }
     return {name: {"config": None, **arguments} for name, arguments in asked.items()}
 
@@ -87,7 +91,7 @@ def main() -> None:
             if number == WARM_UP - 1:
                 samples.forget()
     samples.say()
-    wanted = dict.fromkeys(found, 10) | {"no_match": 0}
+    wanted = dict.fromkeys(found, 10) | {"no_match": 0, "long_thread_newest": 1}
     finish(different == 0 and found == wanted, different=different, found=found)
 
 
