@@ -22,11 +22,12 @@ SELECT i % 2000, '', lpad(i::text, 8, '0'), '{}', jsonb_build_object('source', '
 # 1,000 threads of 30 checkpoints and one of 3,000, each with one value.
 LONG = """
 INSERT INTO checkpoints (thread_id, checkpoint_ns, checkpoint_id, checkpoint, metadata)
-SELECT CASE WHEN i <= 3000 THEN 'long' ELSE 'short ' || i % 1000 END, '', lpad(i::text, 8, '0'),
-       jsonb_build_object('v', 4, 'channel_versions', jsonb_build_object('said', i::text)), '{}'
-  FROM generate_series(1, 33000) AS i;
+SELECT t, {namespace}, lpad(i::text, 8, '0'),
+       jsonb_build_object('v', 4, 'channel_versions', jsonb_build_object('said', i::text)), '{{}}'
+  FROM generate_series(1, 33000) AS i,
+       LATERAL (SELECT CASE WHEN i <= 3000 THEN 'long' ELSE 'short ' || i % 1000 END) AS thread (t);
 INSERT INTO checkpoint_blobs (thread_id, checkpoint_ns, channel, version, type, blob)
-SELECT thread_id, '', 'said', checkpoint -> 'channel_versions' ->> 'said', 'msgpack', '' FROM checkpoints
+SELECT thread_id, checkpoint_ns, 'said', checkpoint -> 'channel_versions' ->> 'said', 'msgpack', '' FROM checkpoints
 """
 NEWER = {
     "a column": "ALTER TABLE checkpoint_writes ADD COLUMN IF NOT EXISTS attempt INT NOT NULL DEFAULT 0",
@@ -104,11 +105,16 @@ def test_a_filter_inside_a_thread_reads_the_thread_only(job: Job, server: Server
     assert "metadata_idx" not in plan
 
 
-def test_a_long_thread_among_short_ones_is_not_read_whole(patroni: Job, server: Server) -> None:
+@pytest.mark.parametrize(
+    "namespace",
+    ["''", "CASE WHEN i <= 3000 OR i % 3 = 0 THEN '' ELSE 'sub:' || md5(t || i / 3000) END"],
+    ids=["plain", "subgraphs"],
+)
+def test_a_long_thread_among_short_ones_is_not_read_whole(namespace: str, patroni: Job, server: Server) -> None:
     """What it costs to read a checkpoint must not grow with the thread's history."""
     assert patroni.run().code == 0
     with psycopg.connect(server.uri("app_a", PASSWORDS["app_a"]), autocommit=True) as connection:
-        connection.execute(LONG)
+        connection.execute(LONG.format(namespace=namespace))
         with server.admin("app") as admin:
             admin.execute("ANALYZE")
         newest = "WHERE thread_id = 'long' AND checkpoint_ns = '' ORDER BY checkpoint_id DESC LIMIT 1"

@@ -62,7 +62,9 @@ SELECT c.relname AS name, pg_get_userbyid(c.relowner) AS owner, c.relkind = 'r' 
        coalesce((SELECT json_agg(json_build_object(
                    'name', a.attname, 'type', format_type(a.atttypid, a.atttypmod), 'required', a.attnotnull,
                    'default', coalesce(pg_get_expr(d.adbin, d.adrelid), ''),
-                   'compression', CASE a.attcompression WHEN 'l' THEN 'lz4' WHEN 'p' THEN 'pglz' ELSE '' END
+                   'compression', CASE a.attcompression WHEN 'l' THEN 'lz4' WHEN 'p' THEN 'pglz' ELSE '' END,
+                   'distinct', coalesce((SELECT option_value FROM pg_options_to_table(a.attoptions)
+                                          WHERE option_name = 'n_distinct'), '')
                  ) ORDER BY a.attnum)
           FROM pg_attribute a LEFT JOIN pg_attrdef d ON (d.adrelid, d.adnum) = (a.attrelid, a.attnum)
          WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped), '[]') AS columns,

@@ -18,7 +18,11 @@ def table(name: str, **changes: object) -> Table:
     """One of our tables, complete; `changes` as for dataclasses.replace."""
     compressed = {column for on, column in shape.COMPRESSED if on == name}
     columns = tuple(
-        replace(column, compression="lz4") if column.name in compressed else column
+        replace(
+            column,
+            compression="lz4" if column.name in compressed else "",
+            distinct="1" if (name, column.name) == (shape.BLOBS, "checkpoint_ns") else "",
+        )
         for column in shape.COLUMNS[name].values()
     )
     versions = name == shape.VERSIONS

@@ -50,6 +50,7 @@ def test_from_nothing_in_upstreams_order() -> None:
         "tune vacuum of checkpoints",
         "tune vacuum of checkpoint_blobs",
         "tune vacuum of checkpoint_writes",
+        "count namespaces of values as one",
     ]
 
 
@@ -129,9 +130,14 @@ def test_upstreams_empty_migration_is_kept_as_a_file() -> None:
             ["tune vacuum of checkpoint_writes"],
         ),
         (
+            "namespaces of subgraphs would be counted",
+            with_tables(changed(TABLES[shape.BLOBS], "checkpoint_ns", distinct="")),
+            ["count namespaces of values as one"],
+        ),
+        (
             "values would be found by reading the whole thread",
             replace(COMPLETE, ground=replace(COMPLETE.ground, versions_expected=100)),
-            ["plan to look values up by key"],
+            ["expect one value of a checkpoint"],
         ),
         (
             "blobs are stored with pglz",

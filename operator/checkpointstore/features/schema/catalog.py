@@ -59,6 +59,8 @@ class Column:
     required: bool = False
     default: str = ""
     compression: str = ""
+    distinct: str = ""
+    """Its own `n_distinct`, which ANALYZE takes for what it would count."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from ..access.planner import READ, WRITE, share, take
-from ..catalog import Catalog
+from ..catalog import Catalog, Column
 from ..request import Provider, Request
 from ..script import load
 from ..step import Step
@@ -84,9 +84,7 @@ def steps(request: Request, catalog: Catalog) -> Iterator[Step]:
     for name in EXTRA_INDEXES:
         yield from _build(catalog, name, EXTRAS.sql(name))
     yield from _tune(catalog)
-    if request.provider is Provider.PATRONI and catalog.ground.versions_expected > 1:
-        # Of a server of our own: PostgreSQL's own functions are its superuser's, and everybody's in the database.
-        yield Step("plan to look values up by key", STORAGE.sql("look_up"))
+    yield from _look_up(request, catalog)
     for name in TABLES:
         if name in catalog.tables:
             yield from share(names, catalog.tables[name], READ if name == VERSIONS else WRITE)
@@ -134,7 +132,7 @@ def _found(catalog: Catalog, name: str, building: bool = False) -> bool:
 
 def _tune(catalog: Catalog) -> Iterator[Step]:
     for table, column in COMPRESSED:
-        found = catalog.tables[table].column(column) if table in catalog.tables else None
+        found = _column(catalog, table, column)
         if catalog.server.lz4 and (found is None or found.compression != "lz4"):
             sql = STORAGE.sql("compress", table=table, column=column)
             yield Step(f"compress {table}.{column}", sql, as_owner=True)
@@ -142,3 +140,17 @@ def _tune(catalog: Catalog) -> Iterator[Step]:
         options = catalog.tables[table].options if table in catalog.tables else {}
         if not OPTIONS.items() <= options.items():
             yield Step(f"tune vacuum of {table}", STORAGE.sql("vacuum", table=table, **OPTIONS), as_owner=True)
+
+
+def _look_up(request: Request, catalog: Catalog) -> Iterator[Step]:
+    """A checkpoint's values are found by their keys, whatever else there is of the thread."""
+    namespace = _column(catalog, BLOBS, "checkpoint_ns")
+    if namespace is None or namespace.distinct != "1":
+        yield Step("count namespaces of values as one", STORAGE.sql("namespaces"), as_owner=True)
+    # Of a server of our own only: PostgreSQL's functions are its superuser's, and everybody's in the database.
+    if request.provider is Provider.PATRONI and catalog.ground.versions_expected != 1:
+        yield Step("expect one value of a checkpoint", STORAGE.sql("expect"))
+
+
+def _column(catalog: Catalog, table: str, name: str) -> Column | None:
+    return catalog.tables[table].column(name) if table in catalog.tables else None
