@@ -226,7 +226,12 @@ def _client(uri: str, number: int, ended: threading.Event) -> Calls:
             step += 1
             versions: dict[str, str | int | float] = {"messages": f"{step:032}.0"}
             values: dict[str, Any] = {"messages": [os.urandom(2000).hex()]}
-            checkpoint: Checkpoint = {**empty_checkpoint(), "channel_values": values, "channel_versions": versions}
+            checkpoint: Checkpoint = {
+                **empty_checkpoint(),
+                "v": 4,
+                "channel_values": values,
+                "channel_versions": versions,
+            }
             marks = [time.perf_counter()]
             put = saver.put(config, checkpoint, {"source": "loop", "step": step}, versions)
             marks.append(time.perf_counter())

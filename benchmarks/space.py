@@ -120,7 +120,12 @@ class Puts:
                 version = f"{len(self.took) + 1:032}.0"
                 values: dict[str, Any] = {"messages": ["x" * 4000]}
                 versions: dict[str, str | int | float] = {"messages": version}
-                checkpoint: Checkpoint = {**empty_checkpoint(), "channel_values": values, "channel_versions": versions}
+                checkpoint: Checkpoint = {
+                    **empty_checkpoint(),
+                    "v": 4,
+                    "channel_values": values,
+                    "channel_versions": versions,
+                }
                 began = time.perf_counter()
                 saver.put(config, checkpoint, {"source": "loop", "step": 1}, versions)
                 self.took.append(time.perf_counter() - began)

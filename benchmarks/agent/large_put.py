@@ -5,9 +5,9 @@ import os
 import random
 from typing import Any
 
+import graph
 import stock
 from binding import read
-from langgraph.checkpoint.base import empty_checkpoint
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from report import finish
 from samples import Samples, turns
@@ -31,9 +31,7 @@ def repeated() -> str:
 
 async def one_turn(samples: Samples, saver: AsyncPostgresSaver, series: str, text: str, number: int) -> bool:
     """Put one checkpoint and read it again; whether it is the same."""
-    made: Any = empty_checkpoint()
-    made["channel_values"] = {"document": [text]}
-    made["channel_versions"] = {"document": saver.get_next_version(None, None)}
+    made = graph.checkpoint(saver, {"document": [text]})
     config: Any = {"configurable": {"thread_id": f"{series}-{number}", "checkpoint_ns": ""}}
     with samples.timed(f"put.{series}"):
         config = await saver.aput(config, made, {"source": "loop", "step": number}, made["channel_versions"])

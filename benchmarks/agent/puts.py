@@ -7,9 +7,9 @@ import os
 import time
 from typing import Any
 
+import graph
 import psycopg
 from binding import uri
-from langgraph.checkpoint.base import empty_checkpoint
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from report import finish, say
 
@@ -24,9 +24,7 @@ SHARES = (0.5, 0.99, 1.0)
 
 
 async def put(saver: AsyncPostgresSaver, config: Any, number: int) -> Any:
-    made: Any = empty_checkpoint()
-    made["channel_values"] = {"messages": [TEXT], "turn": number}
-    made["channel_versions"] = dict.fromkeys(made["channel_values"], saver.get_next_version(None, None))
+    made = graph.checkpoint(saver, {"messages": [TEXT], "turn": number})
     return await saver.aput(config, made, {"source": "loop", "step": number}, made["channel_versions"])
 
 

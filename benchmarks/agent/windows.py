@@ -5,8 +5,8 @@ import os
 import time
 from typing import Any
 
+import graph
 from binding import uri
-from langgraph.checkpoint.base import empty_checkpoint
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from report import finish
 from samples import Samples
@@ -25,10 +25,7 @@ async def main() -> None:
         await asyncio.sleep(first * WINDOW - time.time())
         while (window := int(time.time() // WINDOW)) < first + COUNT:
             number += 1
-            made: Any = empty_checkpoint()
-            made["v"] = 4  # As a graph writes it; of older ones a saver asks once more.
-            made["channel_values"] = {"messages": [TEXT], "turn": number}
-            made["channel_versions"] = dict.fromkeys(made["channel_values"], saver.get_next_version(None, None))
+            made = graph.checkpoint(saver, {"messages": [TEXT], "turn": number})
             with samples.timed(f"put.{window}"):
                 config = await saver.aput(config, made, {"source": "loop", "step": number}, made["channel_versions"])
             with samples.timed(f"get.{window}"):

@@ -122,3 +122,6 @@ class Catalog:
     indexes: Mapping[str, Index] = field(default_factory=dict)
     versions: frozenset[int] = frozenset()
     """The rows of checkpoint_migrations."""
+
+    def column(self, table: str, name: str) -> Column | None:
+        return self.tables[table].column(name) if table in self.tables else None

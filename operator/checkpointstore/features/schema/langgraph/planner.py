@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from ..access.planner import READ, WRITE, share, take
-from ..catalog import Catalog, Column
+from ..catalog import Catalog
 from ..request import Provider, Request
 from ..script import load
 from ..step import Step
@@ -43,14 +43,12 @@ def _index(name: str) -> Callable[[Catalog], bool]:
 
 
 def _blob_may_be_null(catalog: Catalog) -> bool:
-    blobs = catalog.tables.get(BLOBS)
-    blob = blobs.column("blob") if blobs else None
+    blob = catalog.column(BLOBS, "blob")
     return blob is None or not blob.required
 
 
 def _has_task_path(catalog: Catalog) -> bool:
-    writes = catalog.tables.get(WRITES)
-    return writes is not None and writes.column("task_path") is not None
+    return catalog.column(WRITES, "task_path") is not None
 
 
 MIGRATIONS = (
@@ -132,7 +130,7 @@ def _found(catalog: Catalog, name: str, building: bool = False) -> bool:
 
 def _tune(catalog: Catalog) -> Iterator[Step]:
     for table, column in COMPRESSED:
-        found = _column(catalog, table, column)
+        found = catalog.column(table, column)
         if catalog.server.lz4 and (found is None or found.compression != "lz4"):
             sql = STORAGE.sql("compress", table=table, column=column)
             yield Step(f"compress {table}.{column}", sql, as_owner=True)
@@ -144,13 +142,9 @@ def _tune(catalog: Catalog) -> Iterator[Step]:
 
 def _look_up(request: Request, catalog: Catalog) -> Iterator[Step]:
     """A checkpoint's values are found by their keys, whatever else there is of the thread."""
-    namespace = _column(catalog, BLOBS, "checkpoint_ns")
+    namespace = catalog.column(BLOBS, "checkpoint_ns")
     if namespace is None or namespace.distinct != "1":
         yield Step("count namespaces of values as one", STORAGE.sql("namespaces"), as_owner=True)
     # Of a server of our own only: PostgreSQL's functions are its superuser's, and everybody's in the database.
     if request.provider is Provider.PATRONI and catalog.ground.versions_expected != 1:
         yield Step("expect one value of a checkpoint", STORAGE.sql("expect"))
-
-
-def _column(catalog: Catalog, table: str, name: str) -> Column | None:
-    return catalog.tables[table].column(name) if table in catalog.tables else None
